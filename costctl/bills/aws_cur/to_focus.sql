@@ -1,0 +1,84 @@
+-- AWS CUR (legacy) to charges. Grain: one charge per line item; a commitment's recurring fee that was not used up gives a second
+-- one (part_no 2), the unused part. What each LineItemType costs, billed and effective: AWS documents it per column; the table
+-- this follows is the one the Cloud Intelligence Dashboards use, where a negation offsets the covered usage in billed only.
+WITH typed AS (
+    SELECT
+        *,
+        COALESCE(money(NetUnblendedCost), money(UnblendedCost)) AS billed,
+        money(UnblendedCost) AS unblended,
+        CASE LineItemType
+            WHEN 'SavingsPlanRecurringFee' THEN money(TotalCommitmentToDate) - money(UsedCommitment)
+            WHEN 'RIFee' THEN money(UnusedUpfront) + money(UnusedRecurring)
+        END AS unused,
+        LineItemType IN ('SavingsPlanRecurringFee', 'RIFee') AS is_recurring_fee,
+        LineItemType IN ('Usage', 'SavingsPlanCoveredUsage', 'DiscountedUsage') AS is_usage,
+        ReservationArn IS NOT NULL OR SavingsPlanArn IS NOT NULL AS is_committed,
+        ProductCode = 'ComputeSavingsPlans' AND LineItemType = 'Refund' AS is_refunded_commitment
+    FROM records
+),
+
+parts AS (
+    SELECT t.*, p.part_no
+    FROM typed AS t
+    CROSS JOIN (VALUES (1), (2)) AS p(part_no)
+    WHERE p.part_no = 1 OR (t.is_recurring_fee AND (t.unused IS NULL OR t.unused <> 0))
+)
+
+SELECT
+    CASE part_no WHEN 1 THEN billed ELSE CAST(0 AS DECIMAL(38, 18)) END AS BilledCost,
+    CASE
+        WHEN part_no = 2 THEN unused
+        WHEN LineItemType = 'SavingsPlanCoveredUsage' THEN COALESCE(money(NetSavingsPlanEffectiveCost), money(SavingsPlanEffectiveCost))
+        WHEN LineItemType = 'DiscountedUsage' THEN COALESCE(money(NetReservationEffectiveCost), money(ReservationEffectiveCost))
+        WHEN LineItemType IN ('SavingsPlanNegation', 'SavingsPlanUpfrontFee') OR is_recurring_fee OR is_refunded_commitment
+            OR (LineItemType = 'Fee' AND ReservationArn IS NOT NULL) THEN CAST(0 AS DECIMAL(38, 18))
+        ELSE billed
+    END AS EffectiveCost,
+    CASE
+        WHEN part_no = 2 OR LineItemType = 'SavingsPlanNegation' THEN CAST(0 AS DECIMAL(38, 18))
+        WHEN is_usage THEN money(PublicOnDemandCost)
+        ELSE billed
+    END AS ListCost,
+    CASE
+        WHEN part_no = 2 OR LineItemType = 'SavingsPlanNegation' THEN CAST(0 AS DECIMAL(38, 18))
+        WHEN LineItemType = 'SavingsPlanCoveredUsage' THEN unblended
+        WHEN LineItemType = 'DiscountedUsage' THEN CAST(NULL AS DECIMAL(38, 18))
+        ELSE billed
+    END AS ContractedCost,
+    currency(CurrencyCode) AS BillingCurrency,
+    instant(BillingPeriodStart) AS BillingPeriodStart, instant(BillingPeriodEnd) AS BillingPeriodEnd,
+    instant(UsageStart) AS ChargePeriodStart, instant(UsageEnd) AS ChargePeriodEnd,
+    CASE
+        WHEN part_no = 2 THEN 'Usage'
+        WHEN LineItemType = 'Tax' THEN 'Tax'
+        WHEN LineItemType = 'Credit' THEN 'Credit'
+        WHEN LineItemType IN ('Fee', 'RIFee', 'SavingsPlanUpfrontFee', 'SavingsPlanRecurringFee') OR is_refunded_commitment THEN 'Purchase'
+        WHEN is_usage OR LineItemType IN ('SavingsPlanNegation', 'Refund') OR LineItemType LIKE '%Discount' THEN 'Usage'
+        ELSE 'Adjustment'
+    END AS ChargeCategory,
+    CASE WHEN LineItemType = 'Refund' THEN 'Correction' END AS ChargeClass,
+    Description AS ChargeDescription,
+    CASE WHEN LineItemType IN ('RIFee', 'SavingsPlanRecurringFee') THEN 'Recurring' WHEN LineItemType IN ('Fee', 'SavingsPlanUpfrontFee') THEN 'One-Time' ELSE 'Usage-Based' END AS ChargeFrequency,
+    'AWS' AS ProviderName, LegalEntity AS PublisherName, InvoicingEntity AS InvoiceIssuerName, InvoiceId,
+    PayerAccountId AS BillingAccountId, UsageAccountId AS SubAccountId,
+    COALESCE(ProductName, ServiceCode, ProductCode) AS ServiceName, Sku AS SkuId, RateCode AS SkuPriceId, UsageType AS SkuMeter,
+    ResourceId, COALESCE(RegionCode, Region) AS RegionId,
+    CASE WHEN LineItemType IN ('SavingsPlanCoveredUsage', 'DiscountedUsage') THEN 'Committed' WHEN UsageType LIKE '%SpotUsage%' THEN 'Dynamic' WHEN is_usage THEN 'Standard' END AS PricingCategory,
+    CASE WHEN is_usage THEN quantity(UsageAmount) END AS PricingQuantity, CASE WHEN is_usage THEN PricingUnit END AS PricingUnit,
+    CASE WHEN is_usage THEN quantity(UsageAmount) END AS ConsumedQuantity, CASE WHEN is_usage THEN PricingUnit END AS ConsumedUnit,
+    quantity(PublicOnDemandRate) AS ListUnitPrice,
+    COALESCE(SavingsPlanArn, ReservationArn) AS CommitmentDiscountId,
+    CASE WHEN SavingsPlanArn IS NOT NULL THEN 'Spend' WHEN ReservationArn IS NOT NULL THEN 'Usage' END AS CommitmentDiscountCategory,
+    CASE WHEN part_no = 2 THEN 'Unused' WHEN LineItemType IN ('SavingsPlanCoveredUsage', 'DiscountedUsage') THEN 'Used' END AS CommitmentDiscountStatus,
+    Tags,
+    CASE WHEN is_usage OR LineItemType = 'SavingsPlanNegation' THEN COALESCE(InstanceType, machine_of(UsageType)) END AS x_machine,
+    CASE
+        WHEN LineItemType IN ('SavingsPlanCoveredUsage', 'SavingsPlanNegation') THEN 'savings_plan'
+        WHEN LineItemType = 'DiscountedUsage' THEN 'reserved'
+        WHEN UsageType LIKE '%SpotUsage%' THEN 'spot'
+        WHEN is_usage THEN 'on_demand'
+    END AS x_purchase_model,
+    CASE WHEN is_usage AND token_class_of(UsageType) IS NOT NULL THEN token_model_of(UsageType) END AS x_model_raw,
+    CASE WHEN is_usage THEN token_class_of(UsageType) END AS x_token_class,
+    file_no, record_no, part_no
+FROM parts

@@ -1,0 +1,43 @@
+-- FOCUS to charges: the columns as they are, and what the meter's own words say about machine, model and token class.
+-- Grain: one charge per record. Source: the FOCUS specification 1.0 to 1.4; ServiceProviderName takes over from ProviderName in 1.3.
+WITH typed AS (
+    SELECT
+        *,
+        COALESCE(x_UsageType, SkuMeter, ChargeDescription) AS meter,
+        json_extract_string(CASE WHEN json_valid(SkuPriceDetails) THEN SkuPriceDetails END, '$.InstanceType') AS instance_type
+    FROM records
+)
+
+SELECT
+    money(BilledCost) AS BilledCost,
+    money(EffectiveCost) AS EffectiveCost,
+    money(ListCost) AS ListCost,
+    money(ContractedCost) AS ContractedCost,
+    currency(BillingCurrency) AS BillingCurrency,
+    instant(BillingPeriodStart) AS BillingPeriodStart,
+    instant(BillingPeriodEnd) AS BillingPeriodEnd,
+    instant(ChargePeriodStart) AS ChargePeriodStart,
+    instant(ChargePeriodEnd) AS ChargePeriodEnd,
+    ChargeCategory, ChargeClass, ChargeDescription, ChargeFrequency,
+    COALESCE(ProviderName, ServiceProviderName) AS ProviderName, PublisherName, InvoiceIssuerName, InvoiceId,
+    BillingAccountId, BillingAccountName, SubAccountId, SubAccountName,
+    ServiceCategory, ServiceName, SkuId, SkuPriceId, SkuMeter, ResourceId, RegionId, PricingCategory,
+    quantity(PricingQuantity) AS PricingQuantity, PricingUnit,
+    quantity(ConsumedQuantity) AS ConsumedQuantity, ConsumedUnit,
+    quantity(ListUnitPrice) AS ListUnitPrice, quantity(ContractedUnitPrice) AS ContractedUnitPrice,
+    CommitmentDiscountId, CommitmentDiscountCategory, CommitmentDiscountStatus,
+    json(Tags) AS Tags,
+    COALESCE(x_Machine, instance_type, machine_of(meter)) AS x_machine,
+    COALESCE(
+        x_PurchaseModel,
+        CASE
+            WHEN CommitmentDiscountId IS NOT NULL AND CommitmentDiscountCategory = 'Spend' THEN 'savings_plan'
+            WHEN CommitmentDiscountId IS NOT NULL THEN CASE WHEN ProviderName LIKE 'Google%' THEN 'commitment' ELSE 'reserved' END
+            WHEN PricingCategory = 'Dynamic' THEN 'spot'
+            WHEN PricingCategory = 'Standard' THEN 'on_demand'
+        END
+    ) AS x_purchase_model,
+    CASE WHEN COALESCE(x_TokenClass, token_class_of(meter)) IS NOT NULL THEN COALESCE(x_Model, token_model_of(meter)) END AS x_model_raw,
+    COALESCE(x_TokenClass, token_class_of(meter)) AS x_token_class,
+    file_no, record_no, 1 AS part_no
+FROM typed

@@ -1,0 +1,144 @@
+"""The commands. Each body is a few lines; what it needs is imported inside it, so that --help stays fast."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from costctl.cli import rates
+
+app = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="What an AI company's tokens cost: who owes what, and how many tokens a dollar buys, to the last digit of the bill.",
+    epilog="A first look: costctl demo. Exit codes: 0 done, 2 usage or config, 3 input refused, 4 done with records set aside, 5 does not reconcile, 6 busy, 7 storage, 8 ledger version, 9 gate.",
+)
+app.add_typer(rates.app, name="rates")
+
+LedgerOption = Annotated[Optional[Path], typer.Option("--ledger", metavar="FILE", help="The ledger; default costctl.duckdb here, or what the configuration says.", envvar=None)]
+ConfigOption = Annotated[Optional[Path], typer.Option("--config", metavar="FILE", help="The configuration; default the nearest costctl.yaml upwards.")]
+WaitOption = Annotated[float, typer.Option("--wait", metavar="SECONDS", help="How long to wait for another run.")]
+FormatOption = Annotated[Optional[str], typer.Option("--format", metavar="NAME", help="table, csv, json, jsonl, md or parquet; default a table on a terminal, csv when piped.")]
+OutputOption = Annotated[Optional[Path], typer.Option("--output", "-o", metavar="FILE", help="Write to a file, whole or not at all.")]
+PeriodOption = Annotated[Optional[str], typer.Option("--period", metavar="PERIOD", help="2026-10, 2026-Q4, 2026 or 2026-10-01..2026-11-01 (end excluded); default the last billing month.")]
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to put the example.")] = Path("costctl-demo"),
+) -> None:
+    """Two months of an example company: ingested, allocated and reported. Needs nothing else."""
+    from costctl.cli import start
+
+    start.demo(folder)
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to put the files.")] = Path()) -> None:
+    """Write a commented costctl.yaml, teams.csv and templates; nothing that exists is touched."""
+    from costctl.cli import start
+
+    start.init(folder)
+
+
+@app.command()
+def ingest(
+    paths: Annotated[Optional[list[Path]], typer.Argument(metavar="[PATH ...]", help="Bills, token counts, chip time: files or folders; default the configured sources.")] = None,
+    as_format: Annotated[Optional[str], typer.Option("--as", metavar="FORMAT", help="Insist on a format instead of looking.")] = None,
+    source: Annotated[Optional[str], typer.Option("--source", metavar="NAME", help="The source these files belong to; default the format's name.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="These files supersede what the ledger holds for their periods.")] = False,
+    add: Annotated[bool, typer.Option("--add", help="These files belong beside what the ledger holds for their periods.")] = False,
+    quarantine_rows: Annotated[Optional[int], typer.Option("--quarantine-rows", metavar="N", min=0, help="Set up to N bad records aside instead of refusing; exit 4 then.")] = None,
+    ledger: LedgerOption = None,
+    config: ConfigOption = None,
+    wait: WaitOption = 10,
+) -> None:
+    """Take bills and usage in; they are identified by themselves. Again is harmless: the same content is nothing to do."""
+    from costctl.cli import work
+
+    work.ingest(work.run(config, ledger, wait), paths or [], as_format=as_format, source=source, replace=replace, add=add, quarantine_rows=quarantine_rows)
+
+
+@app.command()
+def report(
+    name: Annotated[Optional[str], typer.Argument(metavar="[NAME]", help="Without a name, the reports are listed.")] = None,
+    period: PeriodOption = None,
+    last: Annotated[Optional[str], typer.Option("--last", metavar="30d", help="So many days up to yesterday, UTC.")] = None,
+    calendar: Annotated[Optional[str], typer.Option("--calendar", metavar="NAME", help="billing or usage; default the report's own.")] = None,
+    cost: Annotated[str, typer.Option("--cost", metavar="NAME", help="effective, billed, list or contracted.")] = "effective",
+    format_: FormatOption = None,
+    output: OutputOption = None,
+    cents: Annotated[bool, typer.Option("--cents", help="Show cents in the table; files always hold every digit.")] = False,
+    no_refresh: Annotated[bool, typer.Option("--no-refresh", help="Show the last state even when it is stale.")] = False,
+    ledger: LedgerOption = None,
+    config: ConfigOption = None,
+    wait: WaitOption = 10,
+) -> None:
+    """Show a report: chargeback, tokens-per-dollar, unallocated, reconciliation."""
+    from costctl.cli import work
+
+    run = work.run(config, ledger, wait)
+    work.report(run, name, period=period, last=last, calendar=calendar, cost=cost, format_=format_, output=output, cents=cents, refresh=not no_refresh)
+
+
+@app.command()
+def tieout(
+    period: PeriodOption = None,
+    format_: FormatOption = None,
+    output: OutputOption = None,
+    ledger: LedgerOption = None,
+    config: ConfigOption = None,
+    wait: WaitOption = 10,
+) -> None:
+    """Usage bill against charges against postings, for each cost; every gap is named, exit 5 when one is left."""
+    from costctl.cli import work
+
+    work.tieout(work.run(config, ledger, wait), period=period, format_=format_, output=output)
+
+
+@app.command()
+def status(format_: FormatOption = None, ledger: LedgerOption = None, config: ConfigOption = None, wait: WaitOption = 10) -> None:
+    """Deliveries, periods, row accounting, quarantine and freshness."""
+    from costctl.cli import work
+
+    work.status(work.run(config, ledger, wait), format_)
+
+
+@app.command()
+def run(ledger: LedgerOption = None, config: ConfigOption = None, wait: WaitOption = 10) -> None:
+    """What cron calls: ingest the configured sources, allocate, check, write the configured exports."""
+    from costctl.cli import work
+
+    work.everything(work.run(config, ledger, wait))
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(metavar="SELECT", help='One SELECT over the views, e.g. "SELECT * FROM deliveries".')],
+    format_: FormatOption = None,
+    output: OutputOption = None,
+    ledger: LedgerOption = None,
+    config: ConfigOption = None,
+    wait: WaitOption = 10,
+) -> None:
+    """Ask the ledger in plain SQL, read-only."""
+    from costctl.cli import work
+
+    work.sql(work.run(config, ledger, wait), query, format_, output)
+
+
+@app.command()
+def doctor(
+    no_fingerprint: Annotated[bool, typer.Option("--no-fingerprint", help="Skip the fingerprint, which reads the whole ledger.")] = False,
+    ledger: LedgerOption = None,
+    config: ConfigOption = None,
+    wait: WaitOption = 10,
+) -> None:
+    """Examine configuration, rates and ledger; run every check; print the fingerprint of the content."""
+    from costctl.cli import work
+
+    work.doctor(work.run(config, ledger, wait), fingerprint=not no_fingerprint)

@@ -1,0 +1,96 @@
+"""costctl rates: what chips cost, from which card, and whether the cards hold together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:  # --help reads no rates
+    from costctl.rates.facts import Facts
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="What chips cost, and from which card.")
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+Printed = Annotated[Format | None, typer.Option("--format", help="Default: table on a terminal, csv when piped.")]
+At = Annotated[str | None, typer.Option("--at", metavar="YYYY-MM-DD", help="The day asked about; default today.")]
+
+
+@app.command("list")
+def list_chips(at: At = None, format_: Printed = None) -> None:
+    """List the chips, their machines and their prices in force."""
+    from costctl.rates import listing
+
+    emit("chips and their on-demand list prices, USD per chip-hour", listing.chips(_facts(), _day(at)), format_)
+
+
+@app.command()
+def show(
+    chip: Annotated[str, typer.Argument(help="Id or short name.")], at: At = None, format_: Printed = None
+) -> None:
+    """Show every price of a chip, and why one is not used."""
+    from costctl.rates import listing
+
+    facts = _facts()
+    found = listing.chip_named(chip, facts)
+    emit(f"{found['chip']} · {found['title']}", listing.prices(facts, found["chip"], _day(at)), format_)
+
+
+@app.command()
+def check(at: At = None, format_: Printed = None) -> None:
+    """Find prices that are old, implausible or contradictory; exit 9 when one is an error."""
+    from costctl.errors import GateFailed
+    from costctl.rates import check as rates_check
+    from costctl.rates.sheets import sentence
+
+    findings = rates_check.check(_facts(), _day(at))
+    for warning in findings.warnings:
+        typer.echo(f"costctl: warning: {sentence(warning)}", err=True)
+    rows = [
+        {"where": found.where, "what": found.what, "value": found.value or None, "remedy": found.remedy or None}
+        for found in findings.errors
+    ]
+    emit("errors in the rates", rows, format_)
+    if rows:
+        raise GateFailed(
+            "rates check",
+            f"{len(rows)} error{'s' if len(rows) > 1 else ''} in the rates",
+            evidence=[sentence(found) for found in findings.errors],
+            remedy=findings.errors[0].remedy,
+        )
+
+
+@app.command()
+def lookup(  # noqa: PLR0913, PLR0917  an option is a parameter
+    provider: Annotated[str, typer.Option(help="As bills or gateways name it.")],
+    sku: Annotated[str, typer.Option(help="A machine as bills name it, or a chip.")],
+    region: Annotated[str | None, typer.Option(help="As the bill says it.")] = None,
+    at: At = None,
+    purchase: Annotated[str, typer.Option(help="on_demand, spot, commitment, capacity_block …")] = "on_demand",
+    currency: Annotated[str, typer.Option(help="ISO 4217.")] = "USD",
+    stale_ok: Annotated[bool, typer.Option("--stale-ok", help="Take the nearest rate, and say so.")] = False,  # noqa: FBT002
+    format_: Printed = None,
+) -> None:
+    """Print the one rate that reports use for a machine or chip on a day."""
+    from costctl.rates import lookup as rates_lookup
+
+    question = rates_lookup.Question(provider, sku, region, _day(at), purchase, currency.upper())
+    emit("the rate in force", [rates_lookup.lookup(question, _facts(), stale_ok=stale_ok)], format_)
+
+
+def emit(title: str, rows: Sequence[dict[str, str | None]], format_: Format | None) -> None:
+    """Print rows in the format asked for: by default a table on a terminal, CSV when piped."""
+    from costctl.reports import render
+
+    render.emit(title, rows, format_.value if format_ else None)

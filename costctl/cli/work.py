@@ -1,0 +1,178 @@
+"""What the commands do: options become one call, its answer is rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import typer
+
+from costctl import __version__, config, periods, pipeline, reports, terminal
+from costctl.errors import DoesNotReconcile, UsageError, shown
+from costctl.ledger import build, state
+from costctl.nouns import Outcome, Rows
+from costctl.pipeline import Run
+from costctl.reports import Answer, render
+
+QUARANTINED = 4
+
+
+def run(config_file: Path | None, ledger: Path | None, wait: float) -> Run:
+    """Return one invocation from the options that every command has."""
+    return Run(config.load(config_file), ledger, wait, terminal.say)
+
+
+def ingest(run: Run, paths: Sequence[Path], *, as_format: str | None, source: str | None, replace: bool, add: bool, quarantine_rows: int | None) -> None:
+    """Take paths in, say what happened, exit 4 when records were set aside."""
+    if replace and add:
+        raise UsageError("ingest", "--replace and --add contradict each other", remedy="Say one of them.")
+    decision = "replace" if replace else "add" if add else None
+    items = pipeline.wanted(run, paths, source, as_format)
+    outcomes = _with_progress(run, items, decision=decision, quarantine_rows=quarantine_rows)
+    if pipeline.quarantined(outcomes):
+        raise typer.Exit(QUARANTINED)
+
+
+def _with_progress(run: Run, items: Sequence[pipeline.Wanted], *, decision: str | None = None, quarantine_rows: int | None = None) -> list[Outcome]:
+    total = sum(file.stat().st_size for item in items for file in ([item.path] if item.path.is_file() else item.path.rglob("*")) if file.is_file())
+    with terminal.progress("ingest", total) as advance:
+        outcomes = pipeline.take_in(replace_progress(run, advance), items, decision=decision, quarantine_rows=quarantine_rows)
+    for outcome in outcomes:
+        terminal.say(_sentence(outcome))
+        for note in outcome.notes:
+            terminal.say(f"  note: {note}")
+    return outcomes
+
+
+def replace_progress(run: Run, advance: object) -> Run:
+    """Return the invocation with its progress reported elsewhere."""
+    return replace(run, progress=advance)  # type: ignore[arg-type]
+
+
+def _sentence(outcome: Outcome) -> str:
+    periods_text = ", ".join(outcome.periods) if len(outcome.periods) < 4 else f"{outcome.periods[0]} to {outcome.periods[-1]}"
+    head = f"{outcome.source} ({outcome.format}) {periods_text}".rstrip()
+    if outcome.status != "loaded":
+        return f"{head}: {outcome.status}"
+    aside = f", {outcome.quarantined:,} set aside" if outcome.quarantined else ""
+    return f"{head}: {outcome.records:,} records from {outcome.files} file{'s' if outcome.files > 1 else ''}{aside}"
+
+
+def report(run: Run, name: str | None, *, period: str | None, last: str | None, calendar: str | None, cost: str, format_: str | None, output: Path | None, cents: bool, refresh: bool) -> None:
+    """Show one report, or list them."""
+    if name is None:
+        _list_reports()
+        return
+    chosen = reports.named(name)
+    if cost not in reports.COSTS:
+        raise UsageError("--cost", f"{shown(cost)} is not a cost", remedy=f"Costs: {', '.join(reports.COSTS)}.")
+    kind = render.chosen(format_, output)
+    render.report(answer(run, chosen, period=period, last=last, calendar=calendar, cost=cost, refresh=refresh), kind, output, cents=cents)
+
+
+def _list_reports() -> None:
+    for name, found in reports.known().items():
+        print(f"{name.replace('_', '-'):20} {found.sentence}")
+
+
+def answer(run: Run, chosen: reports.Report, *, period: str | None, last: str | None = None, calendar: str | None = None, cost: str = "effective", refresh: bool = True) -> Answer:
+    """Compute a report's answer from an up-to-date ledger."""
+    with pipeline.reading(run, refresh=refresh) as (ledger, late):
+        span = periods.parse(period) if period else periods.last(last, datetime.now(UTC).date()) if last else periods.latest(ledger)
+        in_force = reports.calendar_of(chosen, span, calendar)
+        rows = reports.run(ledger, chosen, span, calendar=calendar, cost=cost, tax=run.config.policy.tax)
+        footer = reports.footer(ledger, span, calendar=in_force, cost=cost, late=late)
+    return Answer(chosen, span, in_force, cost, rows, footer)
+
+
+def tieout(run: Run, *, period: str | None, format_: str | None, output: Path | None) -> None:
+    """Show the tie-out; exit 5 when a difference is left."""
+    kind = render.chosen(format_, output)
+    with pipeline.reading(run) as (ledger, _):
+        span = periods.parse(period) if period else None
+        found = state.tieout(ledger, span.start if span else None, span.end if span else None)
+    if kind == "table":
+        _print_tieout(found)
+    else:
+        render.rows(found, kind, output)
+    left = [record for record in found.dicts() if record["difference"]]
+    if left:
+        raise DoesNotReconcile("tieout", f"{len(left)} line{'s do' if len(left) > 1 else ' does'} not tie out", evidence=[f"{r['source']} {r['billing_period']} {r['cost']}: {r['difference']:f}" for r in left[:3]], remedy="Run costctl doctor; it names the check that fails.")
+
+
+def _print_tieout(found: Rows) -> None:
+    records = found.dicts()
+    headings = ("source", "period", "cost", "records", "aside", "bill", "charges", "postings", "difference", "unknown")
+    cells = [
+        (r["source"], r["billing_period"], f"{r['cost']} {r['currency']}", f"{r['records']:,}", f"{r['quarantined']:,}", *(_exact(r[name]) for name in ("bill", "charges", "postings", "difference")), f"{r['unknown']:,}")
+        for r in records
+    ]
+    rules = {number for number in range(1, len(records)) if records[number]["source"] == "TOTAL" and records[number - 1]["source"] != "TOTAL"}
+    terminal.table("tie-out: usage bill → charges → postings, every digit", headings, cells, right=set(range(3, 10)), rules=rules, notes=["bill: the files' own sum when they were read; unknown: charges without this cost"])
+
+
+def _exact(value: object) -> str:
+    text = f"{value:f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+
+
+def status(run: Run, format_: str | None) -> None:
+    """Show what the ledger holds."""
+    kind = render.chosen(format_, None)
+    with pipeline.reading(run, refresh=False) as (ledger, late):
+        found = state.deliveries(ledger)
+        aside = state.quarantine(ledger)
+        months = state.periods(ledger)
+    if kind != "table":
+        render.rows(found, kind)
+        return
+    render.rows(found, "table")
+    print()
+    render.rows(months, "table")
+    if aside.rows:
+        print("\nset aside:")
+        render.rows(aside, "table")
+    if late:
+        terminal.say("STALE: deliveries, rules or rates changed since the postings were computed; costctl run brings them up to date")
+
+
+def everything(run: Run) -> None:
+    """Ingest, allocate, check and export, as the configuration says."""
+    if run.config.file is None:
+        raise UsageError("run", "needs a configuration", remedy="costctl init writes one; or name it with --config.")
+    outcomes = _with_progress(run, pipeline.wanted(run, [], None, None))
+    for export in run.config.exports:
+        found = answer(run, reports.named(export.report), period=None)
+        target = run.config.at(Path(export.output.replace("{period}", found.span.label)))
+        render.report(found, export.format, target)
+        terminal.say(f"wrote {target}")
+    if pipeline.quarantined(outcomes):
+        raise typer.Exit(QUARANTINED)
+
+
+def sql(run: Run, query: str, format_: str | None, output: Path | None) -> None:
+    """Answer one SELECT."""
+    kind = render.chosen(format_, output)
+    with pipeline.reading(run, refresh=False) as (ledger, _):
+        found = pipeline.rows(ledger, query)
+    render.rows(found, kind, output)
+
+
+def doctor(run: Run, *, fingerprint: bool) -> None:
+    """Print one line per examined part; exit 5 when a check fails."""
+    print(f"costctl        {__version__}")
+    print(f"configuration  {run.config.file or 'none, built-in settings'}")
+    print(f"ledger         {run.place}")
+    with pipeline.reading(run, refresh=False) as (ledger, late):
+        print(f"created by     costctl {ledger.meta('created_by')}, schema {ledger.meta('schema_version')}")
+        print(f"postings       {'STALE; costctl run brings them up to date' if late else 'up to date'}")
+        failed = {} if late else build.check(ledger)
+        for name in build.checks():
+            outcome = "skipped, stale" if late else f"FAILS, {len(failed[name].rows)} rows" if name in failed else "ok"
+            print(f"check          {name}: {outcome}")
+        if fingerprint:
+            print(f"fingerprint    {state.fingerprint(ledger)}")
+    if failed:
+        raise DoesNotReconcile("doctor", f"{len(failed)} of {len(build.checks())} checks fail", evidence=list(failed), remedy="Report it with the output above.")

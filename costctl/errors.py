@@ -1,0 +1,83 @@
+"""One family of errors: where it happened, what is wrong, the evidence, the remedy, and the exit code.
+
+    CostctlError            exit  meaning
+      ├─ UsageError           2   the command line, the configuration, a rate card or a rule is wrong
+      ├─ InputRefused         3   an input file is refused; nothing changed
+      ├─ DoesNotReconcile     5   the numbers do not tie out
+      ├─ Busy                 6   another run holds the lock
+      ├─ StorageFault         7   disk full, unreadable, or a source that is gone
+      ├─ LedgerVersion        8   the ledger was written by another version
+      └─ GateFailed           9   a --fail-on gate, or a rate card check
+"""
+
+from __future__ import annotations
+
+EVIDENCE_LENGTH = 200
+
+
+class CostctlError(Exception):
+    """A fault the user can act on; printed without a traceback."""
+
+    exit_code = 1
+
+    def __init__(self, where: str, what: str, *, evidence: str | list[str] = "", remedy: str = "") -> None:
+        """Keep the four parts of a good error apart, so that each can be tested and rendered on its own."""
+        super().__init__(f"{where}: {what}" if where else what)
+        self.where = where
+        self.what = what
+        self.evidence = [evidence] if isinstance(evidence, str) else evidence
+        self.remedy = remedy
+
+    def text(self) -> str:
+        """Return the message as printed: where and what, then the evidence indented, then the remedy."""
+        lines = [f"costctl: error: {self.where + ': ' if self.where else ''}{self.what}"]
+        lines += [f"  {line}" for line in self.evidence if line]
+        return "\n".join([*lines, self.remedy] if self.remedy else lines)
+
+
+class UsageError(CostctlError):
+    """The command line, the configuration, a rate card or a rule is wrong."""
+
+    exit_code = 2
+
+
+class InputRefused(CostctlError):
+    """An input file is refused; the ledger is as it was."""
+
+    exit_code = 3
+
+
+class DoesNotReconcile(CostctlError):
+    """A conservation or tie-out check found a difference."""
+
+    exit_code = 5
+
+
+class Busy(CostctlError):
+    """Another run holds the ledger's lock."""
+
+    exit_code = 6
+
+
+class StorageFault(CostctlError):
+    """The disk is full, a file cannot be read, or a source is gone."""
+
+    exit_code = 7
+
+
+class LedgerVersion(CostctlError):
+    """The ledger file was written by a version this one does not read."""
+
+    exit_code = 8
+
+
+class GateFailed(CostctlError):
+    """A gate asked for with --fail-on, or a rate card check, did not pass."""
+
+    exit_code = 9
+
+
+def shown(value: object) -> str:
+    """Quote a value for an error message: control characters escaped, long text cut."""
+    text = repr(value)
+    return text if len(text) <= EVIDENCE_LENGTH else text[: EVIDENCE_LENGTH - 1] + "…"

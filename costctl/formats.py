@@ -1,0 +1,151 @@
+"""The seam for bill formats and token sources: a folder with a YAML file and one SELECT, found by being there.
+
+Exactly one format may identify a file: all names of `detect.all` are in its folded header, none of `detect.none`. A format
+that `refines` another wins over it; any other tie is an error naming both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from costctl import documents, files
+from costctl.errors import InputRefused, UsageError, shown
+from costctl.nouns import Column, Format, InputFile
+
+DATA_SUFFIXES = {".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".zip"}
+NEAREST = 3
+
+
+def fold(header: str) -> str:
+    """Fold a header for comparison: case, `/ _ : . -` and blanks do not count; of `Name (Code)` the code does."""
+    bracketed = re.search(r"\(([A-Za-z0-9_/:.]+)\)\s*$", header)
+    return re.sub(r"[/_:.\-\s\ufeff]", "", bracketed.group(1) if bracketed else header).lower()
+
+
+def load(home: Path, kind: str) -> dict[str, Format]:
+    """Read every format folder under `home`, by name; the YAML file is `bill.yaml` or `usage.yaml`."""
+    folders = sorted(path.parent for path in home.glob(f"*/{kind}.yaml"))
+    return {folder.name: _read(folder, kind) for folder in folders}
+
+
+def _read(folder: Path, kind: str) -> Format:
+    document = documents.read(folder / f"{kind}.yaml")
+    values: dict[str, Any] = document.value
+    select = next(folder.glob("to_*.sql"))
+    detect = values["detect"]
+    parts = [path.read_bytes() for path in (document.path, select)]
+    return Format(
+        name=folder.name,
+        kind=kind,
+        title=values["title"],
+        home=folder,
+        readers=tuple(values["readers"]),
+        deliveries=values["deliveries"],
+        detect_all=tuple(fold(name) for name in detect["all"]),
+        detect_none=tuple(fold(name) for name in detect.get("none") or ()),
+        refines=values.get("refines"),
+        columns=tuple(_column(name, column or {}) for name, column in values["columns"].items()),
+        null_words=tuple(values.get("null_words") or ()),
+        tag_prefixes=tuple((item["header"], item["namespace"] or "") for item in values.get("tag_prefixes") or ()),
+        exclusions=tuple((item["name"], item["when"]) for item in values.get("exclusions") or ()),
+        target=values.get("target", "charges"),
+        role=values.get("role", "gateway"),
+        sql=select.read_text(encoding="utf-8"),
+        fingerprint=hashlib.sha256(b"\0".join(parts)).hexdigest(),
+    )
+
+
+def _column(name: str, values: dict[str, Any]) -> Column:
+    return Column(
+        name=name,
+        headers=tuple(fold(header) for header in values.get("headers") or [name]),
+        type=values.get("type", "text"),
+        required=values.get("required") == "true",
+        filled=values.get("filled") == "true",
+    )
+
+
+def inspect(path: Path, name: str | None = None) -> InputFile:
+    """Look into a file: what it holds and its header. Raise InputRefused when it cannot be a table."""
+    kind = files.content(path)
+    packing = files.compression(path)
+    return InputFile(path, name or str(path), kind, packing, files.header(path, kind), sealed=packing != "none" or kind == "parquet")
+
+
+def identify(file: InputFile, formats: dict[str, Format]) -> Format:
+    """Return the one format that recognises a file; raise InputRefused for none and for several."""
+    header = {fold(name) for name in file.header}
+    matches = [item for item in formats.values() if file.content in item.readers and _detects(item, header)]
+    refined = {item.refines for item in matches}
+    matches = [item for item in matches if item.name not in refined]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        names = ", ".join(item.name for item in matches)
+        raise InputRefused(file.name, f"several formats recognise this file: {names}", remedy="Say which with --as FORMAT.")
+    raise _unknown(file, header, formats)
+
+
+def _detects(item: Format, header: set[str]) -> bool:
+    return set(item.detect_all) <= header and not set(item.detect_none) & header
+
+
+def _unknown(file: InputFile, header: set[str], formats: dict[str, Format]) -> InputRefused:
+    columns = ", ".join(file.header[:12]) + (", …" if len(file.header) > 12 else "")
+    ranked = sorted(formats.values(), key=lambda item: (-len(set(item.detect_all) & header), item.name))
+    near = [f"nearest: {item.name} (lacks {_lacking(item, header)})" for item in ranked[:1] if set(item.detect_all) & header]
+    return InputRefused(
+        file.name,
+        "no format recognises this file",
+        evidence=[f"columns found: {columns or '(none)'}", *near],
+        remedy=f"Known formats: {', '.join(sorted(formats))}. Export it again in one of them, or say --as FORMAT.",
+    )
+
+
+def _lacking(item: Format, header: set[str]) -> str:
+    names = {column.headers[0]: column.name for column in item.columns}
+    lacking = [names.get(name, name) for name in item.detect_all if name not in header]
+    clash = [names.get(name, name) for name in item.detect_none if name in header]
+    return ", ".join(lacking[:NEAREST]) or f"nothing, but has {', '.join(clash)}"
+
+
+def chosen(name: str, formats: dict[str, Format]) -> Format:
+    """Return the format of a given name (`aws-cur` and `aws_cur` are one); raise UsageError when there is none."""
+    found = formats.get(name.replace("-", "_"))
+    if found is None:
+        raise UsageError("--as", f"there is no format {shown(name)}", remedy=f"Formats: {', '.join(sorted(formats))}.")
+    return found
+
+
+def columns_of(item: Format, file: InputFile) -> dict[str, int]:
+    """Map logical columns to positions in a file's header; refuse duplicates after folding and missing required ones."""
+    positions: dict[str, int] = {}
+    for number, name in enumerate(file.header):
+        folded = fold(name)
+        if folded in positions and (folded in _wanted(item)):
+            both = [file.header[positions[folded]], name]
+            raise InputRefused(file.name, "the header names a column twice", evidence=" and ".join(shown(n) for n in both), remedy="Remove one of the two.")
+        positions.setdefault(folded, number)
+    found = {column.name: next((positions[header] for header in column.headers if header in positions), None) for column in item.columns}
+    missing = [column.name for column in item.columns if column.required and found[column.name] is None]
+    if missing:
+        raise InputRefused(
+            file.name,
+            f"lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}",
+            evidence=f"columns found: {', '.join(file.header[:12])}{', …' if len(file.header) > 12 else ''}",
+            remedy=f"Export it again with {'them' if len(missing) > 1 else 'it'}; the format {item.name} cannot do without.",
+        )
+    return {name: position for name, position in found.items() if position is not None}
+
+
+def _wanted(item: Format) -> set[str]:
+    return {header for column in item.columns for header in column.headers}
+
+
+def sealed_by(file: InputFile, digest: str, size: int) -> InputFile:
+    """Return the file with its hash and size filled in."""
+    return replace(file, sha256=digest, bytes=size)

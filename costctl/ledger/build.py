@@ -1,0 +1,167 @@
+"""Run the models and the checks: the numbered files of costctl/models in order, each one SELECT into a table of its name."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from costctl.ledger.store import Ledger, statements
+from costctl.nouns import CompiledRules, Rows
+
+GROUPS = "charge_groups"
+NO_RULES = "{'rule': 0, 'team': CAST(NULL AS VARCHAR), 'model': CAST(NULL AS VARCHAR), 'purpose': CAST(NULL AS VARCHAR), 'pool': CAST(NULL AS VARCHAR)}"
+
+
+@dataclass(frozen=True)
+class Model:
+    """One numbered file: its table, its SELECT, and whether its rows are kept in the ledger."""
+
+    name: str
+    text: str
+    keep: bool
+
+
+@cache
+def models() -> tuple[Model, ...]:
+    """Return the models in the order of their numbers."""
+    files = sorted((item for item in (resources.files("costctl") / "models").iterdir() if re.match(r"\d\d_[a-z_]+\.sql$", item.name)), key=lambda item: item.name)
+    texts = [(item.name[3:-4], item.read_text(encoding="utf-8")) for item in files]
+    return tuple(Model(name, text, re.search(r"^-- Keep: yes$", text, re.MULTILINE) is not None) for name, text in texts)
+
+
+@cache
+def checks() -> dict[str, str]:
+    """Return the checks by name; each is a SELECT of offending rows."""
+    files = (resources.files("costctl") / "checks").iterdir()
+    return {item.name[:-4]: item.read_text(encoding="utf-8") for item in sorted(files, key=lambda item: item.name) if item.name.endswith(".sql")}
+
+
+@cache
+def macros() -> str:
+    """Return the text of the exact arithmetic that models use."""
+    return (resources.files("costctl") / "models" / "macros.sql").read_text(encoding="utf-8")
+
+
+@cache
+def fingerprint() -> str:
+    """Return the SHA-256 over all model texts."""
+    return hashlib.sha256("\0".join([macros(), *(model.text for model in models())]).encode()).hexdigest()
+
+
+def parameters(period: date) -> dict[str, Any]:
+    """Return the values that models may refer to: the billing period's first day and the first day after it."""
+    end = date(period.year + period.month // 12, period.month % 12 + 1, 1)
+    return {"billing_period": period, "billing_period_end": end}
+
+
+def qualified(text: str, temporary: set[str], tables: set[str]) -> str:
+    """Write out the schema of every table that a SELECT reads: temp for this run's models, ledger for the rest."""
+
+    def place(match: re.Match[str]) -> str:
+        name = match["name"]
+        if name in temporary:
+            return f"{match['word']} temp.{name}"
+        return f"{match['word']} ledger.{name}" if name in tables else match[0]
+
+    return re.sub(r"\b(?P<word>FROM|JOIN)\s+(?P<name>[a-z_]+)\b", place, text)
+
+
+def tables(ledger: Ledger) -> set[str]:
+    """Return the names of the ledger's tables."""
+    return {row[0] for row in ledger.run("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'ledger'").rows}
+
+
+def _used(text: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values that a text refers to; DuckDB refuses any other."""
+    return {key: value for key, value in values.items() if re.search(rf"\${key}\b", text)}
+
+
+def prepare(ledger: Ledger) -> bool:
+    """Create the macros, the kept tables and the views; return whether the models changed since the ledger was written."""
+    for statement in statements(macros()):
+        ledger.run(statement)
+    if ledger.meta("models") == fingerprint():
+        return False
+    known, made = tables(ledger) - {model.name for model in models()}, set[str]()
+    values = parameters(date(2000, 1, 1)) | {"source": "", "scope": ""}
+    with ledger.transaction():
+        for model in models():
+            text = qualified(model.text.replace("RULES()", NO_RULES), made, known)
+            ledger.run(f"CREATE OR REPLACE TEMP TABLE {model.name} AS {text} LIMIT 0", _used(text, values))
+            made.add(model.name)
+            if model.keep:
+                ledger.run(f"CREATE OR REPLACE TABLE ledger.{model.name} AS SELECT * FROM temp.{model.name} LIMIT 0")
+        ledger.run("UPDATE ledger.periods SET fingerprint = NULL")
+        ledger.run("DELETE FROM ledger.meta WHERE key = 'groups'")
+        ledger.set_meta("models", fingerprint())
+    return True
+
+
+def describe(ledger: Ledger, name: str) -> Rows:
+    """Return columns and types of a model's table, after `prepare` in the same run."""
+    return ledger.run(f"SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = '{name}' AND schema_name = 'ledger' ORDER BY column_index")
+
+
+def views(ledger: Ledger) -> None:
+    """Make the documented views of the same names in schema main."""
+    for name in sorted(tables(ledger)):
+        ledger.run(f"CREATE OR REPLACE VIEW main.{name} AS SELECT * FROM ledger.{name}")
+
+
+def groups(ledger: Ledger, source: str, scope: str, period: date, rules: CompiledRules) -> None:
+    """Build the charge groups of one source, scope and billing period again; runs inside the caller's transaction."""
+    model = next(model for model in models() if model.name == GROUPS)
+    text = qualified(model.text.replace("RULES()", rules.expression), set(), tables(ledger))
+    values = {"billing_period": period, "source": source, "scope": scope}
+    ledger.run("DELETE FROM ledger.charge_groups WHERE billing_period = $billing_period AND source = $source AND scope = $scope", values)
+    ledger.run(f"INSERT INTO ledger.charge_groups BY NAME {text}", values | _used(text, rules.parameters))
+
+
+def postings(ledger: Ledger, period: date, seal: str) -> None:
+    """Compute a billing period's postings in one transaction and note the fingerprint they were computed from."""
+    known = tables(ledger)
+    values = parameters(period)
+    done: set[str] = set()
+    with ledger.transaction():
+        _cover(ledger, period)
+        for model in models():
+            if model.name == GROUPS:
+                continue
+            text = qualified(model.text, done, known)
+            ledger.run(f"CREATE OR REPLACE TEMP TABLE {model.name} AS {text}", _used(text, values))
+            done.add(model.name)
+            if model.keep:
+                ledger.run(f"DELETE FROM ledger.{model.name} WHERE billing_period = $billing_period", {"billing_period": period})
+                ledger.run(f"INSERT INTO ledger.{model.name} BY NAME SELECT * FROM temp.{model.name}")
+        ledger.run("INSERT OR REPLACE INTO ledger.periods SELECT $period, COALESCE((SELECT state FROM ledger.periods WHERE billing_period = $period), 'open'), $seal", {"period": period, "seal": seal})
+
+
+def _cover(ledger: Ledger, period: date) -> None:
+    """Have the calendar hold every day that the period's charges touch."""
+    ledger.run(
+        "INSERT INTO ledger.calendar SELECT CAST(d.day AS DATE) FROM (SELECT unnest(generate_series(date_trunc('day', min(slot_start)), max(slot_end), INTERVAL 1 DAY)) AS day "
+        "FROM ledger.charge_groups WHERE billing_period = $period) AS d WHERE CAST(d.day AS DATE) NOT IN (SELECT day FROM ledger.calendar)",
+        {"period": period},
+    )
+
+
+def check(ledger: Ledger) -> dict[str, Rows]:
+    """Run every check; return the offending rows of those that found any."""
+    known = tables(ledger)
+    found = {name: ledger.run(qualified(text, set(), known)) for name, text in checks().items()}
+    return {name: rows for name, rows in found.items() if rows.rows}
+
+
+def run(ledger: Ledger, name: str, rows: list[dict[str, Any]], earlier: str, values: dict[str, Any]) -> Rows:
+    """Run one model over given rows of an earlier one, in a scratch transaction; for look-ups by the very same rule."""
+    model = next(model for model in models() if model.name == name)
+    ledger.run(f"CREATE OR REPLACE TEMP TABLE {earlier} AS SELECT * FROM temp.{earlier} LIMIT 0")
+    for row in rows:
+        ledger.run(f"INSERT INTO temp.{earlier} BY NAME SELECT {', '.join(f'${key} AS {key}' for key in row)}", row)
+    text = qualified(model.text, {earlier}, tables(ledger))
+    return ledger.run(text, _used(text, values))

@@ -1,0 +1,65 @@
+-- The strict casts that `to_focus.sql` and `to_usage.sql` may use. A gate is a predicate: the text survives the cast without
+-- losing a digit, and means one thing only. The raising cast stops the fast path at the first text that does not pass; the
+-- recording cast gives NULL, and the record is named and set aside by `records.problems`.
+
+-- Up to 20 digits before and 18 after the point, trailing zeros aside; exponents only where the expansion still fits.
+CREATE OR REPLACE TEMP MACRO money_fits(x) AS
+    regexp_full_match(x, '\s*[+-]?(\d{1,20}(\.\d{0,18}0*)?|\.\d{1,18}0*)\s*')
+    OR CASE
+        WHEN regexp_full_match(x, '\s*[+-]?(\d{1,20}(\.\d{0,40})?|\.\d{1,40})[eE][+-]?\d{1,2}\s*')
+        THEN length(rtrim(regexp_extract(x, '\.(\d*)[eE]', 1), '0')) - CAST(regexp_extract(x, '[eE]([+-]?\d+)', 1) AS INTEGER) <= 18
+            AND length(ltrim(regexp_extract(x, '(\d*)\.?\d*[eE]', 1), '0')) + CAST(regexp_extract(x, '[eE]([+-]?\d+)', 1) AS INTEGER) <= 20
+        ELSE FALSE
+    END;
+CREATE OR REPLACE TEMP MACRO quantity_fits(x) AS money_fits(x);
+-- A binary float printed in full: 15 to 17 significant digits, some beyond the 18th decimal. The recording path rounds it there and
+-- writes down what it rounded away; any other text with more decimals is refused.
+CREATE OR REPLACE TEMP MACRO is_printed_float(x) AS
+    NOT money_fits(x) AND regexp_full_match(x, '\s*[+-]?\d{1,8}\.\d{15,40}\s*|\s*[+-]?\d(\.\d{14,16})[eE]-\d{1,2}\s*')
+    AND length(ltrim(regexp_replace(regexp_extract(trim(x), '^[+-]?([0-9.]+)', 1), '[.]', ''), '0')) BETWEEN 15 AND 17
+    AND try_cast(trim(x) AS DECIMAL(38, 30)) IS NOT NULL;
+CREATE OR REPLACE TEMP MACRO rounded_away(x) AS
+    CAST(trim(x) AS DECIMAL(38, 30)) - CAST(CAST(trim(x) AS DECIMAL(38, 18)) AS DECIMAL(38, 30));
+CREATE OR REPLACE TEMP MACRO whole_fits(x) AS regexp_full_match(x, '\s*\d{1,18}(\.0*)?\s*');
+-- ISO 8601 with a blank or T; without a zone it is UTC. Day and month in words or in another order are a format's own business.
+CREATE OR REPLACE TEMP MACRO instant_fits(x) AS
+    regexp_full_match(x, '\s*\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?\s?(Z|UTC|[+-]\d{2}(:?\d{2})?)?)?\s*')
+    AND try_cast(left(trim(x), 10) AS DATE) IS NOT NULL AND try_cast(replace(trim(x), ' UTC', '') AS TIMESTAMPTZ) IS NOT NULL;
+CREATE OR REPLACE TEMP MACRO currency_fits(x) AS regexp_full_match(x, '[A-Z]{3}');
+CREATE OR REPLACE TEMP MACRO json_fits(x) AS try_cast(try_cast(x AS JSON) AS MAP(VARCHAR, VARCHAR)) IS NOT NULL;
+CREATE OR REPLACE TEMP MACRO chip_state_fits(x) AS lower(trim(x)) IN ('serving', 'training', 'startup', 'idle', 'maintenance');
+
+CREATE OR REPLACE TEMP MACRO money_cast(x) AS CAST(trim(x) AS DECIMAL(38, 18));
+CREATE OR REPLACE TEMP MACRO quantity_cast(x) AS CAST(trim(x) AS DECIMAL(38, 18));
+CREATE OR REPLACE TEMP MACRO whole_cast(x) AS CAST(CAST(trim(x) AS DECIMAL(38, 18)) AS BIGINT);
+CREATE OR REPLACE TEMP MACRO instant_cast(x) AS
+    CASE
+        WHEN regexp_matches(x, '[+-]\d{2}(:?\d{2})?\s*$') AND contains(x, ':')
+        THEN CAST(CAST(trim(x) AS TIMESTAMPTZ) AT TIME ZONE 'UTC' AS TIMESTAMP)
+        ELSE CAST(replace(replace(trim(x), ' UTC', ''), 'Z', '') AS TIMESTAMP)
+    END;
+CREATE OR REPLACE TEMP MACRO currency_cast(x) AS x;
+CREATE OR REPLACE TEMP MACRO chip_state_cast(x) AS lower(trim(x));
+-- Canonical JSON: keys sorted, values as text.
+CREATE OR REPLACE TEMP MACRO json_cast(x) AS
+    CAST(to_json(map_from_entries(list_sort(map_entries(CAST(CAST(x AS JSON) AS MAP(VARCHAR, VARCHAR)))))) AS VARCHAR);
+
+-- What a bill's own words say: the token class, the model and the machine of a usage type, meter or SKU text.
+CREATE OR REPLACE TEMP MACRO token_class_of(x) AS
+    CASE
+        WHEN NOT regexp_matches(x, '(?i)token|text (in|out)put') OR regexp_matches(x, '(?i)caching storage|provisioned') THEN NULL
+        WHEN regexp_matches(x, '(?i)cache[-_ ]?write') THEN 'cache_write'
+        WHEN regexp_matches(x, '(?i)cache[-_ ]?read|cached|caching') THEN 'cache_read'
+        WHEN regexp_matches(x, '(?i)\bout(pu?t|p)?|outpu?t|\bopt\b') THEN 'output'
+        WHEN regexp_matches(x, '(?i)inpu?t?|\binp\b') THEN 'input'
+    END;
+CREATE OR REPLACE TEMP MACRO token_model_of(x) AS
+    NULLIF(trim(regexp_replace(regexp_replace(x, '^(MP:)?[A-Z]{2,4}[0-9]?[0-9]?[-_]', ''),
+        '(?i)[-_ ]+(mantle[-_ ])?(GA |global )?(cache[-_ ]?(read|write)|cached|thinking|batch|text|input|inpt?|output|outpt?|opt)\b.*$', '')), '');
+CREATE OR REPLACE TEMP MACRO machine_of(x) AS
+    CASE
+        WHEN regexp_matches(x, '(Usage|Ded|Host|Train|Notebk|Cluster|Reservation|Block)[A-Za-z]*:') THEN regexp_extract(x, ':([A-Za-z0-9.\-]+)$', 1)
+        WHEN regexp_matches(x, '(?i)nvidia .*gpu') THEN regexp_extract(x, '(?i)(nvidia .*?gpu)', 1)
+        WHEN regexp_matches(x, '(?i)\btpu') THEN regexp_extract(x, '(?i)(tpu-?v?[0-9]+[a-z]*)', 1)
+        WHEN regexp_matches(x, '^(Standard_)?N[CDPV][A-Za-z0-9]*[_ ]|(?i)maia') THEN regexp_replace(x, ' (Spot|Low Priority)$', '')
+    END;

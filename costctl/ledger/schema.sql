@@ -1,0 +1,142 @@
+-- The ledger's tables, written down once. Everything here lives in schema `ledger`; the documented views of the same
+-- names are in `main`. Tables made by a model (`costctl/models/NN_name.sql`, header word `keep`) are not listed here:
+-- their columns are the model's own and are described in `costctl/models/README.md`.
+-- PascalCase columns are FOCUS, snake_case ours. Money is DECIMAL(38,18), a token count BIGINT, a time UTC without zone.
+
+-- One row per fact about the ledger itself: schema_version, created_by, seq, tags (the tag mapping in force).
+CREATE TABLE ledger.meta (key VARCHAR PRIMARY KEY, value VARCHAR);
+
+-- One row per delivery ever taken in, bill or usage. delivery_id is a hash of source, scope, dataset and file set.
+CREATE TABLE ledger.deliveries (
+    delivery_id VARCHAR PRIMARY KEY,
+    kind VARCHAR NOT NULL,           -- bill | usage
+    source VARCHAR NOT NULL,
+    scope VARCHAR NOT NULL,          -- manifest's export and payer, else '-'
+    dataset VARCHAR NOT NULL,
+    format VARCHAR NOT NULL,         -- folder under costctl/bills or costctl/usage
+    definition VARCHAR NOT NULL,     -- fingerprint of the format's files and of the stored columns
+    manifest VARCHAR,                -- the manifest's own id, NULL for plain files
+    decision VARCHAR,                -- replace | add, where the user decided an overlap
+    seq BIGINT NOT NULL              -- order of decisions; arrival data, outside every fingerprint
+);
+
+-- The files of a delivery, with their row accounting: records = kept + quarantined + excluded.
+CREATE TABLE ledger.delivery_files (
+    delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, name VARCHAR NOT NULL,
+    sha256 VARCHAR NOT NULL, bytes BIGINT NOT NULL,
+    records BIGINT NOT NULL, kept BIGINT NOT NULL, quarantined BIGINT NOT NULL, excluded BIGINT NOT NULL
+);
+
+-- Liveness: which delivery speaks for a period. A bill's period is its billing month, a usage file's a UTC day.
+CREATE TABLE ledger.delivery_periods (
+    delivery_id VARCHAR NOT NULL, period DATE NOT NULL, version VARCHAR, live BOOLEAN NOT NULL, rows BIGINT NOT NULL
+);
+
+-- What a bill delivery's charges add up to, per billing period and currency; compared with the charges by a check.
+CREATE TABLE ledger.delivery_totals (
+    delivery_id VARCHAR NOT NULL, billing_period DATE NOT NULL, BillingCurrency VARCHAR NOT NULL, charges BIGINT NOT NULL,
+    BilledCost DECIMAL(38,18) NOT NULL, EffectiveCost DECIMAL(38,18) NOT NULL,
+    ListCost DECIMAL(38,18) NOT NULL, ContractedCost DECIMAL(38,18) NOT NULL
+);
+
+-- Records set aside, with everything needed to find and mend them. One row per bad field.
+CREATE TABLE ledger.quarantine (
+    delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, record_no BIGINT NOT NULL, line_no BIGINT,
+    column_name VARCHAR NOT NULL, reason VARCHAR NOT NULL, value VARCHAR, raw VARCHAR
+);
+
+-- Records left out by a rule the format names.
+CREATE TABLE ledger.exclusions (delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, rule VARCHAR NOT NULL, records BIGINT NOT NULL);
+
+-- Binary floats that came as text with more than 18 decimals: how many per file and column, and exactly what rounding took away.
+CREATE TABLE ledger.roundings (delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, column_name VARCHAR NOT NULL, records BIGINT NOT NULL, rounded_away DECIMAL(38,30) NOT NULL);
+
+-- One row per FOCUS charge. A NULL cost is unknown, not 0. record_no counts data records of the file from 1; a record may
+-- give several charges (part_no). The configured tags follow as columns tag_<name>.
+CREATE TABLE ledger.charges (
+    source VARCHAR NOT NULL, scope VARCHAR NOT NULL, billing_period DATE NOT NULL,
+    ProviderName VARCHAR, PublisherName VARCHAR, InvoiceIssuerName VARCHAR, InvoiceId VARCHAR,
+    BillingAccountId VARCHAR, BillingAccountName VARCHAR, SubAccountId VARCHAR, SubAccountName VARCHAR,
+    BillingCurrency VARCHAR NOT NULL, BillingPeriodStart TIMESTAMP NOT NULL, BillingPeriodEnd TIMESTAMP NOT NULL,
+    ChargePeriodStart TIMESTAMP NOT NULL, ChargePeriodEnd TIMESTAMP NOT NULL,
+    ChargeCategory VARCHAR NOT NULL, ChargeClass VARCHAR, ChargeDescription VARCHAR, ChargeFrequency VARCHAR,
+    ServiceCategory VARCHAR, ServiceName VARCHAR, SkuId VARCHAR, SkuPriceId VARCHAR, SkuMeter VARCHAR,
+    ResourceId VARCHAR, RegionId VARCHAR,
+    PricingCategory VARCHAR, PricingQuantity DECIMAL(38,18), PricingUnit VARCHAR,
+    ConsumedQuantity DECIMAL(38,18), ConsumedUnit VARCHAR,
+    ListUnitPrice DECIMAL(38,18), ContractedUnitPrice DECIMAL(38,18),
+    CommitmentDiscountId VARCHAR, CommitmentDiscountCategory VARCHAR, CommitmentDiscountStatus VARCHAR,
+    BilledCost DECIMAL(38,18), EffectiveCost DECIMAL(38,18), ListCost DECIMAL(38,18), ContractedCost DECIMAL(38,18),
+    Tags VARCHAR,                    -- canonical JSON object, keys sorted, namespaces kept
+    x_machine VARCHAR,               -- machine type as the bill spells it, e.g. p5.48xlarge
+    x_purchase_model VARCHAR,        -- on_demand | spot | reserved | savings_plan | commitment | capacity_block | private_contract …
+    x_model_raw VARCHAR,             -- model as the bill spells it, for token lines
+    x_token_class VARCHAR,           -- input | cache_read | cache_write | output, for token lines
+    delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, record_no BIGINT NOT NULL, part_no INTEGER NOT NULL
+);
+
+-- Token counts: one row per event or bucket; its disjoint classes are in token_quantity.
+CREATE TABLE ledger.token_usage (
+    delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, record_no BIGINT NOT NULL,
+    source VARCHAR NOT NULL, evidence_role VARCHAR NOT NULL,     -- gateway | client | engine | provider_meter | bill
+    ts_start TIMESTAMP NOT NULL, ts_end TIMESTAMP NOT NULL,
+    provider VARCHAR NOT NULL,       -- who bills: self | aws | gcp | azure | anthropic | openai …
+    billing_account VARCHAR, region VARCHAR,
+    model_raw VARCHAR, deployment VARCHAR, pool VARCHAR, chip VARCHAR,
+    team_raw VARCHAR, purpose VARCHAR, task VARCHAR NOT NULL, outcome VARCHAR NOT NULL,
+    requests BIGINT, convention VARCHAR NOT NULL, convention_proof VARCHAR NOT NULL
+);
+
+-- Disjoint token classes: they never overlap, so a sum is always right. A class the source does not report is absent.
+CREATE TABLE ledger.token_quantity (
+    delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, record_no BIGINT NOT NULL,
+    token_class VARCHAR NOT NULL,    -- input.uncached | input.cache_read | input.cache_write | output.unsplit | output.visible | output.reasoning | input.unsplit
+    tokens BIGINT NOT NULL
+);
+
+-- Chip time: intervals of chips in one state. The states of a pool's paid hour tile it, or the hole is shown.
+CREATE TABLE ledger.accelerator_usage (
+    delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, record_no BIGINT NOT NULL,
+    source VARCHAR NOT NULL, pool VARCHAR NOT NULL, resource_id VARCHAR,
+    ts_start TIMESTAMP NOT NULL, ts_end TIMESTAMP NOT NULL,
+    chips DECIMAL(18,6) NOT NULL,
+    state VARCHAR NOT NULL,          -- serving | training | startup | idle | maintenance
+    team_raw VARCHAR, model_raw VARCHAR
+);
+
+-- Reference facts, loaded from rates/, from the user's cards and from the configuration. valid_to is excluded, NULL is open.
+CREATE TABLE ledger.providers (name VARCHAR NOT NULL, provider VARCHAR NOT NULL);              -- as a bill or a gateway says it, lower case → our id
+CREATE TABLE ledger.units (unit VARCHAR NOT NULL, measure VARCHAR NOT NULL, multiplier BIGINT NOT NULL);  -- lower case; measure: hour | chip_hour | token
+CREATE TABLE ledger.chips (chip VARCHAR NOT NULL, short VARCHAR NOT NULL, vendor VARCHAR, title VARCHAR, family VARCHAR, memory_gb VARCHAR, tdp_w VARCHAR, price_visibility VARCHAR, source VARCHAR, as_of VARCHAR, confidence VARCHAR);
+CREATE TABLE ledger.machines (
+    provider VARCHAR NOT NULL, name VARCHAR NOT NULL,            -- as a bill spells it, lower case; several names may mean one machine
+    machine VARCHAR NOT NULL, chip VARCHAR NOT NULL,
+    chips_numerator BIGINT NOT NULL, chips_denominator BIGINT NOT NULL
+);
+CREATE TABLE ledger.chip_prices (
+    card VARCHAR NOT NULL,           -- file:line
+    provider VARCHAR NOT NULL, machine VARCHAR, chip VARCHAR NOT NULL, region VARCHAR NOT NULL, purchase_model VARCHAR NOT NULL,
+    term_months INTEGER, layer VARCHAR NOT NULL,                 -- contract | realised | list | model
+    price_per_chip_hour DECIMAL(19,12) NOT NULL, currency VARCHAR NOT NULL,
+    valid_from DATE, valid_to DATE, as_of DATE, confidence VARCHAR, source VARCHAR
+);
+CREATE TABLE ledger.model_prices (
+    card VARCHAR NOT NULL, provider VARCHAR NOT NULL, model VARCHAR NOT NULL, region VARCHAR NOT NULL, service_tier VARCHAR NOT NULL,
+    context_tier VARCHAR NOT NULL, token_class VARCHAR NOT NULL, price_per_million DECIMAL(19,12) NOT NULL, currency VARCHAR NOT NULL,
+    valid_from DATE, valid_to DATE, as_of DATE, confidence VARCHAR, source VARCHAR
+);
+CREATE TABLE ledger.model_aliases (raw VARCHAR NOT NULL, model VARCHAR NOT NULL, valid_from DATE, valid_to DATE);   -- raw in lower case
+CREATE TABLE ledger.team_aliases (raw VARCHAR NOT NULL, team VARCHAR NOT NULL, purpose VARCHAR, valid_from DATE, valid_to DATE);  -- raw in lower case
+CREATE TABLE ledger.pools (
+    pool VARCHAR NOT NULL, base VARCHAR NOT NULL, grain VARCHAR NOT NULL, method VARCHAR NOT NULL,
+    idle_policy VARCHAR NOT NULL, idle_owner VARCHAR, owner VARCHAR
+);
+CREATE TABLE ledger.pool_deployments (deployment VARCHAR NOT NULL, pool VARCHAR NOT NULL);
+CREATE TABLE ledger.pool_weights (pool VARCHAR NOT NULL, token_class VARCHAR NOT NULL, weight DECIMAL(9,6) NOT NULL);
+CREATE TABLE ledger.pool_fixed (pool VARCHAR NOT NULL, team VARCHAR NOT NULL, share DECIMAL(9,6) NOT NULL);
+CREATE TABLE ledger.rule_sets (rule_set VARCHAR NOT NULL, ordinal INTEGER NOT NULL, name VARCHAR NOT NULL, definition VARCHAR NOT NULL);
+
+-- State of a billing period, and the fingerprint its postings were computed from.
+CREATE TABLE ledger.periods (billing_period DATE PRIMARY KEY, state VARCHAR NOT NULL, fingerprint VARCHAR);
+CREATE TABLE ledger.capacity_owner (team VARCHAR);               -- one row: who bears unused commitments by default
+CREATE TABLE ledger.calendar (day DATE NOT NULL);                -- every UTC day that a posting may touch

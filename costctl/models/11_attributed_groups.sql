@@ -1,0 +1,43 @@
+-- Charge groups with the names they are attributed to: team and model through their aliases, the nature of the cost.
+-- Grain: one row per charge group. unit is what tokens and costs meet on: a pool, a bought model, or a team's own model.
+WITH roster AS (SELECT COUNT(*) AS teams FROM team_aliases),
+
+named AS (
+    SELECT
+        g.billing_period, g.group_id, g.source, g.slot_start, g.slot_end, g.provider, g.BillingAccountId, g.InvoiceId, g.BillingCurrency,
+        g.ServiceName, g.SubAccountId, g.ChargeCategory, g.RegionId, g.ConsumedUnit, g.PricingUnit, g.x_machine, g.x_purchase_model,
+        g.x_model_raw, g.x_token_class, g.rule, g.raw_team, g.pool, g.consumed_quantity, g.pricing_quantity, g.row_count,
+        g.BilledCost, g.EffectiveCost, g.ListCost, g.ContractedCost, g.billed_unknown, g.effective_unknown, g.list_unknown, g.contracted_unknown,
+        CASE
+            WHEN g.ChargeCategory = 'Tax' THEN 'tax'
+            WHEN g.ChargeCategory = 'Credit' THEN 'credit'
+            WHEN g.ChargeCategory = 'Purchase' THEN 'fee'
+            WHEN g.CommitmentDiscountStatus = 'Unused' THEN 'unused'
+            ELSE 'usage'
+        END AS nature,
+        CASE WHEN t.team IS NOT NULL THEN t.team WHEN r.teams = 0 THEN TRIM(g.raw_team) END AS team,
+        COALESCE(declared.model, LOWER(TRIM(g.raw_model)), billed.model, 'unknown') AS model,
+        COALESCE(LOWER(TRIM(g.raw_purpose)), t.purpose, 'unknown') AS purpose
+    FROM charge_groups AS g
+    CROSS JOIN roster AS r
+    LEFT JOIN team_aliases AS t ON t.raw = LOWER(TRIM(g.raw_team))
+        AND CAST(g.slot_start AS DATE) >= t.valid_from AND CAST(g.slot_start AS DATE) < t.valid_to
+    LEFT JOIN model_aliases AS declared ON declared.raw = LOWER(TRIM(g.raw_model))
+        AND CAST(g.slot_start AS DATE) >= declared.valid_from AND CAST(g.slot_start AS DATE) < declared.valid_to
+    LEFT JOIN model_aliases AS billed ON billed.raw = LOWER(TRIM(g.x_model_raw))
+        AND CAST(g.slot_start AS DATE) >= billed.valid_from AND CAST(g.slot_start AS DATE) < billed.valid_to
+    WHERE g.billing_period = $billing_period
+)
+
+SELECT
+    billing_period, group_id, source, slot_start, slot_end, provider, BillingAccountId, SubAccountId, InvoiceId, BillingCurrency, ServiceName,
+    ChargeCategory, RegionId, ConsumedUnit, PricingUnit, x_machine, x_purchase_model, x_model_raw, x_token_class, rule, raw_team, pool,
+    nature, team, model, purpose,
+    CASE
+        WHEN pool = 'api' THEN CONCAT('api/', provider, '/', model)
+        WHEN pool IS NOT NULL THEN pool
+        ELSE CONCAT(COALESCE(team, '-'), '/', model)
+    END AS unit,
+    consumed_quantity, pricing_quantity, row_count, BilledCost, EffectiveCost, ListCost, ContractedCost,
+    billed_unknown, effective_unknown, list_unknown, contracted_unknown
+FROM named

@@ -1,0 +1,30 @@
+-- What each pool costs, in cells that are split as one: a pool, a slot, and everything a share must keep apart.
+-- Grain: one row per cell_id. Cells of the implicit pool `api` also keep the bought model and its token class apart.
+WITH cells AS (
+    SELECT
+        g.billing_period, g.pool, g.unit, g.slot_start, g.slot_end, g.source, g.provider, g.BillingAccountId, g.InvoiceId, g.BillingCurrency,
+        g.ChargeCategory, g.nature, h.chip, g.x_purchase_model AS purchase_model, g.RegionId,
+        CASE WHEN g.pool = 'api' THEN g.model END AS api_model, CASE WHEN g.pool = 'api' THEN g.x_token_class END AS api_class,
+        SUM(g.BilledCost) AS BilledCost, SUM(g.EffectiveCost) AS EffectiveCost, SUM(g.ListCost) AS ListCost, SUM(g.ContractedCost) AS ContractedCost,
+        SUM(CAST(COALESCE(h.chip_hours, CAST('0' AS DECIMAL(18, 6))) AS DECIMAL(38, 18))) AS chip_hours,
+        CAST(SUM(CAST(g.billed_unknown AS DECIMAL(38, 0))) AS BIGINT) AS billed_unknown,
+        CAST(SUM(CAST(g.effective_unknown AS DECIMAL(38, 0))) AS BIGINT) AS effective_unknown,
+        CAST(SUM(CAST(g.list_unknown AS DECIMAL(38, 0))) AS BIGINT) AS list_unknown,
+        CAST(SUM(CAST(g.contracted_unknown AS DECIMAL(38, 0))) AS BIGINT) AS contracted_unknown,
+        CAST(SUM(CAST(g.row_count AS DECIMAL(38, 0))) AS BIGINT) AS row_count
+    FROM attributed_groups AS g
+    LEFT JOIN chip_hours AS h ON h.group_id = g.group_id
+    WHERE g.pool IS NOT NULL
+    GROUP BY ALL
+)
+
+SELECT
+    MD5(ARRAY_TO_STRING([
+        CAST(billing_period AS VARCHAR), pool, unit, CAST(slot_start AS VARCHAR), CAST(slot_end AS VARCHAR), source, provider,
+        COALESCE(BillingAccountId, '~'), COALESCE(InvoiceId, '~'), BillingCurrency, ChargeCategory, nature, COALESCE(chip, '~'),
+        COALESCE(purchase_model, '~'), COALESCE(RegionId, '~'), COALESCE(api_model, '~'), COALESCE(api_class, '~')
+    ], '|')) AS cell_id,
+    billing_period, pool, unit, slot_start, slot_end, source, provider, BillingAccountId, InvoiceId, BillingCurrency, ChargeCategory, nature,
+    chip, purchase_model, RegionId, api_model, api_class, BilledCost, EffectiveCost, ListCost, ContractedCost, chip_hours,
+    billed_unknown, effective_unknown, list_unknown, contracted_unknown, row_count
+FROM cells

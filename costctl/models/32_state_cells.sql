@@ -1,0 +1,52 @@
+-- Pool cells split over the states of their chips; where chip time is not known a cell stays whole, in state `loaded`.
+-- Grain: one row per state_cell_id. share_key names the shares that split it further, NULL where nothing does.
+WITH parts AS (
+    SELECT
+        c.cell_id, c.pool, c.slot_start, c.slot_end, c.nature, c.provider, c.api_model, c.api_class,
+        COALESCE(t.state, CASE c.nature WHEN 'unused' THEN 'unused' ELSE 'loaded' END) AS state, t.team AS state_team, t.model AS state_model,
+        COALESCE(t.weight, CAST(1 AS DECIMAL(38, 0))) AS weight,
+        c.BilledCost, c.EffectiveCost, c.ListCost, c.ContractedCost, c.chip_hours,
+        c.billed_unknown, c.effective_unknown, c.list_unknown, c.contracted_unknown
+    FROM pool_cells AS c
+    LEFT JOIN chip_time AS t ON t.pool = c.pool AND t.slot_start = c.slot_start AND t.slot_end = c.slot_end AND c.nature <> 'unused'
+),
+
+ranked AS (
+    SELECT
+        cell_id, pool, slot_start, slot_end, nature, provider, api_model, api_class, state, state_team, state_model,
+        BilledCost, EffectiveCost, ListCost, ContractedCost, chip_hours, billed_unknown, effective_unknown, list_unknown, contracted_unknown,
+        SUM(weight) OVER (PARTITION BY cell_id) AS total, weight,
+        ROW_NUMBER() OVER (PARTITION BY cell_id ORDER BY weight DESC, state, COALESCE(state_team, ''), COALESCE(state_model, '')) AS place
+    FROM parts
+),
+
+shared AS (
+    SELECT
+        cell_id, pool, slot_start, slot_end, nature, provider, api_model, api_class, state, state_team, state_model, place,
+        BilledCost, EffectiveCost, ListCost, ContractedCost, chip_hours, billed_unknown, effective_unknown, list_unknown, contracted_unknown,
+        share_of(BilledCost, weight, total) AS billed, share_of(EffectiveCost, weight, total) AS effective, share_of(ListCost, weight, total) AS list,
+        share_of(ContractedCost, weight, total) AS contracted, share_of(chip_hours, weight, total) AS hours
+    FROM ranked
+)
+
+SELECT
+    MD5(ARRAY_TO_STRING([s.cell_id, s.state, COALESCE(s.state_team, '~'), COALESCE(s.state_model, '~')], '|')) AS state_cell_id,
+    s.cell_id, s.pool, s.slot_start, s.slot_end, s.nature, s.state,
+    COALESCE(s.state_team, CASE WHEN s.state IN ('idle', 'maintenance') THEN p.idle_owner END) AS state_team, s.state_model, s.provider, s.api_model, s.api_class,
+    CASE
+        WHEN s.pool = 'api' THEN CONCAT('api|', s.provider, '|', s.api_model, '|', COALESCE(s.api_class, '~'))
+        WHEN s.state IN ('idle', 'unused') AND COALESCE(p.idle_policy, 'separate') <> 'by_use' THEN CONCAT('models|', COALESCE(s.state_model, '*'))
+        WHEN s.state IN ('serving', 'startup', 'loaded', 'idle', 'unused') THEN CONCAT('teams|', COALESCE(s.state_model, '*'))
+    END AS share_key,
+    CASE WHEN s.place = 1 THEN s.BilledCost - (SUM(s.billed) OVER cell - s.billed) ELSE s.billed END AS BilledCost,
+    CASE WHEN s.place = 1 THEN s.EffectiveCost - (SUM(s.effective) OVER cell - s.effective) ELSE s.effective END AS EffectiveCost,
+    CASE WHEN s.place = 1 THEN s.ListCost - (SUM(s.list) OVER cell - s.list) ELSE s.list END AS ListCost,
+    CASE WHEN s.place = 1 THEN s.ContractedCost - (SUM(s.contracted) OVER cell - s.contracted) ELSE s.contracted END AS ContractedCost,
+    CASE WHEN s.place = 1 THEN s.chip_hours - (SUM(s.hours) OVER cell - s.hours) ELSE s.hours END AS chip_hours,
+    CASE WHEN s.place = 1 THEN s.billed_unknown ELSE CAST(0 AS BIGINT) END AS billed_unknown,
+    CASE WHEN s.place = 1 THEN s.effective_unknown ELSE CAST(0 AS BIGINT) END AS effective_unknown,
+    CASE WHEN s.place = 1 THEN s.list_unknown ELSE CAST(0 AS BIGINT) END AS list_unknown,
+    CASE WHEN s.place = 1 THEN s.contracted_unknown ELSE CAST(0 AS BIGINT) END AS contracted_unknown
+FROM shared AS s
+LEFT JOIN pools AS p ON p.pool = s.pool
+WINDOW cell AS (PARTITION BY s.cell_id)

@@ -1,0 +1,48 @@
+-- State cells split by their shares; a cell without a share stays whole and says why.
+-- Grain: one row per state cell, team, model and purpose.
+WITH parts AS (
+    SELECT
+        c.state_cell_id, c.cell_id, c.pool, c.nature, c.state, c.share_key, c.api_model,
+        COALESCE(s.team, CASE WHEN s.share_key IS NULL THEN c.state_team END) AS team,
+        COALESCE(s.model, c.state_model, c.api_model, 'unknown') AS model, COALESCE(s.purpose, CASE c.state WHEN 'training' THEN 'training' ELSE 'unknown' END) AS purpose,
+        COALESCE(s.method, '-') AS method, s.share_key IS NULL AS unsplit,
+        COALESCE(s.weight, CAST(1 AS DECIMAL(38, 0))) AS weight, COALESCE(s.total, CAST(1 AS DECIMAL(38, 0))) AS total,
+        c.BilledCost, c.EffectiveCost, c.ListCost, c.ContractedCost, c.chip_hours,
+        c.billed_unknown, c.effective_unknown, c.list_unknown, c.contracted_unknown
+    FROM state_cells AS c
+    LEFT JOIN allocation_shares AS s ON s.pool = c.pool AND s.slot_start = c.slot_start AND s.slot_end = c.slot_end AND s.share_key = c.share_key
+),
+
+shared AS (
+    SELECT
+        state_cell_id, cell_id, pool, nature, state, share_key, team, model, purpose, method, unsplit, weight, total,
+        BilledCost, EffectiveCost, ListCost, ContractedCost, chip_hours, billed_unknown, effective_unknown, list_unknown, contracted_unknown,
+        share_of(BilledCost, weight, total) AS billed, share_of(EffectiveCost, weight, total) AS effective, share_of(ListCost, weight, total) AS list,
+        share_of(ContractedCost, weight, total) AS contracted, share_of(chip_hours, weight, total) AS hours,
+        ROW_NUMBER() OVER (PARTITION BY state_cell_id ORDER BY weight DESC, COALESCE(team, ''), model, purpose) AS place
+    FROM parts
+)
+
+SELECT
+    state_cell_id, cell_id, pool, nature, state, team, model, purpose, method, weight, total,
+    CASE
+        WHEN NOT unsplit AND team IS NULL AND state NOT IN ('idle', 'unused') THEN 'tokens without a known team'
+        WHEN unsplit AND pool = 'api' THEN 'no tokens counted for this model, class and day'
+        WHEN unsplit AND state = 'unknown' THEN 'paid chip time that no state covers'
+        WHEN unsplit AND state = 'maintenance' THEN 'maintenance'
+        WHEN unsplit AND team IS NULL AND state = 'training' THEN 'training without a known team'
+        WHEN unsplit AND team IS NULL THEN 'no allocation base in this slot'
+    END AS reason,
+    CASE WHEN place = 1 THEN BilledCost - (SUM(billed) OVER cell - billed) ELSE billed END AS BilledCost,
+    CASE WHEN place = 1 THEN EffectiveCost - (SUM(effective) OVER cell - effective) ELSE effective END AS EffectiveCost,
+    CASE WHEN place = 1 THEN ListCost - (SUM(list) OVER cell - list) ELSE list END AS ListCost,
+    CASE WHEN place = 1 THEN ContractedCost - (SUM(contracted) OVER cell - contracted) ELSE contracted END AS ContractedCost,
+    CASE WHEN place = 1 THEN chip_hours - (SUM(hours) OVER cell - hours) ELSE hours END AS chip_hours,
+    CASE WHEN place = 1 THEN billed_unknown ELSE CAST(0 AS BIGINT) END AS billed_unknown,
+    CASE WHEN place = 1 THEN effective_unknown ELSE CAST(0 AS BIGINT) END AS effective_unknown,
+    CASE WHEN place = 1 THEN list_unknown ELSE CAST(0 AS BIGINT) END AS list_unknown,
+    CASE WHEN place = 1 THEN contracted_unknown ELSE CAST(0 AS BIGINT) END AS contracted_unknown,
+    billed_unknown > 0 AS billed_incomplete, effective_unknown > 0 AS effective_incomplete,
+    list_unknown > 0 AS list_incomplete, contracted_unknown > 0 AS contracted_incomplete
+FROM shared
+WINDOW cell AS (PARTITION BY state_cell_id)

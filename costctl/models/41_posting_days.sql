@@ -1,0 +1,31 @@
+-- Postings by UTC day: one within a day stands as it is, a longer one is apportioned by its seconds in each day.
+-- Grain: one row per posting and day.
+-- Keep: yes
+WITH spread AS (
+    SELECT
+        p.billing_period, p.booked_period, p.posting_id, CAST(d.day AS DATE) AS day, p.BilledCost, p.EffectiveCost, p.ListCost, p.ContractedCost, p.chip_hours,
+        CAST(DATE_DIFF('second', GREATEST(p.slot_start, CAST(d.day AS TIMESTAMP)), LEAST(p.slot_end, CAST(d.day AS TIMESTAMP) + INTERVAL 1 DAY)) AS DECIMAL(38, 0)) AS weight,
+        CAST(DATE_DIFF('second', p.slot_start, p.slot_end) AS DECIMAL(38, 0)) AS total
+    FROM postings AS p
+    INNER JOIN calendar AS d ON CAST(d.day AS TIMESTAMP) < p.slot_end AND CAST(d.day AS TIMESTAMP) + INTERVAL 1 DAY > p.slot_start
+    WHERE p.billing_period = $billing_period
+),
+
+shared AS (
+    SELECT
+        billing_period, booked_period, posting_id, day, BilledCost, EffectiveCost, ListCost, ContractedCost, chip_hours,
+        share_of(BilledCost, weight, total) AS billed, share_of(EffectiveCost, weight, total) AS effective, share_of(ListCost, weight, total) AS list,
+        share_of(ContractedCost, weight, total) AS contracted, share_of(chip_hours, weight, total) AS hours,
+        ROW_NUMBER() OVER (PARTITION BY posting_id ORDER BY weight DESC, day) AS place
+    FROM spread
+)
+
+SELECT
+    billing_period, booked_period, posting_id, day,
+    CASE WHEN place = 1 THEN BilledCost - (SUM(billed) OVER whole - billed) ELSE billed END AS BilledCost,
+    CASE WHEN place = 1 THEN EffectiveCost - (SUM(effective) OVER whole - effective) ELSE effective END AS EffectiveCost,
+    CASE WHEN place = 1 THEN ListCost - (SUM(list) OVER whole - list) ELSE list END AS ListCost,
+    CASE WHEN place = 1 THEN ContractedCost - (SUM(contracted) OVER whole - contracted) ELSE contracted END AS ContractedCost,
+    CASE WHEN place = 1 THEN chip_hours - (SUM(hours) OVER whole - hours) ELSE hours END AS chip_hours
+FROM shared
+WINDOW whole AS (PARTITION BY posting_id)

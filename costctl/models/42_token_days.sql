@@ -1,0 +1,13 @@
+-- Tokens of the period's calendar month by owner, with the chip and source of the unit they ran on.
+-- Grain: one row per day, unit, provider, model, team, purpose, task and token class.
+-- Keep: yes
+SELECT
+    $billing_period AS billing_period, t.day, t.pool, t.unit, t.provider, t.model, t.team, t.purpose, t.task, t.token_class,
+    COALESCE(u.chip, '-') AS unit_chip, COALESCE(u.source_label, CASE WHEN t.pool = 'api' THEN CONCAT(t.provider, '/api') ELSE '-' END) AS unit_source,
+    t.tokens, t.delivered_tokens, t.requests,
+    CAST(t.delivered_tokens AS DECIMAL(19, 0)) * COALESCE(w.weight, d.weight, CAST('1' AS DECIMAL(9, 6))) AS weighted_tokens
+FROM token_use AS t
+LEFT JOIN unit_sources AS u ON u.unit = t.unit
+LEFT JOIN pool_weights AS w ON w.pool = t.pool AND w.token_class = t.token_class
+LEFT JOIN pool_weights AS d ON d.pool = '*' AND d.token_class = t.token_class
+WHERE t.day >= $billing_period AND t.day < $billing_period_end

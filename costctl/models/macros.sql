@@ -1,0 +1,18 @@
+-- The exact arithmetic of apportioning, once. DuckDB has these as macros; for Spark they are written out in place.
+-- Everything is portable: decimals of scale 0, `%`, and a quotient that starts from DOUBLE and is corrected to the exact one.
+
+-- The quotient of two whole numbers, without remainder, toward zero. The DOUBLE estimate is off by at most one part in 2^52;
+-- each correction divides that by 2^52 again, so three steps are exact for all of DECIMAL(38,0).
+CREATE OR REPLACE TEMP MACRO quotient_estimate(n, t) AS CAST(ROUND(CAST(n AS DOUBLE) / NULLIF(CAST(t AS DOUBLE), 0), 0) AS DECIMAL(38, 0));
+CREATE OR REPLACE TEMP MACRO quotient_corrected(n, q, t) AS q + quotient_estimate(n - q * t, t);
+CREATE OR REPLACE TEMP MACRO exact_quotient(n, t) AS
+    quotient_corrected(n - n % t, quotient_corrected(n - n % t, quotient_estimate(n - n % t, t), t), t);
+
+-- An amount of money or hours in whole millionths, without its sign.
+CREATE OR REPLACE TEMP MACRO millionths(amount) AS CAST(CAST(ABS(amount) AS DECIMAL(26, 6)) * 1000000 AS DECIMAL(38, 0));
+
+-- The part of an amount that a weight takes of a total, rounded toward zero to millionths; whoever has the largest weight takes
+-- what is left instead. Overflow (millionths x weight beyond 38 digits) is an error, never a wrap.
+CREATE OR REPLACE TEMP MACRO share_of(amount, weight, total) AS
+    CAST(CAST(exact_quotient(millionths(amount) * CAST(weight AS DECIMAL(38, 0)), CAST(total AS DECIMAL(38, 0))) AS DECIMAL(20, 0))
+        * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(38, 18)) * (CASE WHEN amount < 0 THEN -1 ELSE 1 END);

@@ -1,0 +1,116 @@
+"""The nouns of the trade, as frozen dataclasses.
+
+    Format                a bill format or a token source: one folder with a YAML file and one SELECT
+      └─ Column           a logical column: the headers it may have, its type, whether it must be there
+    InputFile             one file as found: where it is, what it holds, its header
+    Delivery              the files that speak together for some periods, and how they are to be read
+    Rows                  a query's answer: column names, types and rows
+    Outcome               what an ingest did with one delivery
+    CompiledRules         the ordered rules as one SQL expression with its bound values
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Column:
+    """A logical column of a format and the headers (folded) under which files carry it."""
+
+    name: str
+    headers: tuple[str, ...]
+    type: str  # text | money | quantity | instant | currency | json | whole
+    required: bool = False  # the header must be there
+    filled: bool = False  # a record without a value is set aside
+
+
+@dataclass(frozen=True)
+class Format:
+    """A bill format or a token source; `home` is its folder, its name the folder's name."""
+
+    name: str
+    kind: str  # bill | usage
+    title: str
+    home: Path
+    readers: tuple[str, ...]  # csv | json | parquet
+    deliveries: str  # files | aws_manifest
+    detect_all: tuple[str, ...]
+    detect_none: tuple[str, ...]
+    refines: str | None
+    columns: tuple[Column, ...]
+    null_words: tuple[str, ...]
+    tag_prefixes: tuple[tuple[str, str], ...]  # (header prefix, namespace put before the key)
+    exclusions: tuple[tuple[str, str], ...]  # (name, SQL condition)
+    target: str  # charges | token_usage | accelerator_usage
+    role: str  # evidence role of a token source
+    sql: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file as found on disk, its content known by hash."""
+
+    path: Path
+    name: str  # as the user or the manifest names it
+    content: str  # csv | json | parquet
+    compression: str  # none | gzip | zip
+    header: tuple[str, ...]
+    sha256: str = ""
+    bytes: int = 0
+    sealed: bool = False  # a checksum inside (gzip, zip, parquet) proves that the file is whole
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Files of one source, scope and dataset that replace or join what the ledger holds for their periods."""
+
+    source: str
+    scope: str
+    dataset: str
+    format: Format
+    files: tuple[InputFile, ...]
+    manifest: str | None = None
+    period: str | None = None  # what the manifest says, for messages
+    role: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A query's answer."""
+
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+    def dicts(self) -> list[dict[str, Any]]:
+        """Return each row as a dictionary by column name."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an ingest did with one delivery, for the person who ran it."""
+
+    source: str
+    format: str
+    status: str  # loaded | nothing to do | older, skipped
+    files: int
+    records: int
+    quarantined: int
+    periods: tuple[str, ...]
+    notes: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class CompiledRules:
+    """The ordered rules as one expression over a charge: STRUCT(rule, team, model, purpose, pool)."""
+
+    expression: str
+    parameters: dict[str, Any]
+    fingerprint: str
+    listed: tuple[tuple[int, str, str], ...]  # ordinal, name, definition as JSON

@@ -1,0 +1,211 @@
+"""The whole run: paths → deliveries → ledger → references → charge groups → postings → checks. Everything else is called from here."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+from costctl import bills, formats, rates, rules, usage
+from costctl.bills import deliveries
+from costctl.bills.deliveries import Wanted
+from costctl.config import Config, Pool
+from costctl.errors import DoesNotReconcile, InputRefused, UsageError
+from costctl.ledger import build, ingest, store, tags
+from costctl.ledger.store import Ledger
+from costctl.nouns import CompiledRules, Format, Outcome, Rows
+from costctl.periods import stale
+from costctl.rules import teams
+
+WEIGHTS = ("input", "output", "cache_read", "cache_write")
+REFERENCES = ("providers", "units", "chips", "machines", "chip_prices", "model_prices", "model_aliases", "team_aliases", "pools", "pool_deployments", "pool_weights", "pool_fixed", "capacity_owner")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One invocation: the configuration and what the command line adds to it."""
+
+    config: Config
+    ledger: Path | None = None
+    wait: float = 10
+    say: Callable[[str], None] = lambda _: None
+    progress: Callable[[int], None] = field(default=lambda _: None)
+
+    @property
+    def place(self) -> Path:
+        """Return the ledger's path: the flag, the environment, the configuration, the current folder."""
+        named = self.ledger or (Path(os.environ["COSTCTL_LEDGER"]) if os.environ.get("COSTCTL_LEDGER") else None)
+        if named:
+            return named
+        return self.config.at(self.config.ledger) if self.config.file else Path(self.config.ledger)
+
+    def settings(self) -> str:
+        """Return a fingerprint of everything outside the ledger that decides a number."""
+        cards = [self.config.at(card) for card in self.config.cards]
+        parts = [self.config.fingerprint(), rates.fingerprint(cards)]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def known() -> dict[str, Format]:
+    """Return all bill formats and usage sources by name."""
+    return bills.known() | usage.known()
+
+
+@contextmanager
+def writing(run: Run) -> Iterator[Ledger]:
+    """Open the ledger to write, its tables, references and tag columns brought up to date."""
+    with store.opened(run.place, write=True, wait=run.wait, folders=[Path(str(run.place) + ".tmp")]) as ledger:
+        changed = tags.ensure(ledger, tags.mapping(run.config.tags))
+        changed |= build.prepare(ledger)
+        changed |= _references(ledger, run)
+        if changed:
+            build.views(ledger)
+        yield ledger
+        ledger.run("CHECKPOINT")
+
+
+def wanted(run: Run, paths: Sequence[Path], source: str | None, as_format: str | None) -> list[Wanted]:
+    """Return what to take in: the paths given, else the sources of the configuration."""
+    if paths:
+        return [Wanted(path, source, as_format) for path in paths]
+    if not run.config.sources:
+        raise UsageError("ingest", "no path is given and the configuration names no sources", remedy="costctl ingest PATH, or list `sources:` in costctl.yaml.")
+    return [Wanted(run.config.at(item.path), item.name, item.format, item.role) for item in run.config.sources if not source or item.name == source]
+
+
+def take_in(run: Run, items: Sequence[Wanted], *, decision: str | None = None, quarantine_rows: int | None = None) -> list[Outcome]:
+    """Ingest deliveries one by one, then bring the postings up to date; raise InputRefused at the first that is refused."""
+    found = deliveries.find(items, known())
+    for delivery in found:
+        for file in delivery.files:
+            formats.columns_of(delivery.format, file)
+    with writing(run) as ledger:
+        settings = ingest.Settings(
+            rules=compiled(ledger, run.config),
+            columns_of=formats.columns_of,
+            archive=run.config.archive,
+            quarantine_rows=run.config.policy.quarantine_rows if quarantine_rows is None else quarantine_rows,
+            decision=decision,
+            progress=run.progress,
+        )
+        outcomes = []
+        for delivery in found:
+            outcomes.append(ingest.load(ledger, delivery, settings))
+            ingest.fault("delivered")
+        allocate(ledger, run)
+    return outcomes
+
+
+def compiled(ledger: Ledger, config: Config) -> CompiledRules:
+    """Compile the configuration's rules against the columns that the charges have."""
+    columns = [row[0] for row in ledger.run("SELECT column_name FROM duckdb_columns() WHERE schema_name = 'ledger' AND table_name = 'charges'").rows]
+    return rules.compile_rules(config.rules, columns, str(config.file or "costctl.yaml"))
+
+
+def allocate(ledger: Ledger, run: Run) -> None:
+    """Bring groups and postings up to date with rules, references and deliveries; then every check must return no rows."""
+    rule_set = compiled(ledger, run.config)
+    _regroup(ledger, rule_set)
+    late = stale(ledger, run.settings())
+    for period, seal in late:
+        build.postings(ledger, period, seal)
+    if late:
+        check(ledger)
+
+
+def _regroup(ledger: Ledger, rule_set: CompiledRules) -> None:
+    """Scan the charges again when the rules or the tag columns changed since their groups were built."""
+    seal = hashlib.sha256("\0".join([rule_set.fingerprint, ledger.meta("tags") or "", ledger.meta("providers") or ""]).encode()).hexdigest()
+    if ledger.meta("groups") == seal:
+        return
+    with ledger.transaction():
+        for source, scope, period in ledger.run("SELECT DISTINCT source, scope, billing_period FROM ledger.charges ORDER BY ALL").rows:
+            build.groups(ledger, source, scope, period, rule_set)
+        ledger.run("DELETE FROM ledger.rule_sets WHERE rule_set = $id", {"id": rule_set.fingerprint})
+        ledger.insert("ledger.rule_sets", [(rule_set.fingerprint, *item) for item in rule_set.listed])
+        ledger.set_meta("groups", seal)
+
+
+def check(ledger: Ledger) -> None:
+    """Run all checks; raise DoesNotReconcile with the first offending rows."""
+    failed = build.check(ledger)
+    if failed:
+        name, rows = next(iter(failed.items()))
+        evidence = [", ".join(f"{column} {value}" for column, value in zip(rows.columns, row, strict=True)) for row in rows.rows[:3]]
+        raise DoesNotReconcile(f"check {name}", f"{len(rows.rows)} row{'s' if len(rows.rows) > 1 else ''} break it", evidence=evidence, remedy="The deliveries are kept; this is a defect of costctl or of the ledger file: please report it.")
+
+
+def _references(ledger: Ledger, run: Run) -> bool:
+    """Load rates, teams, aliases and pools when their files changed since the ledger last read them."""
+    seal = run.settings()
+    if ledger.meta("references") == seal:
+        return False
+    config = run.config
+    tables = rates.read([config.at(card) for card in config.cards])
+    tables["model_aliases"] = _model_aliases(config, tables["model_aliases"])
+    tables["team_aliases"] = [(a.raw, a.team, a.purpose, a.valid_from, a.valid_to) for a in teams.read(config.at(config.teams))] if config.teams else []
+    tables |= _pools(config.pools)
+    tables["capacity_owner"] = [(config.policy.capacity_owner,)]
+    with ledger.transaction():
+        for table in REFERENCES:
+            ledger.run(f"DELETE FROM ledger.{table}")
+            ledger.insert(f"ledger.{table}", tables[table])
+        ledger.set_meta("references", seal)
+        ledger.set_meta("providers", hashlib.sha256(repr(sorted(tables["providers"])).encode()).hexdigest())
+    return True
+
+
+def _model_aliases(config: Config, shipped: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    """Return the aliases with open ends filled in; a spelling of the user's own file replaces the shipped one."""
+    own = teams.models(config.at(config.model_aliases)) if config.model_aliases else []
+    taken = {raw for raw, *_ in own}
+    return [*own, *((raw, model, start or teams.EVER, end or teams.NEVER) for raw, model, start, end in shipped if raw not in taken)]
+
+
+def _pools(pools: dict[str, Pool]) -> dict[str, list[tuple[object, ...]]]:
+    """Return the rows of the pool tables; weights of `*` hold where no pool says otherwise."""
+    defaults = Pool()
+    fixed = {name: {team: Decimal(1) for team in pool.shares} if pool.base == "even" else pool.shares for name, pool in pools.items()}
+    return {
+        "pools": [(name, p.base, p.grain, p.weights.method, p.idle.policy, p.idle.owner, p.owner) for name, p in pools.items()],
+        "pool_deployments": [(deployment, name) for name, p in pools.items() for deployment in p.tokens.deployment],
+        "pool_weights": [(name, kind, getattr(p.weights, kind)) for name, p in {**pools, "*": defaults}.items() for kind in WEIGHTS],
+        "pool_fixed": [(name, team, share) for name, shares in fixed.items() for team, share in shares.items()],
+    }
+
+
+@contextmanager
+def reading(run: Run, *, refresh: bool = True) -> Iterator[tuple[Ledger, bool]]:
+    """Open the ledger to read, allocated first where it is out of date; yield it and whether it is STALE all the same."""
+    late = _is_late(run)
+    if late and refresh:
+        with writing(run) as ledger:
+            allocate(ledger, run)
+        late = False
+    with store.opened(run.place, write=False, wait=run.wait) as ledger:
+        for statement in store.statements(build.macros()):
+            ledger.run(statement)
+        yield ledger, late
+
+
+def _is_late(run: Run) -> bool:
+    with store.opened(run.place, write=False, wait=run.wait) as ledger:
+        if ledger.meta("models") != build.fingerprint() or ledger.meta("references") != run.settings():
+            return True
+        return bool(stale(ledger, run.settings()))
+
+
+def quarantined(outcomes: Sequence[Outcome]) -> int:
+    """Return how many records were set aside."""
+    return sum(outcome.quarantined for outcome in outcomes)
+
+
+def rows(ledger: Ledger, sql: str) -> Rows:
+    """Answer a user's own SELECT over the documented views."""
+    return store.refused(ledger, sql)
+
+

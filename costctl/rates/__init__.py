@@ -1,0 +1,51 @@
+"""Rate cards: the shipped facts and the user's own, read, checked, looked up. The facts are in the top-level rates/.
+
+sheets     one CSV file: its rows with their places, its problems
+cells      what one cell may hold
+columns    which columns a file has, and the words they take
+intervals  when a price holds
+facts      all files together, checked against each other
+tables     the facts laid out as the ledger's tables
+lookup     the one rate in force, by the model that prices every report
+check      what is old, implausible or contradictory
+listing    chips and their prices for people
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from costctl.rates import facts, sheets, tables
+
+PACKAGE = Path(__file__).parents[1]
+
+
+def home() -> Path:
+    """Return the folder of the facts: the checkout's own rates/, else the copy inside the wheel."""
+    checkout = PACKAGE.parent / "rates"
+    return checkout if (checkout / "chips.csv").is_file() else PACKAGE / "_rates"
+
+
+def load(cards: Sequence[Path] = ()) -> facts.Facts:
+    """Read the facts and the user's cards; raise UsageError for what is wrong with one of them."""
+    return facts.load(home(), cards)
+
+
+def read(cards: Sequence[Path] = ()) -> dict[str, list[tuple[Any, ...]]]:
+    """Return the rows of the reference tables by table; raise UsageError, also where two prices hold at once."""
+    found = load(cards)
+    sheets.refuse(found.clashes())
+    return tables.tables(found)
+
+
+def fingerprint(cards: Sequence[Path] = ()) -> str:
+    """Return the SHA-256 over the names and bytes of all fact and card files."""
+    digest = hashlib.sha256()
+    named = [(path.relative_to(home()).as_posix(), path) for path in facts.files(home())]
+    for name, path in [*named, *((facts.card_name(card), card) for card in cards)]:
+        content = sheets.content(path)
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()

@@ -1,0 +1,132 @@
+"""The columns of each rates file, and the words some of them take. A user's card has the same columns."""
+
+from __future__ import annotations
+
+from costctl.rates import cells
+from costctl.rates.sheets import Field
+
+LAYERS = ("contract", "realised", "list", "model")  # in the order in which they win
+PURCHASE_MODELS = frozenset(
+    [
+        *("on_demand", "spot", "reserved", "savings_plan", "commitment", "flex_start", "marketplace"),
+        *("capacity_block", "capacity_reservation", "calendar_reservation", "dedicated_host"),
+        *("provisioned_throughput", "private_contract", "long_term_rental", "owned_amortised", "colocation"),
+        *("internal_transfer", "reference", "contract_reported", "purchase"),
+    ]
+)
+PAYMENTS = ("none", "partial", "all_upfront")
+MEASURES = ("hour", "chip_hour", "token")
+TOKEN_CLASSES = ("input", "cache_read", "cache_write", "cache_write_long", "output", "reasoning", "audio", "image")
+VISIBILITIES = ("public", "partial", "none")
+
+# Who says so. A fact of the last line is kept and shown, and prices nothing until somebody settles it.
+SURE = ("contract", "list", "vendor", "vendor via press", "dataset", "secondary", "estimate")
+UNSURE = ("conflict", "partial", "rumour")
+CONFIDENCES = (*SURE, *UNSURE)
+
+# Machines of the last line are kept and shown, and no bill line is matched with them.
+MATCHED = ("listed", "previous generation", "retiring")
+UNMATCHED = ("unconfirmed", "name is ours", "does not exist publicly")
+STATUSES = (*MATCHED, *UNMATCHED)
+
+
+def _texts(names: str) -> tuple[Field, ...]:
+    return tuple(Field(name) for name in names.split())
+
+
+_VALIDITY = (Field("valid_from", cells.day), Field("valid_to", cells.day))
+_OBSERVED = (Field("as_of", cells.about),)
+_CONFIDENCE = (Field("confidence", cells.one_of(CONFIDENCES)),)
+
+FILES: dict[str, tuple[Field, ...]] = {
+    "providers": (Field("name", cells.name, required=True), Field("provider", cells.name, required=True)),
+    "units": (
+        Field("unit", cells.name, required=True),
+        Field("measure", cells.one_of(MEASURES), required=True),
+        Field("multiplier", cells.whole, required=True),
+        Field("note"),
+    ),
+    "chips": (
+        Field("chip", cells.name, required=True),
+        Field("short", cells.name, required=True),
+        *_texts(
+            """vendor title family kind memory_gb memory_type mem_bw_tb_s bf16_dense_tflops fp8_dense_tflops
+            fp4_dense_tflops int8_tops tdp_w tdp_w_low tdp_w_high allin_kw_per_chip allin_kw_per_chip_2025
+            physical_cores_per_chip default_logical_devices_per_chip counting_unit sold_as announced_or_ga"""
+        ),
+        Field("price_visibility", cells.one_of(VISIBILITIES)),
+        *_texts("source as_of source_read"),
+        *_CONFIDENCE,
+        Field("notes"),
+    ),
+    "machines": (
+        Field("provider", cells.name, required=True),
+        Field("machine", required=True),
+        Field("chip", cells.name, required=True),
+        Field("chips", cells.fraction),
+        Field("aliases", cells.aliases),
+        *_texts("bill_unit bill_scope"),
+        Field("status", cells.one_of(STATUSES)),
+        Field("source"),
+        *_OBSERVED,
+        Field("notes"),
+    ),
+    "chip_prices": (
+        Field("provider", cells.name, required=True),
+        Field("machine"),
+        Field("chip", cells.name, required=True),
+        Field("region", cells.regions),
+        Field("purchase_model", cells.one_of(PURCHASE_MODELS), required=True),
+        Field("term_months", cells.whole),
+        Field("payment", cells.one_of(PAYMENTS)),
+        Field("layer", cells.one_of(LAYERS)),
+        Field("price_per_chip_hour", cells.price),
+        Field("unit_price", cells.price),
+        Field("price_unit"),
+        Field("currency", cells.currency, required=True),
+        *_VALIDITY,
+        *_OBSERVED,
+        Field("as_of_basis"),
+        *_CONFIDENCE,
+        *_texts("source cross_check notes"),
+    ),
+    "model_prices": (
+        Field("provider", cells.name, required=True),
+        Field("channel", cells.name),
+        Field("model", required=True),
+        Field("channel_model_id"),
+        Field("region", cells.regions),
+        Field("service_tier", cells.name),
+        Field("context_tier", cells.name),
+        Field("time_window_utc"),
+        Field("token_class", cells.one_of(TOKEN_CLASSES), required=True),
+        Field("price_per_million", cells.price),
+        Field("currency", cells.currency, required=True),
+        *_texts("us_inference_multiplier fast_multiplier"),
+        *_VALIDITY,
+        *_OBSERVED,
+        *_CONFIDENCE,
+        *_texts("source cross_check notes"),
+    ),
+    "model_aliases": (
+        Field("raw", cells.name, required=True),
+        Field("model", required=True),
+        *_VALIDITY,
+        Field("note"),
+    ),
+    "claims": (
+        *(Field(name, required=True) for name in ("subject", "baseline")),
+        Field("ratio", cells.price, required=True),
+        *_texts("metric source"),
+        Field("date", cells.about),
+        Field("notes"),
+    ),
+}
+
+# A user's card says by this column what it holds.
+SIGNATURES = {
+    "price_per_chip_hour": "chip_prices",
+    "price_per_million": "model_prices",
+    "chips": "machines",
+    "raw": "model_aliases",
+}

@@ -1,0 +1,215 @@
+"""The shipped facts and the user's cards, read and checked against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+
+from costctl.errors import UsageError, shown
+from costctl.rates import cells, intervals, sheets
+from costctl.rates.columns import FILES, SIGNATURES, UNSURE
+from costctl.rates.intervals import Rate
+from costctl.rates.sheets import Problem, Row, Sheet
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Every sheet that was read: the user's cards first, since what they say replaces a shipped row of the same key."""
+
+    sheets: tuple[Sheet, ...]
+
+    def rows(self, holds: str) -> list[Row]:
+        """Return all rows of one kind, the user's first."""
+        return [row for sheet in self.of(holds) for row in sheet.rows]
+
+    def of(self, holds: str) -> list[Sheet]:
+        """Return the sheets of one kind, the user's first."""
+        return [sheet for sheet in self.sheets if sheet.holds == holds]
+
+    @cached_property
+    def chips(self) -> dict[str, Row]:
+        """Return the chips by id and by short name."""
+        rows = self.rows("chips")
+        return {row["short"]: row for row in rows} | {row["chip"]: row for row in rows}
+
+    @cached_property
+    def providers(self) -> dict[str, str]:
+        """Return our id of a provider by every name it goes by."""
+        return {row["name"]: row["provider"] for row in self.rows("providers")}
+
+    @cached_property
+    def machines(self) -> dict[tuple[str, str], Row]:
+        """Return the machines by provider and every spelling, matched with bills or not."""
+        found: dict[tuple[str, str], Row] = {}
+        for row in self.rows("machines"):
+            for name in spellings(row):
+                found.setdefault((row["provider"], name), row)
+        return found
+
+    @cached_property
+    def chip_rates(self) -> list[Rate]:
+        """Return the prices per chip-hour that may price something, with the days they hold."""
+        return self._settled("chip_prices", _chip_rates)
+
+    @cached_property
+    def model_rates(self) -> list[Rate]:
+        """Return the prices per million tokens that may price something, with the days they hold."""
+        return self._settled("model_prices", _model_rates)
+
+    def _settled(self, holds: str, rates_of: Callable[[Row, Sheet], Iterator[Rate]]) -> list[Rate]:
+        rates = [rate for sheet in self.of(holds) for row in sheet.rows for rate in rates_of(row, sheet)]
+        own = {rate.key for rate in rates if rate.is_card}
+        return intervals.settled(rate for rate in rates if rate.is_card or rate.key not in own)
+
+    def clashes(self) -> list[Problem]:
+        """Return every two prices that hold on the same days for one key."""
+        return [*intervals.clashes(self.chip_rates), *intervals.clashes(self.model_rates)]
+
+
+def _chip_rates(row: Row, sheet: Sheet) -> Iterator[Rate]:
+    if row["price_per_chip_hour"] is None or row["confidence"] in UNSURE:
+        return
+    layer = row["layer"] or ("contract" if sheet.is_card else "list")
+    for region in row["region"] or ("*",):
+        where = (row["provider"], row["machine"], row["chip"], region)
+        key = (*where, row["purchase_model"], row["term_months"], layer, row["currency"], row["payment"])
+        yield Rate(row, "price_per_chip_hour", key, row["price_per_chip_hour"], is_card=sheet.is_card)
+
+
+def _model_rates(row: Row, sheet: Sheet) -> Iterator[Rate]:
+    if row["price_per_million"] is None or row["confidence"] in UNSURE or row["time_window_utc"]:
+        return  # a price for some hours of the day has no place in a table of days
+    for region in row["region"] or ("*",):
+        tiers = (row["service_tier"] or "standard", row["context_tier"] or "all")
+        key = (row["provider"], row["model"], region, *tiers, row["token_class"], row["currency"])
+        channel = row["channel"] or ""
+        yield Rate(row, "price_per_million", key, row["price_per_million"], channel=channel, is_card=sheet.is_card)
+
+
+def load(home: Path, cards: Sequence[Path] = ()) -> Facts:
+    """Read the facts under `home` and the user's cards; raise UsageError for the first file that is wrong."""
+    facts = Facts((*map(_card, cards), *(_shipped(home, path) for path in files(home))))
+    kinds = list(FILES)
+    seen: dict[Hashable, list[Row]] = {}
+    for sheet in sorted(facts.sheets, key=lambda sheet: kinds.index(sheet.holds)):
+        sheet.problems += [problem for row in sheet.rows for problem in _row_problems(row, sheet, facts)]
+        sheet.problems += _repeats(sheet, seen)
+        sheets.refuse(sheet.problems)
+    return facts
+
+
+def files(home: Path) -> list[Path]:
+    """Return the CSV files of the facts in a fixed order."""
+    folders = [path for name in ("chip_prices", "model_prices") for path in sorted((home / name).glob("*.csv"))]
+    return [*(path for name in FILES if (path := home / f"{name}.csv").is_file()), *folders]
+
+
+def _shipped(home: Path, path: Path) -> Sheet:
+    name = path.relative_to(home).as_posix()
+    holds = name.split("/")[0].removesuffix(".csv")
+    return sheets.read(path, Sheet(f"rates/{name}", name, holds), FILES[holds])
+
+
+def _card(path: Path) -> Sheet:
+    """Read a user's card; its header says what it holds."""
+    line, header = sheets.header_of(path)
+    holds = next((SIGNATURES[column] for column in header if column in SIGNATURES), None)
+    if holds is None:
+        near = [hint for column in header if (hint := cells.nearest(column, SIGNATURES))]
+        raise UsageError(
+            f"{path}:{line}",
+            f"holds no rates: it has none of the columns {', '.join(SIGNATURES)}",
+            evidence=f"columns found: {shown(', '.join(header))}",
+            remedy=near[0] if near else "rates/README.md lists the columns of each kind of card.",
+        )
+    return sheets.read(path, Sheet(str(path), card_name(path), holds, is_card=True), FILES[holds])
+
+
+def card_name(path: Path) -> str:
+    """Return the name under which the ledger keeps a card: no machine's own folders."""
+    return path.name if path.is_absolute() else path.as_posix()
+
+
+def spellings(machine: Row) -> tuple[str, ...]:
+    """Return every name of a machine, as names are compared."""
+    return machine["machine"].lower(), *(alias.lower() for alias in machine["aliases"] or ())
+
+
+# What is wrong with a row beyond its single cells. On the way its names become ours.
+
+
+def _row_problems(row: Row, sheet: Sheet, facts: Facts) -> Iterator[Problem]:
+    yield from _date_problems(row)
+    if sheet.holds in ("machines", "chip_prices", "model_prices"):
+        # A provider nobody knows is taken as it is: `rates check` asks about it.
+        row.values["provider"] = facts.providers.get(row["provider"], row["provider"])
+    if sheet.holds in ("machines", "chip_prices"):
+        yield from _chip_problems(row, facts)
+    if sheet.holds == "chip_prices" and row["machine"] and row["layer"] != "model":  # an estimate has names of its own
+        yield from _machine_problems(row, facts)
+    if sheet.is_card and sheet.holds.endswith("_prices"):
+        yield from _price_problems(row, sheet.holds)
+
+
+def _date_problems(row: Row) -> Iterator[Problem]:
+    begins, ends = row["valid_from"], row["valid_to"]
+    if begins and ends and begins >= ends:
+        what = f"the valid_to is not after the valid_from {begins}"
+        yield row.problem("valid_to", what, "The interval is half-open: valid_to is the first day it no longer holds.")
+
+
+def _chip_problems(row: Row, facts: Facts) -> Iterator[Problem]:
+    found = facts.chips.get(row["chip"])
+    if found is None:
+        remedy = cells.nearest(row["chip"], facts.chips) or "List them: costctl rates list"
+        yield row.problem("chip", "there is no such chip", remedy)
+    else:
+        row.values["chip"] = found["chip"]
+
+
+def _machine_problems(row: Row, facts: Facts) -> Iterator[Problem]:
+    found = facts.machines.get((row["provider"], row["machine"].lower()))
+    if found is None:
+        names = [name for provider, name in facts.machines if provider == row["provider"]]
+        remedy = cells.nearest(row["machine"], names) or "Leave it empty for a price of the chip in any machine."
+        yield row.problem("machine", f"{row['provider']} has no such machine", remedy)
+    elif found["chip"] != row["chip"]:
+        yield row.problem("chip", f"the machine {found['machine']} holds {found['chip']}", "Correct one of the two.")
+    else:
+        row.values["machine"] = found["machine"]
+
+
+def _price_problems(row: Row, holds: str) -> Iterator[Problem]:
+    column = next(name for name, kind in SIGNATURES.items() if kind == holds)
+    if row[column] is None:
+        yield row.problem(column, f"the {column} is missing", "Fill it, or remove the row until it is known.")
+
+
+NAMES: dict[str, Callable[[Row], Iterable[tuple[str, Hashable]]]] = {
+    "providers": lambda row: [("name", row["name"])],
+    "units": lambda row: [("unit", row["unit"])],
+    "chips": lambda row: [("chip", row["chip"]), ("short", row["short"])],
+    "machines": lambda row: [("machine", (row["provider"], name)) for name in spellings(row)],
+    "model_aliases": lambda row: [("raw", row["raw"])],
+}
+
+
+def _repeats(sheet: Sheet, seen: dict[Hashable, list[Row]]) -> Iterator[Problem]:
+    """Yield each row that names once more what facts, or cards, may name once on a day."""
+    for row in sheet.rows if sheet.holds in NAMES else ():
+        for column, key in NAMES[sheet.holds](row):
+            named = seen.setdefault((sheet.holds, sheet.is_card, key), [])
+            first = next((other for other in named if _together(row, other)), None)
+            named.append(row)
+            if first:
+                what = f"duplicate key: {first.path}:{first.line} names it already"
+                yield row.problem(column, what, "Remove one of the two rows, or close the earlier one.")
+
+
+def _together(row: Row, other: Row) -> bool:
+    """Tell whether two rows hold on some day together; most rows hold always."""
+    begins = max(row["valid_from"] or date.min, other["valid_from"] or date.min)
+    return begins < min(row["valid_to"] or date.max, other["valid_to"] or date.max)

@@ -1,0 +1,98 @@
+"""When a price holds: a row with a beginning holds from it, a row without one is an observation.
+
+valid_from, valid_to        [valid_from, valid_to), an empty valid_to is open
+as_of alone                 from as_of until the next price of the same key begins
+as_of before valid_to       [as_of, valid_to): an observation that was closed
+valid_to by as_of or alone  a past price looked up later: it held until valid_to, since when is not known
+none of them                always
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from itertools import combinations
+
+from costctl.rates.sheets import Problem, Row
+
+Key = tuple[str | int | None, ...]
+
+
+@dataclass(frozen=True)
+class Rate:
+    """One price of one key, with the row it stands on and the days it holds; None is open."""
+
+    row: Row
+    column: str  # the price's
+    key: Key
+    price: Decimal
+    valid_from: date | None = None
+    valid_to: date | None = None
+    channel: str = ""  # where the same key may be bought twice at one price
+    is_card: bool = False
+
+    def holds(self, day: date) -> bool:
+        """Tell whether the price is in force on a day."""
+        return (self.valid_from or date.min) <= day < (self.valid_to or date.max)
+
+    def overlaps(self, other: Rate) -> bool:
+        """Tell whether two prices are in force together on some day."""
+        begins = max(self.valid_from or date.min, other.valid_from or date.min)
+        return begins < min(self.valid_to or date.max, other.valid_to or date.max)
+
+
+def settled(rates: Iterable[Rate]) -> list[Rate]:
+    """Give each price the days it holds, in the order of the rows."""
+    rates = list(rates)
+    begins: dict[Key, set[date]] = defaultdict(set)
+    for rate in rates:
+        begins[rate.key].add(beginning(rate.row) or date.min)
+    starts = {key: sorted(days) for key, days in begins.items()}
+    return [_settled(rate, starts[rate.key]) for rate in rates]
+
+
+def _settled(rate: Rate, starts: Sequence[date]) -> Rate:
+    begins, ends = beginning(rate.row), rate.row["valid_to"]
+    if ends is None and rate.row["valid_from"] is None and rate.row["as_of"] is not None:
+        ends = next((day for day in starts if day > rate.row["as_of"]), None)
+    return replace(rate, valid_from=begins, valid_to=ends)
+
+
+def beginning(row: Row) -> date | None:
+    """Return the day from which a row holds, None where it is not known."""
+    begins: date | None = row["valid_from"] or row["as_of"]
+    is_past = row["valid_from"] is None and begins is not None and row["valid_to"] is not None
+    return None if is_past and begins and begins >= row["valid_to"] else begins
+
+
+def clashes(rates: Iterable[Rate]) -> Iterator[Problem]:
+    """Yield a problem for each two rows that price one key differently, or twice alike, on the same day."""
+    keyed: dict[Key, list[Rate]] = defaultdict(list)
+    for rate in rates:
+        keyed[rate.key].append(rate)
+    seen: set[tuple[str, str]] = set()
+    for group in keyed.values():
+        for first, second in combinations(group, 2):
+            lines = (first.row.card, second.row.card)
+            if lines not in seen and (problem := _clash(first, second)):
+                seen.add(lines)
+                yield problem
+
+
+def _clash(first: Rate, second: Rate) -> Problem | None:
+    same_start = first.valid_from == second.valid_from and first.channel == second.channel
+    if same_start and first.price == second.price and first.overlaps(second):
+        return second.row.problem(second.column, f"repeats {_told(first)}", "Remove one of the two rows.")
+    if first.price == second.price or not first.overlaps(second):
+        return None
+    what = f"{_told(second)} holds on the same days as {_told(first)} for the same key"
+    return second.row.problem(second.column, what, "Close the earlier row: give it a valid_to.")
+
+
+def _told(rate: Rate) -> str:
+    begins = f"from {rate.valid_from}" if rate.valid_from else "since ever"
+    ends = f" to {rate.valid_to}" if rate.valid_to else ""
+    return f"{rate.row.texts[rate.column]} ({rate.row.path}:{rate.row.line}, {begins}{ends})"

@@ -1,0 +1,106 @@
+"""Chips and their prices for people: what is known, what is in force, and why the rest is not used."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import date
+
+from costctl.errors import UsageError, shown
+from costctl.rates import cells
+from costctl.rates.columns import LAYERS, UNSURE
+from costctl.rates.facts import Facts
+from costctl.rates.intervals import Rate
+from costctl.rates.sheets import Row
+
+Texts = dict[str, str | None]
+
+
+def chips(facts: Facts, day: date) -> list[Texts]:
+    """Return every chip with its machines, its prices in force and the range of its on-demand list prices in USD."""
+    machines = Counter(row["chip"] for row in facts.rows("machines") if row["chips"])
+    in_force = [rate for rate in facts.chip_rates if rate.holds(day)]
+    prices = Counter(rate.key[2] for rate in in_force)
+    return [_chip(row, machines, prices, _on_demand(row, in_force)) for row in facts.rows("chips")]
+
+
+def _chip(row: Row, machines: Counter[str], prices: Counter[str | int | None], on_demand: list[Rate]) -> Texts:
+    ordered = sorted(on_demand, key=lambda rate: rate.price)
+    texts = [rate.row.texts["price_per_chip_hour"] for rate in ordered]
+    return {
+        "short": row["short"],
+        "chip": row["chip"],
+        "title": row["title"],
+        "memory_gb": row["memory_gb"],
+        "tdp_w": row["tdp_w"],
+        "machines": str(machines[row["chip"]]),
+        "prices": str(prices[row["chip"]]),
+        "lowest": texts[0] if texts else None,
+        "highest": texts[-1] if texts else None,
+        "price_visibility": row["price_visibility"],
+    }
+
+
+def _on_demand(chip: Row, rates: list[Rate]) -> list[Rate]:
+    wanted = (chip["chip"], "on_demand", "list", "USD")
+    return [rate for rate in rates if (rate.key[2], rate.key[4], rate.key[6], rate.key[7]) == wanted]
+
+
+def chip_named(name: str, facts: Facts) -> Row:
+    """Return a chip by id or short name; raise UsageError when there is none."""
+    found = facts.chips.get(name.lower())
+    if found is None:
+        remedy = cells.nearest(name, facts.chips) or "List them: costctl rates list"
+        raise UsageError("CHIP", f"there is no chip {shown(name)}", remedy=remedy)
+    return found
+
+
+def prices(facts: Facts, chip: str, day: date) -> list[Texts]:
+    """Return every price of a chip, in force or not, best layer first; the regions of one interval share a line."""
+    rows = [row for row in facts.rows("chip_prices") if row["chip"] == chip]
+    settled: dict[str, list[Rate]] = {}
+    for rate in facts.chip_rates:
+        settled.setdefault(rate.row.card, []).append(rate)
+    lines = [line for row in rows for line in _lines(row, settled.get(row.card, []), day)]
+    return sorted(lines, key=_order)
+
+
+def _order(line: Texts) -> tuple[int, list[str]]:
+    columns = ("provider", "machine", "purchase_model", "region", "valid_from", "card")
+    return LAYERS.index(line["layer"] or LAYERS[-1]), [line[column] or "" for column in columns]
+
+
+def _lines(row: Row, rates: list[Rate], day: date) -> Iterator[Texts]:
+    for begins, ends in dict.fromkeys((rate.valid_from, rate.valid_to) for rate in rates):
+        same = [rate for rate in rates if (rate.valid_from, rate.valid_to) == (begins, ends)]
+        state = "in force" if same[0].holds(day) else "ended" if ends and ends <= day else "later"
+        regions = " ".join(str(rate.key[3]) for rate in same)
+        yield _line(row, str(same[0].key[6]), regions, state, (begins, ends))
+    if not rates:
+        yield _line(row, row["layer"] or "list", " ".join(row["region"] or ("*",)), _unused(row), (None, None))
+
+
+def _unused(row: Row) -> str:
+    if row["price_per_chip_hour"] is None:
+        return "not used: no price per chip-hour"
+    return f"not used: {row['confidence']}" if row["confidence"] in UNSURE else "not used: your card has another"
+
+
+def _line(row: Row, layer: str, regions: str, state: str, holds: tuple[date | None, date | None]) -> Texts:
+    begins, ends = holds
+    return {
+        "provider": row["provider"],
+        "machine": row["machine"],
+        "region": regions,
+        "purchase_model": row["purchase_model"],
+        "term_months": row.texts.get("term_months"),
+        "layer": layer,
+        "price_per_chip_hour": row.texts.get("price_per_chip_hour"),
+        "currency": row["currency"],
+        "valid_from": begins.isoformat() if begins else None,
+        "valid_to": ends.isoformat() if ends else None,
+        "as_of": row.texts.get("as_of"),
+        "confidence": row["confidence"],
+        "state": state,
+        "card": row.card,
+    }

@@ -1,0 +1,135 @@
+"""The one rate in force for one machine or chip, found by the very model that prices every report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+
+from costctl.errors import UsageError, shown
+from costctl.ledger import store
+from costctl.rates import cells
+from costctl.rates.columns import PURCHASE_MODELS
+from costctl.rates.facts import Facts
+from costctl.rates.intervals import Rate
+from costctl.rates.tables import chip_price
+
+MODEL = Path(__file__).parents[1] / "models" / "21_rated_chip_hours.sql"
+CHIP_HOURS = """
+CREATE TEMP TABLE chip_hours (
+    billing_period DATE, group_id VARCHAR, provider VARCHAR, machine VARCHAR, chip VARCHAR, RegionId VARCHAR,
+    purchase_model VARCHAR, BillingCurrency VARCHAR, day DATE, chip_hours DECIMAL(18,6)
+)
+"""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked: the rate of a machine, or of a chip by itself, on a day."""
+
+    provider: str
+    sku: str
+    region: str | None
+    day: date
+    purchase_model: str = "on_demand"
+    currency: str = "USD"
+    machine: str | None = None
+    chip: str = ""
+
+
+def lookup(question: Question, facts: Facts, *, stale_ok: bool = False) -> dict[str, str | None]:
+    """Return the rate in force as text, with a note where there is none or where a stale one was taken."""
+    asked = named(question, facts)
+    near = [rate for rate in facts.chip_rates if _may_price(rate, asked)]
+    found = _priced(asked, near)
+    card = found.get(asked.day)
+    nearest = min(found, key=lambda day: (abs(day - asked.day), day), default=None)
+    note = None if card or nearest is None else f"no rate in force; the nearest is {found[nearest]}, of {nearest}"
+    if card is None and nearest is None:
+        note = f"no rate known; {_known(asked, facts)}"
+    if card is None and nearest is not None and stale_ok:
+        card, note = found[nearest], f"stale: not in force on {asked.day}; it was on {nearest}"
+    return _answer(asked, next((rate for rate in near if rate.row.card == card), None), note)
+
+
+def named(question: Question, facts: Facts) -> Question:
+    """Return the question in our names; raise UsageError for a machine or chip nobody knows."""
+    provider = facts.providers.get(question.provider.lower(), question.provider.lower())
+    purchase = question.purchase_model.lower()
+    if purchase not in PURCHASE_MODELS:
+        raise UsageError(
+            "--purchase",
+            f"there is no purchase model {shown(question.purchase_model)}",
+            remedy=cells.nearest(purchase, PURCHASE_MODELS) or f"Known: {', '.join(sorted(PURCHASE_MODELS))}.",
+        )
+    machine = facts.machines.get((provider, question.sku.lower()))
+    chip = machine or facts.chips.get(question.sku.lower())
+    if chip is None:
+        names = [*(name for owner, name in facts.machines if owner == provider), *facts.chips]
+        remedy = cells.nearest(question.sku, names) or "List the chips: costctl rates list"
+        raise UsageError("--sku", f"{provider} has no machine or chip {shown(question.sku)}", remedy=remedy)
+    found = replace(question, provider=provider, purchase_model=purchase, chip=chip["chip"])
+    return replace(found, machine=machine["machine"]) if machine else found
+
+
+def _may_price(rate: Rate, asked: Question) -> bool:
+    provider, machine, chip, _region, purchase_model, _term, _layer, currency, _payment = rate.key
+    key = (asked.provider, asked.chip, asked.purchase_model, asked.currency)
+    return (provider, chip, purchase_model, currency) == key and machine in (None, asked.machine)
+
+
+def _priced(asked: Question, rates: list[Rate]) -> dict[date, str]:
+    """Return the card in force on the day asked for and on the first and last days of each price, by day."""
+    with store.in_memory() as ledger:
+        ledger.run("CREATE TEMP VIEW chip_prices AS SELECT * FROM ledger.chip_prices")
+        ledger.run(CHIP_HOURS)
+        ledger.insert("ledger.chip_prices", map(chip_price, rates))
+        where = (asked.provider, asked.machine, asked.chip, asked.region, asked.purchase_model, asked.currency)
+        days = {asked.day, *_ends(rates)}
+        ledger.insert("chip_hours", [(day.replace(day=1), "lookup", *where, day, 1) for day in sorted(days)])
+        rows = ledger.run(MODEL.read_text(encoding="utf-8")).dicts()
+    return {row["day"]: row["card"] for row in rows if row["card"] is not None}
+
+
+def _ends(rates: Iterable[Rate]) -> Iterator[date]:
+    for rate in rates:
+        if rate.valid_from:
+            yield rate.valid_from
+        if rate.valid_to:
+            yield rate.valid_to - timedelta(days=1)
+
+
+def _known(asked: Question, facts: Facts) -> str:
+    """Say what else is known of the machine or chip at this provider."""
+    rates = [rate for rate in facts.chip_rates if _may_price(rate, replace(asked, purchase_model=str(rate.key[4])))]
+    bought = sorted({str(rate.key[4]) for rate in rates} - {asked.purchase_model})
+    regions = sorted({str(rate.key[3]) for rate in rates if rate.key[4] == asked.purchase_model})
+    if regions:
+        return f"{asked.purchase_model} is known in {', '.join(regions)}"
+    return f"known for it: {', '.join(bought)}" if bought else "a card of yours can hold it"
+
+
+def _answer(asked: Question, rate: Rate | None, note: str | None) -> dict[str, str | None]:
+    texts = rate.row.texts if rate else {}
+    return {
+        "provider": asked.provider,
+        "machine": asked.machine,
+        "chip": asked.chip,
+        "region": asked.region,
+        "purchase_model": asked.purchase_model,
+        "day": asked.day.isoformat(),
+        "price_per_chip_hour": texts.get("price_per_chip_hour"),
+        "currency": asked.currency,
+        "layer": str(rate.key[6]) if rate else None,
+        "valid_from": _text(rate.valid_from) if rate else None,
+        "valid_to": _text(rate.valid_to) if rate else None,
+        "as_of": texts.get("as_of"),
+        "confidence": texts.get("confidence"),
+        "card": rate.row.card if rate else None,
+        "note": note,
+    }
+
+
+def _text(day: date | None) -> str | None:
+    return day.isoformat() if day else None

@@ -1,0 +1,125 @@
+"""Reports: each is name.sql here with a few lines of metadata in its header; this module reads, runs and describes them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from costctl.errors import UsageError, shown
+from costctl.ledger import build
+from costctl.ledger.store import Ledger
+from costctl.nouns import Rows
+from costctl.periods import Span
+
+COSTS = ("effective", "billed", "list", "contracted")
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report: its query, its sentence, and how a terminal shows it."""
+
+    name: str
+    sql: str
+    sentence: str
+    title: str
+    calendar: str
+    wide: tuple[tuple[str, str], ...]  # (column, heading) at 100 columns and more
+    narrow: tuple[tuple[str, str], ...]
+    subtotal: str | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A report's rows with everything a number must say about itself."""
+
+    report: Report
+    span: Span
+    calendar: str
+    cost: str
+    rows: Rows
+    footer: tuple[str, ...]
+
+
+@cache
+def known() -> dict[str, Report]:
+    """Return the reports by name."""
+    files = (item for item in resources.files("costctl.reports").iterdir() if item.name.endswith(".sql") and not item.name.startswith("_"))
+    return {item.name[:-4]: _read(item.name[:-4], item.read_text(encoding="utf-8")) for item in sorted(files, key=lambda item: item.name)}
+
+
+def _read(name: str, text: str) -> Report:
+    header = dict(re.findall(r"^-- ([A-Z][a-z]+): (.+)$", text, re.MULTILINE))
+    return Report(
+        name=name,
+        sql=text,
+        sentence=text.splitlines()[0].removeprefix("-- "),
+        title=header["Title"],
+        calendar=header["Calendar"],
+        wide=_columns(header["Wide"]),
+        narrow=_columns(header["Narrow"]),
+        subtotal=header.get("Subtotal"),
+    )
+
+
+def _columns(text: str) -> tuple[tuple[str, str], ...]:
+    pairs = [part.strip().partition("=") for part in text.split(",")]
+    return tuple((column, heading or column) for column, _, heading in pairs)
+
+
+def named(name: str) -> Report:
+    """Return a report by name (`tokens-per-dollar` and `tokens_per_dollar` are one); raise UsageError when there is none."""
+    found = known().get(name.replace("-", "_"))
+    if found is None:
+        listed = ", ".join(item.replace("_", "-") for item in known())
+        raise UsageError("report", f"there is no report {shown(name)}", remedy=f"Reports: {listed}.")
+    return found
+
+
+def run(ledger: Ledger, report: Report, span: Span, *, calendar: str | None, cost: str, tax: str) -> Rows:
+    """Run a report's query over a span; a span of part months implies the usage calendar."""
+    chosen = calendar_of(report, span, calendar)
+    before = span.before()
+    values: dict[str, Any] = {
+        "start": span.start,
+        "end": span.end,
+        "previous_start": before.start,
+        "previous_end": before.end,
+        "calendar": chosen,
+        "cost": cost,
+        "tax": tax,
+    }
+    text = build.qualified(report.sql, set(), build.tables(ledger))
+    return ledger.run(text, {key: value for key, value in values.items() if f"${key}" in text})
+
+
+def calendar_of(report: Report, span: Span, calendar: str | None) -> str:
+    """Return the calendar in force: the flag, usage for part months, else the report's own."""
+    if calendar is None:
+        return report.calendar if span.whole_months else "usage"
+    if calendar not in ("billing", "usage"):
+        raise UsageError("--calendar", f"{shown(calendar)} is not a calendar", remedy="Say billing or usage.")
+    if calendar == "billing" and not span.whole_months:
+        raise UsageError("--calendar", "the billing calendar knows whole months only", evidence=span.label, remedy="Say --calendar usage, or name whole months.")
+    return calendar
+
+
+def footer(ledger: Ledger, answer_span: Span, *, calendar: str, cost: str, late: bool) -> tuple[str, ...]:
+    """Return the lines under a report: basis, coverage, what is unallocated and unpriced, completeness."""
+    text = build.qualified((resources.files("costctl.reports") / "_footer.sql").read_text(encoding="utf-8"), set(), build.tables(ledger))
+    values = {"start": answer_span.start, "end": answer_span.end, "calendar": calendar, "cost": cost}
+    lines = []
+    for found in ledger.run(text, values).dicts():
+        known_share = "-" if found["attributed_percent"] is None else f"{found['attributed_percent']} %"
+        tokens = "-" if found["owned_percent"] is None else f"{found['owned_percent']} %"
+        parts = [f"{found['currency']}: {known_share} of cost has a team", f"{tokens} of tokens have a team", f"unallocated {found['unallocated']:,.0f}", f"unpriced {found['unpriced_rows'] or '-'}"]
+        if found["incomplete_rows"]:
+            parts.append(f"{found['incomplete_rows']:,} charges without {cost} cost (≥)")
+        lines.append(" · ".join(parts))
+    evidence = ledger.run("SELECT DISTINCT evidence_role FROM ledger.token_usage WHERE ts_start >= $start AND ts_start < $end ORDER BY 1", {"start": answer_span.start, "end": answer_span.end}).rows
+    aside = ledger.value("SELECT count(*) FROM (SELECT DISTINCT delivery_id, file_no, record_no FROM ledger.quarantine)")
+    basis = f"basis: {cost} cost, {calendar} calendar, {answer_span.start} to {answer_span.end} (end excluded) · tokens from {', '.join(row[0] for row in evidence) or '-'}"
+    lines.append(basis + (f" · {aside} records in quarantine" if aside else ""))
+    return (*lines, *(("STALE: deliveries, rules or rates changed since these numbers were computed; costctl run brings them up to date",) if late else ()))

@@ -1,0 +1,47 @@
+-- What stands under every report: how much of the cost and of the tokens has an owner, what is unallocated, unpriced or unknown.
+-- Grain: one row per currency.
+WITH costs AS (
+    SELECT
+        p.BillingCurrency AS currency, p.kind, p.team,
+        CASE $cost WHEN 'billed' THEN d.BilledCost WHEN 'list' THEN d.ListCost WHEN 'contracted' THEN d.ContractedCost ELSE d.EffectiveCost END AS cost
+    FROM postings AS p
+    INNER JOIN posting_days AS d ON d.posting_id = p.posting_id AND d.billing_period = p.billing_period
+    WHERE CASE $calendar WHEN 'usage' THEN d.day ELSE p.booked_period END >= $start
+        AND CASE $calendar WHEN 'usage' THEN d.day ELSE p.booked_period END < $end
+),
+
+unknown AS (
+    SELECT
+        BillingCurrency AS currency,
+        SUM(CAST(CASE $cost WHEN 'billed' THEN billed_unknown WHEN 'list' THEN list_unknown WHEN 'contracted' THEN contracted_unknown
+            ELSE effective_unknown END AS DECIMAL(38, 0))) AS incomplete_rows
+    FROM postings
+    WHERE booked_period >= $start AND booked_period < $end
+    GROUP BY BillingCurrency
+),
+
+counted AS (
+    SELECT
+        SUM(CAST(CASE WHEN team IS NOT NULL THEN delivered_tokens ELSE 0 END AS DECIMAL(38, 0))) AS owned,
+        NULLIF(SUM(CAST(delivered_tokens AS DECIMAL(38, 0))), 0) AS delivered
+    FROM token_days
+    WHERE day >= $start AND day < $end
+),
+
+summed AS (
+    SELECT
+        currency, SUM(CASE WHEN team IS NOT NULL THEN ABS(cost) ELSE CAST('0' AS DECIMAL(38, 18)) END) AS owned, NULLIF(SUM(ABS(cost)), 0) AS whole,
+        COALESCE(SUM(CASE WHEN kind = 'unallocated' THEN cost END), CAST('0' AS DECIMAL(38, 18))) AS unallocated,
+        COUNT(CASE WHEN kind = 'unpriced' THEN 1 END) AS unpriced_rows
+    FROM costs
+    GROUP BY currency
+)
+
+SELECT
+    s.currency, CAST(exact_quotient(millionths(s.owned) * 100, millionths(s.whole)) AS BIGINT) AS attributed_percent,
+    CAST(exact_quotient(c.owned * 100, c.delivered) AS BIGINT) AS owned_percent,
+    s.unallocated, s.unpriced_rows, CAST(u.incomplete_rows AS BIGINT) AS incomplete_rows
+FROM summed AS s
+CROSS JOIN counted AS c
+LEFT JOIN unknown AS u ON u.currency = s.currency
+ORDER BY s.currency

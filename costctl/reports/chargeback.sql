@@ -1,0 +1,78 @@
+-- What each team owes per model and purpose, and every line that no team bears; the totals add up to the bill.
+-- Grain: one row per line, team, model, purpose and currency. Only rows of line `team` are owed by someone.
+-- Title: chargeback
+-- Calendar: billing
+-- Wide: owner=team, model, purpose, direct, shared, idle, unused, tax_fee=tax+fee, total, change_percent=vs prev, mtok=Mtok, usd_per_mtok=$/Mtok
+-- Narrow: owner=team, model, direct, shared, other, total, usd_per_mtok=$/Mtok
+-- Subtotal: owner
+WITH costs AS (
+    SELECT
+        p.kind, p.team, p.model, p.purpose, p.BillingCurrency AS currency,
+        CASE $cost WHEN 'billed' THEN d.BilledCost WHEN 'list' THEN d.ListCost WHEN 'contracted' THEN d.ContractedCost ELSE d.EffectiveCost END AS cost,
+        CASE $cost WHEN 'billed' THEN p.billed_incomplete WHEN 'list' THEN p.list_incomplete WHEN 'contracted' THEN p.contracted_incomplete
+            ELSE p.effective_incomplete END AS incomplete,
+        CASE $calendar WHEN 'usage' THEN d.day ELSE p.booked_period END AS moment
+    FROM postings AS p
+    INNER JOIN posting_days AS d ON d.posting_id = p.posting_id AND d.billing_period = p.billing_period
+),
+
+lined AS (
+    SELECT
+        kind, currency, cost, moment, incomplete,
+        CASE
+            WHEN kind = 'credit' THEN 'credits, not charged'
+            WHEN kind = 'tax' AND $tax = 'recoverable' THEN 'recoverable tax'
+            WHEN kind = 'unpriced' THEN 'unpriced'
+            WHEN team IS NOT NULL THEN 'team'
+            WHEN kind = 'idle' THEN 'idle without owner'
+            WHEN kind = 'unused' THEN 'unused without owner'
+            WHEN kind IN ('fee', 'tax') THEN 'fees and tax without owner'
+            ELSE 'unallocated'
+        END AS line,
+        team, model, purpose
+    FROM costs
+    WHERE (moment >= $start AND moment < $end) OR (moment >= $previous_start AND moment < $previous_end)
+),
+
+summed AS (
+    SELECT
+        line, CASE WHEN line = 'team' THEN team END AS team, CASE WHEN line = 'team' THEN model END AS model,
+        CASE WHEN line = 'team' THEN purpose END AS purpose, currency,
+        SUM(CASE WHEN moment >= $start AND moment < $end AND kind = 'direct' THEN cost END) AS direct,
+        SUM(CASE WHEN moment >= $start AND moment < $end AND kind = 'shared' THEN cost END) AS shared,
+        SUM(CASE WHEN moment >= $start AND moment < $end AND kind = 'idle' THEN cost END) AS idle,
+        SUM(CASE WHEN moment >= $start AND moment < $end AND kind = 'unused' THEN cost END) AS unused,
+        SUM(CASE WHEN moment >= $start AND moment < $end AND kind IN ('tax', 'fee') THEN cost END) AS tax_fee,
+        SUM(CASE WHEN moment >= $start AND moment < $end THEN cost END) AS total,
+        SUM(CASE WHEN moment >= $previous_start AND moment < $previous_end THEN cost END) AS previous_total,
+        BOOL_OR(incomplete AND moment >= $start AND moment < $end) AS incomplete
+    FROM lined
+    GROUP BY ALL
+),
+
+tokens AS (
+    SELECT team, model, purpose, CAST(SUM(CAST(delivered_tokens AS DECIMAL(38, 0))) AS BIGINT) AS delivered_tokens
+    FROM token_days
+    WHERE day >= $start AND day < $end AND team IS NOT NULL
+    GROUP BY team, model, purpose
+),
+
+joined AS (
+    SELECT
+        s.line, s.team, s.model, s.purpose, s.currency, s.direct, s.shared, s.idle, s.unused, s.tax_fee, s.total, s.previous_total, s.incomplete,
+        CASE WHEN s.line = 'team' THEN t.delivered_tokens END AS delivered_tokens,
+        SUM(s.total) OVER (PARTITION BY s.line, s.team, s.currency) AS owner_total
+    FROM summed AS s
+    LEFT JOIN tokens AS t ON t.team = s.team AND t.model = s.model AND t.purpose = s.purpose
+    WHERE s.total IS NOT NULL
+)
+
+SELECT
+    line, team, model, purpose, direct, shared, idle, unused, tax_fee, total, previous_total, delivered_tokens,
+    CASE WHEN delivered_tokens > 0 AND total >= 0 THEN CAST(CAST(exact_quotient(millionths(total) * 1000000, CAST(delivered_tokens AS DECIMAL(38, 0))) AS DECIMAL(20, 0))
+        * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(28, 6)) END AS usd_per_mtok,
+    currency, incomplete
+FROM joined
+ORDER BY
+    currency, CASE line WHEN 'team' THEN 0 WHEN 'unallocated' THEN 1 WHEN 'unpriced' THEN 8 WHEN 'credits, not charged' THEN 9 WHEN 'recoverable tax' THEN 7 ELSE 2 END,
+    owner_total DESC, line, team, total DESC, model, purpose

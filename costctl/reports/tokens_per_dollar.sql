@@ -1,0 +1,66 @@
+-- How many delivered tokens a dollar buys, per model, chip and source: all costs of what serves the model, training left out.
+-- Grain: one row per model, chip, source and currency, grouped by model, best first. Ratios are truncated, never totalled.
+-- Title: tokens per dollar
+-- Calendar: usage
+-- Wide: model, chip, source, cost, mtok=Mtok, cached_percent=cache%, output_percent=out%, tokens_per_unit=tok/$, usd_per_mtok=$/Mtok, usd_per_weighted_mtok=$/Mwtd, chip_hours=chip-h, usd_per_chip_hour=$/chip-h, serving_percent=serv%
+-- Narrow: model, chip, source, cost, mtok=Mtok, tokens_per_unit=tok/$, usd_per_mtok=$/Mtok, serving_percent=serv%
+WITH costs AS (
+    SELECT
+        p.model, COALESCE(c.short, p.unit_chip, '-') AS chip, COALESCE(p.unit_source, '-') AS source, p.unit, p.BillingCurrency AS currency,
+        p.state, d.chip_hours,
+        CASE $cost WHEN 'billed' THEN d.BilledCost WHEN 'list' THEN d.ListCost WHEN 'contracted' THEN d.ContractedCost ELSE d.EffectiveCost END AS cost,
+        CASE $cost WHEN 'billed' THEN p.billed_incomplete WHEN 'list' THEN p.list_incomplete WHEN 'contracted' THEN p.contracted_incomplete
+            ELSE p.effective_incomplete END AS incomplete
+    FROM postings AS p
+    INNER JOIN posting_days AS d ON d.posting_id = p.posting_id AND d.billing_period = p.billing_period
+    LEFT JOIN chips AS c ON c.chip = p.unit_chip
+    WHERE CASE $calendar WHEN 'usage' THEN d.day ELSE p.booked_period END >= $start
+        AND CASE $calendar WHEN 'usage' THEN d.day ELSE p.booked_period END < $end
+        AND p.kind NOT IN ('tax', 'credit', 'fee') AND p.purpose <> 'training' AND COALESCE(p.state, '') <> 'training'
+),
+
+spent AS (
+    SELECT
+        model, chip, source, currency, SUM(cost) AS cost, SUM(chip_hours) AS chip_hours,
+        SUM(CASE WHEN state IN ('serving', 'startup') THEN chip_hours END) AS serving_hours,
+        BOOL_OR(COALESCE(state, 'loaded') NOT IN ('loaded', 'unused')) AS state_known, BOOL_OR(incomplete) AS incomplete
+    FROM costs
+    GROUP BY model, chip, source, currency
+),
+
+delivered AS (
+    SELECT
+        t.model, COALESCE(c.short, t.unit_chip) AS chip, t.unit_source AS source,
+        SUM(CAST(t.delivered_tokens AS DECIMAL(38, 0))) AS tokens,
+        SUM(CAST(CASE WHEN t.token_class = 'cache_read' THEN t.delivered_tokens ELSE 0 END AS DECIMAL(38, 0))) AS cached,
+        SUM(CAST(CASE WHEN t.token_class <> 'output' THEN t.delivered_tokens ELSE 0 END AS DECIMAL(38, 0))) AS entered,
+        SUM(CAST(CASE WHEN t.token_class = 'output' THEN t.delivered_tokens ELSE 0 END AS DECIMAL(38, 0))) AS written,
+        CAST(SUM(t.weighted_tokens) AS DECIMAL(38, 0)) AS weighted
+    FROM token_days AS t
+    LEFT JOIN chips AS c ON c.chip = t.unit_chip
+    WHERE t.day >= $start AND t.day < $end
+    GROUP BY ALL
+),
+
+joined AS (
+    SELECT
+        COALESCE(s.model, t.model) AS model, COALESCE(s.chip, t.chip) AS chip, COALESCE(s.source, t.source) AS source, s.currency, s.cost,
+        CASE WHEN s.chip_hours <> 0 THEN CAST(s.chip_hours AS DECIMAL(28, 6)) END AS chip_hours, s.state_known, s.serving_hours, s.incomplete,
+        NULLIF(t.tokens, 0) AS tokens, t.cached, NULLIF(t.entered, 0) AS entered, t.written, NULLIF(t.weighted, 0) AS weighted
+    FROM spent AS s
+    FULL JOIN delivered AS t ON t.model = s.model AND t.chip = s.chip AND t.source = s.source
+    WHERE COALESCE(s.chip_hours, CAST('0' AS DECIMAL(38, 18))) <> 0 OR COALESCE(t.tokens, 0) <> 0
+)
+
+SELECT
+    model, chip, source, cost, CAST(tokens AS BIGINT) AS delivered_tokens,
+    CAST(exact_quotient(cached * 100, entered) AS BIGINT) AS cached_percent, CAST(exact_quotient(written * 100, tokens) AS BIGINT) AS output_percent,
+    CASE WHEN cost > 0 THEN CAST(exact_quotient(tokens * 1000000, NULLIF(millionths(cost), 0)) AS BIGINT) END AS tokens_per_unit,
+    CASE WHEN cost >= 0 THEN CAST(CAST(exact_quotient(millionths(cost) * 1000000, tokens) AS DECIMAL(20, 0)) * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(28, 6)) END AS usd_per_mtok,
+    CASE WHEN cost >= 0 THEN CAST(CAST(exact_quotient(millionths(cost) * 1000000, weighted) AS DECIMAL(20, 0)) * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(28, 6)) END AS usd_per_weighted_mtok,
+    chip_hours,
+    CASE WHEN cost >= 0 THEN CAST(CAST(exact_quotient(millionths(cost) * 1000000, millionths(chip_hours)) AS DECIMAL(20, 0)) * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(28, 6)) END AS usd_per_chip_hour,
+    CASE WHEN state_known THEN CAST(exact_quotient(millionths(COALESCE(serving_hours, CAST('0' AS DECIMAL(38, 18)))) * 100, millionths(chip_hours)) AS BIGINT) END AS serving_percent,
+    currency, incomplete
+FROM joined
+ORDER BY model, currency, tokens_per_unit DESC, chip, source

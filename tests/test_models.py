@@ -1,0 +1,71 @@
+"""Every SQL file that decides a number: short, in order, portable, and readable by Spark."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from costctl import sql
+
+PACKAGE = Path(__file__).parents[1] / "costctl"
+MODELS = sorted((PACKAGE / "models").glob("[0-9][0-9]_*.sql"))
+CHECKS = sorted((PACKAGE / "checks").glob("*.sql"))
+REPORTS = sorted((PACKAGE / "reports").glob("*.sql"))
+LONGEST_MODEL = 80
+
+
+def sources():
+    """Return the tables the ledger's schema declares."""
+    schema = (PACKAGE / "ledger" / "schema.sql").read_text("utf-8")
+    return set(re.findall(r"^CREATE TABLE ledger\.(\w+)", schema, re.MULTILINE))
+
+
+def table(model):
+    return model.stem.split("_", 1)[1]
+
+
+def readable(path):
+    """Return what a file may read: a model the sources and lower numbers, a check or report every model."""
+    return sources() | {table(model) for model in MODELS if path not in MODELS or model.name[:2] < path.name[:2]}
+
+
+def name(path):
+    return f"{path.parent.name}/{path.name}"
+
+
+def test_there_is_something_to_test():
+    assert {"charges", "token_usage", "periods"} <= sources()
+    assert len(MODELS) >= 10
+    assert CHECKS
+    assert REPORTS
+
+
+def test_each_model_makes_a_table_of_its_own():
+    tables = [table(model) for model in MODELS]
+    assert len({*tables, *sources()}) == len(tables) + len(sources())
+    assert len({model.name[:2] for model in MODELS}) == len(MODELS)
+
+
+@pytest.mark.parametrize("path", [*MODELS, *CHECKS, *REPORTS], ids=name)
+def test_it_is_portable(path):
+    assert sql.lint(path.read_text("utf-8"), name(path), readable(path)) == []
+
+
+@pytest.mark.parametrize("path", [*MODELS, *CHECKS, *REPORTS], ids=name)
+def test_it_becomes_spark_text(path):
+    text = sql.spark(path.read_text("utf-8"))
+    assert text.startswith(("SELECT", "WITH", "("))
+    assert not re.search(r"\$\w|\bRULES\(", text)
+
+
+@pytest.mark.parametrize("path", MODELS, ids=name)
+def test_a_model_is_short(path):
+    assert len(path.read_text("utf-8").splitlines()) <= LONGEST_MODEL
+
+
+@pytest.mark.parametrize("macro", sorted(sql._macros()))
+def test_a_macro_is_portable(macro):
+    _, body = sql._macros()[macro]
+    query = f"-- What a macro stands for.\nSELECT {body.sql(dialect='duckdb')} AS answer"
+    assert sql.lint(query, macro, set()) == []
+    assert sql.spark(query)

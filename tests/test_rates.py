@@ -1,0 +1,849 @@
+"""Rate cards: the shipped facts, the cards a user writes, and which one rate is in force."""
+
+import csv
+import re
+from collections import Counter
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from costctl import rates
+from costctl.cli import rates as cli
+from costctl.errors import GateFailed, UsageError
+from costctl.ledger import store
+from costctl.rates import cells, check, facts, listing, lookup, tables
+
+HOME = rates.home()
+GATHERED = date(2026, 11, 20)
+
+
+def sheet(name):
+    """Return the rows of a shipped file, or of all files of a folder."""
+    path = HOME / name
+    paths = sorted(path.glob("*.csv")) if path.is_dir() else [path]
+    return [row for each in paths for row in csv.DictReader(each.open(encoding="utf-8", newline=""))]
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return rates.load()
+
+
+# The shipped facts.
+
+
+def test_every_fact_is_there():
+    machines = sheet("machines.csv")
+    scopes = {"VM", "UltraServer", "TPU slice", "attached GPU"}  # the others are spellings of bills and of price pages
+    assert len(sheet("chips.csv")) == 64
+    assert sum(row["bill_scope"] in scopes for row in machines) == 274
+    assert len(sheet("chip_prices")) == 1001
+    wide = (
+        "channel",
+        "channel_model_id",
+        "region",
+        "context_tier",
+        "time_window_utc",
+        "valid_from",
+        "valid_to",
+        "as_of",
+    )
+    assert len({tuple(row[column] for column in wide) for row in sheet("model_prices")}) == 343
+    assert len(sheet("model_prices")) == 2040
+
+
+@pytest.mark.parametrize("name", ["chips.csv", "machines.csv", "chip_prices", "model_prices", "claims.csv"])
+def test_every_fact_says_from_where_and_when(name):
+    rows = sheet(name)
+    assert [row for row in rows if not (row["source"] and (row.get("as_of") or row.get("date")))] == []
+
+
+def test_unknown_is_empty_and_never_zero():
+    prices = [*sheet("chip_prices"), *sheet("model_prices")]
+    texts = [row["price_per_chip_hour"] if "machine" in row else row["price_per_million"] for row in prices]
+    assert not [text for text in texts if text and Decimal(text) <= 0]
+    assert texts.count("") == 149 + 7 + 3  # no number of chips; purchase prices; token classes printed as 0
+
+
+def test_the_facts_hold_together(shipped):
+    assert shipped.clashes() == []
+    assert check.check(shipped, GATHERED).errors == []
+
+
+def values(read):
+    return [value for rows in read.values() for row in rows for value in row]
+
+
+def test_money_is_decimal_and_nothing_is_a_float(shipped):
+    assert {type(value) for value in values(tables.tables(shipped))} == {str, int, Decimal, date, type(None)}
+    for rate in [*shipped.chip_rates, *shipped.model_rates]:
+        assert format(rate.price, "f") == rate.row.texts[rate.column]
+
+
+def test_the_tables_fit_the_ledger(shipped):
+    with store.in_memory() as ledger:
+        for table, rows in tables.tables(shipped).items():
+            ledger.insert(f"ledger.{table}", rows)
+            assert ledger.value(f"SELECT COUNT(*) FROM ledger.{table}") == len(rows) > 0
+        assert ledger.value("SELECT SUM(price_per_chip_hour) FROM ledger.chip_prices") == sum(
+            rate.price for rate in shipped.chip_rates
+        )
+
+
+@pytest.mark.parametrize(
+    ("provider", "name", "chip", "chips"),
+    [
+        ("aws", "p5.48xlarge", "nvidia-h100-sxm", (8, 1)),
+        ("aws", "trn2.48xlarge", "aws-trainium2", (16, 1)),
+        ("aws", "inf2.xlarge", "aws-inferentia2", (1, 1)),
+        ("aws", "g6f.large", "nvidia-l4", (1, 8)),
+        ("aws", "ml.p5.48xlarge", "nvidia-h100-sxm", (8, 1)),
+        ("aws", "u-p6e-gb200x72", "nvidia-gb200", (72, 1)),
+        ("azure", "standard_nd96isr_h100_v5", "nvidia-h100-sxm", (8, 1)),
+        ("azure", "nd96isr h100 v5 spot", "nvidia-h100-sxm", (8, 1)),
+        ("azure", "nv6ads_a10_v5", "nvidia-a10", (1, 6)),
+        ("gcp", "v5p-8", "google-tpu-v5p", (4, 1)),
+        ("gcp", "v6e-8", "google-tpu-v6e", (8, 1)),
+        ("gcp", "nvidia h100 80gb gpu", "nvidia-h100-sxm", (1, 1)),
+        ("gcp", "tpuv6e", "google-tpu-v6e", (1, 1)),
+        ("oci", "bm.gpu.mi300x.8", "amd-mi300x", (8, 1)),
+    ],
+)
+def test_a_machine_is_found_as_bills_spell_it(shipped, provider, name, chip, chips):
+    found = {(row[0], row[1]): row[3:] for row in tables.tables(shipped)["machines"]}
+    assert found[provider, name] == (chip, *chips)
+
+
+def test_a_machine_of_unconfirmed_size_is_matched_with_no_bill(shipped):
+    matched = {row[2] for row in tables.tables(shipped)["machines"]}
+    assert not matched & {"trn3.48xlarge", "trn3p.48xlarge", "Standard_ND40s_v2", "Standard_Maia-unknown", "TPU v2 pod"}
+
+
+def test_names_are_compared_in_lower_case_and_said_once(shipped):
+    read = tables.tables(shipped)
+    for table, width in {"providers": 1, "units": 1, "machines": 2, "model_aliases": 1}.items():
+        names = Counter(row[:width] for row in read[table])
+        assert [name for name, count in names.items() if count > 1] == []
+        assert all(name[-1] == name[-1].lower() for name in names)
+
+
+def test_spellings_lead_to_the_same_thing(shipped):
+    read = tables.tables(shipped)
+    providers, aliases = dict(read["providers"]), {row[0]: row[1] for row in read["model_aliases"]}
+    assert {providers[name] for name in ("amazon web services", "aws", "aws.bedrock", "bedrock")} == {"aws"}
+    assert {providers[name] for name in ("microsoft", "microsoft azure", "azure.ai.openai")} == {"azure"}
+    assert {aliases[name] for name in ("claude4.6sonnet", "us.anthropic.claude-sonnet-4-6")} == {"claude-sonnet-4-6"}
+
+
+def test_a_prepaid_token_is_no_token(shipped):
+    units = {row[0]: row[1:] for row in tables.tables(shipped)["units"]}
+    assert "token" not in units
+    assert (units["hrs"], units["100 hours"], units["gpu hours"]) == (("hour", 1), ("hour", 100), ("chip_hour", 1))
+    assert (units["1k tokens"], units["1m tokens"]) == (("token", 1000), ("token", 1_000_000))
+
+
+def test_doubtful_facts_price_nothing(shipped):
+    cards = {row[0] for row in tables.tables(shipped)["chip_prices"]}
+    doubtful = [row for row in shipped.rows("chip_prices") if row["confidence"] in ("conflict", "partial", "rumour")]
+    assert len(doubtful) == 10
+    assert not cards & {row.card for row in doubtful}
+
+
+def test_short_names_fit_narrow_tables():
+    shorts = {row["chip"]: row["short"] for row in sheet("chips.csv")}
+    assert len(set(shorts.values())) == len(shorts)
+    assert max(map(len, shorts.values())) <= 9
+    assert shorts["microsoft-maia-200"] == "maia200"
+
+
+# A user's card: everything wrong with it is said at once, each with its place.
+
+HEADER = "provider,chip,purchase_model,price_per_chip_hour,currency"
+GOOD = "aws,trn2,capacity_block,1.42,USD"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text, name="card.csv"):
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write
+
+
+def refusal(path):
+    with pytest.raises(UsageError) as caught:
+        rates.read([path])
+    assert caught.value.exit_code == 2
+    return caught.value
+
+
+WRONG = {
+    "unknown chip": (f"{HEADER}\naws,trn22,spot,1,USD", "2:chip", "no such chip", "'trn22'", "Did you mean trn2?"),
+    "unknown layer": (f"{HEADER},layer\n{GOOD},contracts", "2:layer", "is not one of", "'contracts'", "contract?"),
+    "unknown purchase": (
+        f"{HEADER}\naws,trn2,on-demand,1,USD",
+        "2:purchase_model",
+        "not one of",
+        "'on-demand'",
+        "on_demand?",
+    ),
+    "zero": (
+        f"{HEADER}\naws,trn2,spot,0.00,USD",
+        "2:price_per_chip_hour",
+        "not above zero",
+        "'0.00'",
+        "would mean free",
+    ),
+    "negative": (f"{HEADER}\naws,trn2,spot,-1,USD", "2:price_per_chip_hour", "plain decimal", "'-1'", "digits"),
+    "exponent": (f"{HEADER}\naws,trn2,spot,1e-7,USD", "2:price_per_chip_hour", "plain decimal", "'1e-7'", "exponent"),
+    "comma": (f'{HEADER}\naws,trn2,spot,"1,42",USD', "2:price_per_chip_hour", "plain decimal", "'1,42'", "point"),
+    "currency sign": (f"{HEADER}\naws,trn2,spot,$1.42,USD", "2:price_per_chip_hour", "plain", "'$1.42'", "currency"),
+    "not a number": (f"{HEADER}\naws,trn2,spot,NaN,USD", "2:price_per_chip_hour", "plain decimal", "'NaN'", "digits"),
+    "13 decimals": (
+        f"{HEADER}\naws,trn2,spot,0.{'1' * 13},USD",
+        "2:price_per_chip_hour",
+        "12 after",
+        "'0.1111111111111'",
+        "unit",
+    ),
+    "20 digits": (
+        f"{HEADER}\naws,trn2,spot,{'1' * 8}.0,USD",
+        "2:price_per_chip_hour",
+        "more than 7",
+        "'11111111.0'",
+        "unit",
+    ),
+    "no price": (f"{HEADER}\naws,trn2,spot,,USD", "2:price_per_chip_hour", "is missing", "", "until it is known"),
+    "no currency": (f"{HEADER}\naws,trn2,spot,1,", "2:currency", "the currency is missing", "", "Fill"),
+    "odd currency": (f"{HEADER}\naws,trn2,spot,1,usd", "2:currency", "is not a currency", "'usd'", "USD"),
+    "bad date": (
+        f"{HEADER},valid_from\n{GOOD},2026-13-01",
+        "2:valid_from",
+        "is not a day",
+        "'2026-13-01'",
+        "YYYY-MM-DD",
+    ),
+    "day first": (
+        f"{HEADER},valid_from\n{GOOD},01/10/2026",
+        "2:valid_from",
+        "is not a day",
+        "'01/10/2026'",
+        "YYYY-MM-DD",
+    ),
+    "bad as_of": (f"{HEADER},as_of\n{GOOD},2026-00", "2:as_of", "is not a day, a month or a year", "'2026-00'", "YYYY"),
+    "inverted": (
+        f"{HEADER},valid_from,valid_to\n{GOOD},2026-02-01,2026-02-01",
+        "2:valid_to",
+        "not after",
+        "'2026-02-01'",
+        "half-open",
+    ),
+    "duplicate key": (f"{HEADER}\n{GOOD}\n{GOOD}", "3:price_per_chip_hour", "repeats 1.42", "'1.42'", "Remove"),
+    "two prices": (
+        f"{HEADER}\n{GOOD}\naws,trn2,capacity_block,1.50,USD",
+        "3:price_per_chip_hour",
+        "same days",
+        "'1.50'",
+        "valid_to",
+    ),
+    "missing column": (
+        "provider,chip,price_per_chip_hour,currency\naws,trn2,1,USD",
+        "1:purchase_model",
+        "is missing",
+        "",
+        "Add",
+    ),
+    "typo in a column": (
+        f"{HEADER},regoin\n{GOOD},*",
+        "1:regoin",
+        "no such column",
+        "'regoin'",
+        "Did you mean region?",
+    ),
+    "column twice": (f"{HEADER},currency\n{GOOD},USD", "1:currency", "twice", "", "Remove"),
+    "ragged": (f"{HEADER}\naws,trn2,spot,1,42,USD", "2", "has 6 cells where the header has 5", "'USD'", "quotes"),
+    "semicolons": (HEADER.replace(",", ";"), "1", "separated by ';', not by commas", "provider;chip", "commas"),
+    "no rates": ("team,owner\nsearch,ann", "1", "none of the columns", "team, owner", "README"),
+    "unknown machine": (
+        f"{HEADER},machine\n{GOOD},trn2.48xlrg",
+        "2:machine",
+        "aws has no such machine",
+        "'trn2.48xlrg'",
+        "trn2.48xlarge?",
+    ),
+    "other machine": (
+        f"{HEADER},machine\n{GOOD},p5.48xlarge",
+        "2:chip",
+        "p5.48xlarge holds nvidia-h100-sxm",
+        "'trn2'",
+        "Correct",
+    ),
+    "empty": ("", "", "is empty", "", "header"),
+    "blank": ("\n\n", "", "is empty", "", "header"),
+    "not UTF-8": (f"{HEADER},notes\n{GOOD},caf\xe9".encode("latin-1"), "2", "is not UTF-8", "\\xe9", "iconv"),
+    "broken quotes": (f'{HEADER}\naws,"trn2"x,spot,1,USD', "2", "is not CSV", "expected after", "quotes"),
+    "bad fraction": (
+        "provider,machine,chip,chips\naws,x1,trn2,0.5",
+        "2:chips",
+        "is not a number of chips",
+        "'0.5'",
+        "1/6",
+    ),
+    "machine twice": (
+        "provider,machine,chip,chips\naws,x1,trn2,1\nAWS,X1,trn2,2",
+        "3:machine",
+        "duplicate key",
+        "'X1'",
+        "Remove",
+    ),
+    "alias twice": ("raw,model\nfoo,a\nFOO,b", "3:raw", "duplicate key", "'FOO'", "Remove"),
+    "alias overlaps": (
+        "raw,model,valid_from,valid_to\nfoo,a,,2026-03-01\nfoo,b,2026-02-01,",
+        "3:raw",
+        "duplicate key",
+        "'foo'",
+        "close",
+    ),
+    "token price": (
+        "provider,model,token_class,price_per_million,currency\naws,x,inputs,1,USD",
+        "2:token_class",
+        "not one of",
+        "'inputs'",
+        "input?",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_card_is_refused(write, case):
+    text, place, what, evidence, remedy = WRONG[case]
+    path = write(text)
+    error = refusal(path)
+    assert error.where == ":".join([str(path), *([place] if place else [])])
+    assert what in error.what
+    assert evidence in " ".join(error.evidence)
+    assert remedy in error.remedy
+
+
+def test_all_problems_of_a_card_are_said_at_once(write):
+    rows = "\n".join("aws,trn2,spot,1,dollars" for _ in range(7))
+    error = refusal(write(f"{HEADER}\n{rows}"))
+    assert error.where.endswith("card.csv:2:currency")
+    assert [line.split("card.csv:")[-1].split(":")[0] for line in error.evidence[1:5]] == ["3", "4", "5", "6"]
+    assert error.evidence[-1] == "and 2 more"
+
+
+def test_a_missing_card_is_a_usage_error(tmp_path):
+    assert refusal(tmp_path / "gone.csv").what == "no such file"
+
+
+def test_lines_are_counted_as_an_editor_counts_them(write):
+    error = refusal(write(f'{HEADER},notes\n\n{GOOD},"two\nlines"\naws,trn2,spot,1,usd,'))
+    assert error.where.endswith("card.csv:5:currency")
+
+
+def test_a_card_from_a_spreadsheet_is_read(write):
+    path = write(f"\ufeff{HEADER}\r\n AWS , TRN2 ,capacity_block, 1.42 ,USD\r\n,,,,\r\n")
+    (row,) = [row for row in rates.read([path])["chip_prices"] if row[0] == "card.csv:2"]
+    assert row[1:10] == ("aws", None, "aws-trainium2", "*", "capacity_block", None, "contract", Decimal("1.42"), "USD")
+
+
+def test_a_card_replaces_the_shipped_row_of_the_same_key(write):
+    path = write(
+        f"{HEADER},machine,region,layer,as_of\naws,h100,on_demand,6.50,USD,P5.48xlarge,us-east-1,list,2026-01-01"
+    )
+    found = [
+        row
+        for row in rates.read([path])["chip_prices"]
+        if row[1:6] == ("aws", "p5.48xlarge", "nvidia-h100-sxm", "us-east-1", "on_demand")
+    ]
+    assert [(row[0], row[8]) for row in found] == [("card.csv:2", Decimal("6.50"))]
+
+
+def test_a_spelling_may_change_its_meaning_on_a_day(write):
+    path = write("raw,model,valid_from,valid_to\nprod,a,,2026-03-01\nprod,b,2026-03-01,\n")
+    day = date(2026, 3, 1)
+    assert [row for row in rates.read([path])["model_aliases"] if row[0] == "prod"] == [
+        ("prod", "a", None, day),
+        ("prod", "b", day, None),
+    ]
+
+
+def test_cards_may_hold_machines_spellings_and_token_prices(write):
+    machines = write("provider,machine,chip,chips,aliases\nazure,Maia-8,maia200,8,maia 8 v1", "machines.csv")
+    prices = write(f"{HEADER},machine\nazure,maia200,private_contract,2.10,USD,maia 8 V1", "prices.csv")
+    names = write("raw,model\nProd-Chat,claude-sonnet-5\nclaude4.6sonnet,ours", "names.csv")
+    tokens = write(
+        "provider,model,token_class,price_per_million,currency\nanthropic,claude-opus-5,output,21,USD", "tokens.csv"
+    )
+    read = rates.read([prices, machines, names, tokens])
+    assert ("azure", "maia 8 v1", "Maia-8", "microsoft-maia-200", 8, 1) in read["machines"]
+    assert [row[2] for row in read["chip_prices"] if row[3] == "microsoft-maia-200"] == ["Maia-8"]
+    assert [row[1] for row in read["model_aliases"] if row[0] in ("prod-chat", "claude4.6sonnet")] == [
+        "claude-sonnet-5",
+        "ours",
+    ]
+    key = ("anthropic", "claude-opus-5", "*", "standard", "all", "output")
+    assert [row[7] for row in read["model_prices"] if row[1:7] == key] == [Decimal(21)]
+
+
+def test_the_card_of_the_manual_is_read(write):
+    (card,) = re.findall(r"```csv\n(.*?)```", (HOME / "README.md").read_text("utf-8"), re.DOTALL)
+    path = write(card)
+    assert [row[8] for row in rates.read([path])["chip_prices"] if row[0].startswith("card")] == [
+        Decimal("1.42"),
+        Decimal("2.10"),
+    ]
+
+
+def test_the_manual_names_every_column_and_no_other_file():
+    manual = (HOME / "README.md").read_text("utf-8")
+    for name in ("chip_prices",):
+        assert [column for column in sheet(name)[0] if f"`{column}`" not in manual] == []
+    assert [path.name for path in HOME.glob("*.csv") if f"`{path.name}`" not in manual] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [("2026-10-05", date(2026, 10, 5)), ("2026-02", date(2026, 2, 28)), ("2026", date(2026, 12, 31))],
+)
+def test_an_observation_counts_from_the_day_it_was_surely_made(text, day):
+    assert cells.about(text) == day
+
+
+# Which rate is in force. Each case shows its whole table.
+
+TINY = {
+    "chips.csv": "chip,short\nacme-one,one\nacme-two,two\n",
+    "providers.csv": "name,provider\ncloud,cloud\n",
+    "machines.csv": "provider,machine,chip,chips\ncloud,m8,acme-one,8\ncloud,m1,acme-one,1\n",
+}
+DEFAULTS = {
+    "provider": "cloud",
+    "chip": "acme-one",
+    "purchase_model": "on_demand",
+    "currency": "USD",
+    "layer": "list",
+    "region": "*",
+}
+
+
+def cells_of(line):
+    """Return a row's cells from `price column=value ...`; `+` stands for a blank inside a value."""
+    amount, *others = line.split()
+    return {"price_per_chip_hour": amount} | {
+        name: value.replace("+", " ") for name, value in (o.split("=") for o in others)
+    }
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """Return the facts of a world of two chips with the given prices."""
+
+    def tiny(*lines):
+        rows = [{**DEFAULTS, **cells_of(line)} for line in lines]
+        columns = list(dict.fromkeys(column for row in rows for column in row))
+        (tmp_path / "chip_prices").mkdir(exist_ok=True)
+        for name, text in TINY.items():
+            (tmp_path / name).write_text(text)
+        with (tmp_path / "chip_prices" / "cloud.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(rows)
+        return facts.load(tmp_path)
+
+    return tiny
+
+
+HOURS = ("2026-10-01", "g1", "cloud", "m8", "acme-one", "us-east-1", "on_demand", "USD", "2026-10-15", "8")
+PLACE = {"machine": 3, "chip": 4, "region": 5, "purchase_model": 6, "currency": 7, "day": 8, "hours": 9}
+
+
+def rated(world, *changes):
+    """Return the model's answer for one row of chip-hours per set of changes."""
+    rows = []
+    for change in changes or ({},):
+        row = list(HOURS)
+        for name, value in change.items():
+            row[PLACE[name]] = value
+        rows.append(row)
+    with store.in_memory() as ledger:
+        ledger.run("CREATE TEMP VIEW chip_prices AS SELECT * FROM ledger.chip_prices")
+        ledger.run(lookup.CHIP_HOURS)
+        ledger.insert("ledger.chip_prices", tables.tables(world)["chip_prices"])
+        ledger.insert("chip_hours", rows)
+        return ledger.run(lookup.MODEL.read_text("utf-8"))
+
+
+def price(world, **change):
+    (row,) = rated(world, change).dicts()
+    return None if row["price_per_chip_hour"] is None else str(row["price_per_chip_hour"].normalize())
+
+
+ORDER = [
+    # the winner is always the price 1
+    ("contract before realised", "1 layer=contract", "2 layer=realised"),
+    ("realised before list", "1 layer=realised", "2 layer=list"),
+    ("list before model", "1 layer=list", "2 layer=model machine=m8"),
+    ("layer before region", "1 layer=contract", "2 layer=list region=us-east-1 machine=m8"),
+    ("region before geo", "1 region=us-east-1", "2 region=geo:us"),
+    ("geo before anywhere", "1 region=geo:us", "2 region=*"),
+    ("region before machine", "1 region=us-east-1", "2 region=* machine=m8"),
+    ("machine before chip", "1 machine=m8", "2"),
+    ("no term before a term", "1", "2 term_months=12"),
+    ("short term before long", "1 term_months=12", "2 term_months=36"),
+    ("region in any case", "1 region=US-East-1", "2 region=geo:US"),
+    ("one of several regions", "1 region=eu-west-1+us-east-1", "2 region=geo:us"),
+]
+
+
+@pytest.mark.parametrize(("first", "second"), [case[1:] for case in ORDER], ids=[case[0] for case in ORDER])
+def test_the_order_of_rates(tiny, first, second):
+    assert price(tiny(first, second)) == price(tiny(second, first)) == "1"
+
+
+def test_the_latest_of_equal_prices_names_its_card(tiny):
+    world = tiny("1 valid_from=2026-01-01", "1 valid_from=2026-06-01")
+    assert rated(world).dicts()[0]["card"] == "chip_prices/cloud.csv:3"
+
+
+NOT_PRICED = [
+    ("another machine", "1 machine=m1", {}),
+    ("another region", "1 region=us-west-2", {}),
+    ("another part of the world", "1 region=geo:eu", {}),
+    ("another purchase model", "1", {"purchase_model": "spot"}),
+    ("another currency", "1", {"currency": "EUR"}),
+    ("another chip", "1", {"chip": "acme-two"}),
+    ("unknown purchase model", "1", {"purchase_model": None}),
+    ("unknown region", "1 region=us-east-1", {"region": None}),
+    ("unknown machine", "1 machine=m8", {"machine": None}),
+    ("a government's region", "1 region=geo:us", {"region": "us-gov-west-1"}),
+    ("confidence", "1 confidence=conflict", {}),
+]
+
+
+@pytest.mark.parametrize(("line", "change"), [case[1:] for case in NOT_PRICED], ids=[case[0] for case in NOT_PRICED])
+def test_no_rate_is_unknown_and_never_zero(tiny, line, change):
+    (row,) = rated(tiny(line), change).dicts()
+    assert (row["card"], row["layer"], row["price_per_chip_hour"], row["rate_cost"]) == (None, None, None, None)
+    assert row["chip_hours"] == 8
+
+
+def test_an_unknown_region_or_machine_still_has_the_chips_price(tiny):
+    assert price(tiny("1"), region=None, machine=None) == "1"
+
+
+def on(world, *days):
+    """Return the price in force on each day of 2026, `-` where there is none."""
+    return [price(world, day=f"2026-{day}") or "-" for day in days]
+
+
+def test_a_dated_price_holds_half_open(tiny):
+    world = tiny("1 valid_from=2026-03-01 valid_to=2026-04-01", "2 valid_from=2026-04-01")
+    assert on(world, "02-28", "03-01", "03-31", "04-01", "12-31") == ["-", "1", "1", "2", "2"]
+
+
+def test_a_gap_is_not_filled(tiny):
+    world = tiny("1 valid_from=2026-03-01 valid_to=2026-04-01", "2 valid_from=2026-05-01")
+    assert on(world, "03-31", "04-01", "04-30", "05-01") == ["1", "-", "-", "2"]
+
+
+def test_an_observation_holds_until_the_next_one_of_its_key(tiny):
+    world = tiny(
+        "1 as_of=2026-03-10", "2 as_of=2026-06", "9 as_of=2026-04-01 machine=m1", "9 as_of=2026-04-01 layer=model"
+    )
+    assert on(world, "03-09", "03-10", "06-29", "06-30", "12-31") == ["-", "1", "1", "2", "2"]
+
+
+def test_an_observation_ends_where_a_dated_price_begins(tiny):
+    world = tiny("1 as_of=2026-03-10", "2 valid_from=2026-05-01")
+    assert on(world, "03-09", "04-30", "05-01") == ["-", "1", "2"]
+
+
+def test_an_observation_may_be_closed(tiny):
+    assert on(tiny("1 as_of=2026-03-10 valid_to=2026-05-01"), "03-09", "03-10", "04-30", "05-01") == [
+        "-",
+        "1",
+        "1",
+        "-",
+    ]
+
+
+def test_a_past_price_looked_up_later_held_before(tiny):
+    assert on(tiny("1 as_of=2026-11-01 valid_to=2026-05-01"), "01-01", "04-30", "05-01", "11-02") == [
+        "1",
+        "1",
+        "-",
+        "-",
+    ]
+
+
+def test_a_price_without_dates_holds_always(tiny):
+    assert on(tiny("1"), "01-01", "12-31") == ["1", "1"]
+
+
+def test_prices_that_hold_together_are_refused_by_both_lines(tiny):
+    (clash,) = tiny("1 valid_from=2026-01-01", "2 valid_from=2026-05-01").clashes()
+    assert clash.where == "rates/chip_prices/cloud.csv:3:price_per_chip_hour"
+    assert clash.what == (
+        "2 (rates/chip_prices/cloud.csv:3, from 2026-05-01) holds on the same days as"
+        " 1 (rates/chip_prices/cloud.csv:2, from 2026-01-01) for the same key"
+    )
+    assert tiny("1 valid_from=2026-01-01 valid_to=2026-05-01", "2 valid_from=2026-05-01").clashes() == []
+
+
+def test_the_product_is_exact(tiny):
+    for amount, hours in (("2.723995123457", "333333333333.333333"), ("9999999.999999999999", "999999999999.999999")):
+        (row,) = rated(tiny(amount), {"hours": hours}).dicts()
+        assert Fraction(row["rate_cost"]) == Fraction(amount) * Fraction(hours)
+
+
+def test_every_row_comes_back_once_with_its_columns(tiny):
+    world = tiny(
+        "1", "2 machine=m8", "3 region=us-east-1", "4 layer=contract term_months=12", "5 layer=contract term_months=36"
+    )
+    found = rated(world, {}, {}, {"machine": None}, {"purchase_model": None}, {"region": None}, {"day": "2026-10-16"})
+    assert len(found.rows) == 6
+    assert found.columns[10:] == ("card", "layer", "price_per_chip_hour", "rate_cost")
+    assert found.types[10:] == ("VARCHAR", "VARCHAR", "DECIMAL(19,12)", "DECIMAL(38,18)")
+
+
+def test_every_shipped_price_is_the_rate_of_its_own_key(shipped):
+    """Ask for every price on its first day: it is the answer, save where the same is sold for a shorter term."""
+    asked = [rate for rate in shipped.chip_rates if not str(rate.key[3]).startswith(("geo:", "*"))]
+    rows = [("2026-10-01", rate.row.card, *rate.key[:4], rate.key[4], "USD", rate.valid_from, 1) for rate in asked]
+    with store.in_memory() as ledger:
+        ledger.run("CREATE TEMP VIEW chip_prices AS SELECT * FROM ledger.chip_prices")
+        ledger.run(lookup.CHIP_HOURS)
+        ledger.insert("ledger.chip_prices", tables.tables(shipped)["chip_prices"])
+        ledger.insert("chip_hours", rows)
+        found = ledger.run(lookup.MODEL.read_text("utf-8")).dicts()
+    longer = {rate.row.card for rate in asked if rate.key[5] == 36}  # a shorter term is taken where there is one
+    others = [row["group_id"] for row in found if row["card"] != row["group_id"]]
+    assert len(found) == len(rows) > 700
+    assert others
+    assert set(others) <= longer
+
+
+# rates lookup, list, show and check.
+
+
+def ask(world, day, **change):
+    question = lookup.Question(
+        **{"provider": "cloud", "sku": "m8", "region": "us-east-1", **change}, day=date.fromisoformat(day)
+    )
+    return lookup.lookup(question, world), lookup.lookup(question, world, stale_ok=True)
+
+
+def test_lookup_gives_the_price_as_printed(tiny):
+    strict, lenient = ask(tiny("1.50 as_of=2026-03-10 confidence=list"), "2026-04-01")
+    assert strict == lenient
+    assert (strict["price_per_chip_hour"], strict["card"], strict["note"]) == ("1.50", "chip_prices/cloud.csv:2", None)
+    assert (strict["valid_from"], strict["valid_to"], strict["layer"]) == ("2026-03-10", None, "list")
+
+
+def test_lookup_takes_a_stale_rate_only_when_told_and_says_so(tiny):
+    world = tiny("1 as_of=2026-03-10 valid_to=2026-05-01", "2 valid_from=2026-09-01")
+    strict, lenient = ask(world, "2026-05-10")
+    assert (strict["price_per_chip_hour"], strict["note"]) == (
+        None,
+        "no rate in force; the nearest is chip_prices/cloud.csv:2, of 2026-04-30",
+    )
+    assert (lenient["price_per_chip_hour"], lenient["note"]) == (
+        "1",
+        "stale: not in force on 2026-05-10; it was on 2026-04-30",
+    )
+    assert ask(world, "2026-08-31")[1]["price_per_chip_hour"] == "2"
+
+
+def test_lookup_says_what_else_is_known(tiny):
+    world = tiny("1 purchase_model=spot", "1 region=eu-west-1")
+    assert ask(world, "2026-05-10")[0]["note"] == "no rate known; on_demand is known in eu-west-1"
+    assert (
+        ask(world, "2026-05-10", purchase_model="reserved")[0]["note"] == "no rate known; known for it: on_demand, spot"
+    )
+    assert ask(world, "2026-05-10", sku="two")[0]["note"] == "no rate known; a card of yours can hold it"
+
+
+def test_lookup_takes_a_chip_by_itself(tiny):
+    world = tiny("1 machine=m8", "2")
+    assert (ask(world, "2026-05-10", sku="one")[0]["price_per_chip_hour"]) == "2"
+
+
+@pytest.mark.parametrize(
+    ("change", "where", "remedy"),
+    [({"sku": "m88"}, "--sku", "Did you mean m8?"), ({"purchase_model": "spott"}, "--purchase", "Did you mean spot?")],
+)
+def test_lookup_knows_its_names(tiny, change, where, remedy):
+    with pytest.raises(UsageError) as caught:
+        ask(tiny("1"), "2026-05-10", **change)
+    assert (caught.value.where, caught.value.remedy) == (where, remedy)
+
+
+def test_the_list_counts_what_is_in_force(tiny):
+    world = tiny("2.50", "10 machine=m8", "1 layer=contract", "7 valid_from=2027-01-01 region=eu-west-1")
+    one, two = listing.chips(world, date(2026, 10, 1))
+    assert (one["machines"], one["prices"], one["lowest"], one["highest"]) == ("2", "3", "2.50", "10")
+    assert (two["machines"], two["prices"], two["lowest"]) == ("0", "0", None)
+
+
+def test_show_says_why_a_price_is_not_used(tiny):
+    world = tiny(
+        "1 valid_to=2026-02-01 as_of=2026-01-01", "2 valid_from=2026-02-01", "3 valid_from=2027-01-01 region=eu-west-1",
+        "4 confidence=rumour", "5 layer=contract", "6 machine=m1 layer=model",
+    )  # fmt: skip
+    states = {
+        line["price_per_chip_hour"]: line["state"] for line in listing.prices(world, "acme-one", date(2026, 10, 1))
+    }
+    assert list(states) == ["5", "4", "1", "2", "3", "6"]
+    assert states == {
+        "5": "in force",
+        "4": "not used: rumour",
+        "1": "ended",
+        "2": "in force",
+        "3": "later",
+        "6": "in force",
+    }
+
+
+def findings(world, day="2026-10-01"):
+    found = check.check(world, date.fromisoformat(day))
+    return [problem.what for problem in found.errors], [problem.what for problem in found.warnings]
+
+
+FOUND = [
+    (["1 valid_from=2026-01-01", "2 valid_from=2026-05-01"], "holds on the same days", None),
+    (["2 machine=m8 unit_price=15 price_unit=instance-hour"], "contradicts the unit_price 15 of 8 chips", None),
+    (["2 unit_price=2.1 price_unit=GPU-hour"], "contradicts the unit_price 2.1 of 1 chips", None),
+    (["98.32 layer=contract"], "is outside 0.05 to 60 USD", None),
+    (["98.32"], None, "is outside 0.05 to 60 USD"),
+    (["0.04"], None, "is outside 0.05 to 60 USD"),
+    (["1 layer=contract as_of=2026-04-03"], "was seen 181 days ago and has no valid_from", None),
+    (["1 as_of=2026-04-03"], None, "prices in force that were seen on 2026-04-03, 181 days ago: 1"),
+    (["1 layer=contract region=us-east-1", "0.9"], None, "is above the list price 0.9"),
+    (["1 confidence=conflict"], None, "rows that price nothing"),
+]
+
+
+@pytest.mark.parametrize(("lines", "error", "warning"), FOUND)
+def test_each_finding_of_the_check(tiny, lines, error, warning):
+    errors, warnings = findings(tiny(*lines))
+    assert [error in found for found in errors] == ([True] if error else [])
+    assert [warning in found for found in warnings] == ([True] if warning else [])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "0.333333 machine=m8 unit_price=2.66667 price_unit=instance-hour",
+        "98.32 currency=JPY",
+        "1 layer=contract valid_from=2020-01-01",
+        "1 as_of=2026-04-04",
+        "1 as_of=2020-01-01 valid_to=2020-06-01",
+    ],
+)
+def test_the_check_leaves_good_rates_alone(tiny, line):
+    assert findings(tiny(line)) == ([], [])
+
+
+def test_the_check_asks_about_a_provider_nobody_knows(write):
+    world = rates.load([write(f"{HEADER}\nawz,trn2,spot,1,USD")])
+    (problem,) = [
+        found for found in check.check(world, GATHERED).warnings if found.where.endswith("card.csv:2:provider")
+    ]
+    assert problem.remedy == "Did you mean aws?"
+
+
+@pytest.fixture
+def printed(monkeypatch, tmp_path):
+    """Run a command in an empty folder and return what it would print."""
+    calls = []
+    monkeypatch.setattr("costctl.reports.emit_rows", lambda *given: calls.append(given), raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COSTCTL_CONFIG", raising=False)
+
+    def printed(*arguments):
+        calls.clear()
+        cli.app(list(arguments), standalone_mode=False)
+        return calls[0]
+
+    return printed
+
+
+def test_the_commands_print_rows_of_text(printed):
+    lookup_ = ["lookup", "--provider", "AWS", "--sku", "p5.48xlarge", "--region", "us-east-1", "--at", "2026-10-01"]
+    for arguments in (["list"], ["show", "h100"], lookup_):
+        title, rows, format_ = printed(*arguments, "--format", "json")
+        assert title
+        assert rows
+        assert format_ == "json"
+        assert {type(value) for row in rows for value in row.values()} <= {str, type(None)}
+    assert rows[0]["price_per_chip_hour"] == "6.88"
+
+
+def test_the_commands_read_the_cards_of_the_configuration(printed, tmp_path):
+    (tmp_path / "card.csv").write_text(f"{HEADER},machine\naws,h100,on_demand,3.10,USD,p5.48xlarge\n")
+    (tmp_path / "costctl.yaml").write_text('version: 1\ncards: ["card.csv"]\n')
+    _, rows, format_ = printed("lookup", "--provider", "aws", "--sku", "p5.48xlarge", "--region", "eu-west-1")
+    assert (rows[0]["price_per_chip_hour"], rows[0]["layer"], format_) == ("3.10", "contract", "csv")
+
+
+def test_the_check_passes_on_the_shipped_facts_and_talks_on_stderr(printed, capsys):
+    assert printed("check", "--at", "2026-11-20")[1] == []
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert (
+        "costctl: warning: rates/chip_prices/aws.csv:as_of: prices in force that were seen on 2026-02-01"
+        in captured.err
+    )
+
+
+def test_the_check_fails_the_gate(printed, tmp_path):
+    (tmp_path / "card.csv").write_text(f"{HEADER}\naws,h100,on_demand,98.32,USD\n")
+    (tmp_path / "costctl.yaml").write_text('version: 1\ncards: ["card.csv"]\n')
+    with pytest.raises(GateFailed) as caught:
+        printed("check")
+    assert caught.value.exit_code == 9
+    assert "card.csv:2:price_per_chip_hour" in caught.value.evidence[0]
+
+
+def test_a_day_is_asked_about_by_its_date(printed):
+    with pytest.raises(UsageError, match="--at: is not a day"):
+        printed("list", "--at", "yesterday")
+
+
+# The bytes that count.
+
+
+def test_the_fingerprint_is_of_every_byte(write, tmp_path, monkeypatch):
+    path = write(f"{HEADER}\n{GOOD}\n")
+    before = rates.fingerprint([path])
+    assert rates.fingerprint([path]) == before != rates.fingerprint()
+    write(f"{HEADER}\n{GOOD}\n\n")
+    assert rates.fingerprint([path]) != before
+    copy = tmp_path / "facts"
+    copy.mkdir()
+    for source in facts.files(HOME):
+        target = copy / source.relative_to(HOME)
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(source.read_bytes())
+    shipped = rates.fingerprint()
+    monkeypatch.setattr(rates, "home", lambda: copy)
+    assert rates.fingerprint() == shipped
+    (copy / "units.csv").write_bytes((copy / "units.csv").read_bytes() + b"x,hour,1,\n")
+    assert rates.fingerprint() != shipped
+
+
+def test_the_checkouts_own_facts_come_before_the_wheels(tmp_path, monkeypatch):
+    package = tmp_path / "site" / "costctl"
+    monkeypatch.setattr(rates, "PACKAGE", package)
+    assert rates.home() == package / "_rates"
+    (tmp_path / "site" / "rates").mkdir(parents=True)
+    (tmp_path / "site" / "rates" / "chips.csv").touch()
+    assert rates.home() == tmp_path / "site" / "rates"
+    assert Path(__file__).parents[1] / "rates" == HOME
