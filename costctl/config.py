@@ -182,7 +182,11 @@ def load(path: Path | None = None) -> Config:
     document = documents.read(found)
     values = document.value
     if not isinstance(values, dict):
-        raise UsageError(document.where(()), "must be a mapping of settings", remedy="Start it with `version: 1`; `costctl init` writes one.")
+        raise UsageError(
+            document.where(()),
+            "must be a mapping of settings",
+            remedy="Start it with `version: 1`; `costctl init` writes one.",
+        )
     try:
         return Config(**{**values, "home": found.resolve().parent, "file": found.resolve()})
     except ValidationError as error:
@@ -197,7 +201,9 @@ def _explained(document: documents.Document, error: ValidationError) -> UsageErr
     rest = [f"{at}: {text}" for at, text in problems[1:SHOWN_PROBLEMS]]
     if len(problems) > SHOWN_PROBLEMS:
         rest.append(f"and {len(problems) - SHOWN_PROBLEMS} more")
-    return UsageError(where, what, evidence=rest, remedy="The settings are described in the comments that `costctl init` writes.")
+    return UsageError(
+        where, what, evidence=rest, remedy="The settings are described in the comments that `costctl init` writes."
+    )
 
 
 def _path(location: tuple[int | str, ...]) -> tuple[int | str, ...]:

@@ -34,9 +34,13 @@ def read(path: Path) -> Document:
     try:
         text = path.read_bytes()
     except OSError as error:
-        raise UsageError(str(path), "cannot be read", evidence=str(error), remedy="Check the path and its permissions.") from error
+        raise UsageError(
+            str(path), "cannot be read", evidence=str(error), remedy="Check the path and its permissions."
+        ) from error
     if len(text) > MAX_BYTES:
-        raise UsageError(str(path), f"is larger than {MAX_BYTES:,} bytes", remedy="A configuration this large is a mistake.")
+        raise UsageError(
+            str(path), f"is larger than {MAX_BYTES:,} bytes", remedy="A configuration this large is a mistake."
+        )
     try:
         _refuse_aliases(path, text)
         node = yaml.compose(text, Loader=yaml.CSafeLoader)
@@ -50,7 +54,7 @@ def read(path: Path) -> Document:
 def _refuse_aliases(path: Path, text: bytes) -> None:
     """An alias can make a small file explode; our files have no use for one."""
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
-        if isinstance(event, yaml.AliasEvent):
+        if isinstance(event, yaml.AliasEvent) and event.start_mark:
             raise UsageError(
                 f"{path}:{event.start_mark.line + 1}:{event.start_mark.column + 1}",
                 "aliases (*name) are not allowed",
@@ -62,10 +66,14 @@ def _refuse_aliases(path: Path, text: bytes) -> None:
 def _syntax_error(path: Path, error: yaml.YAMLError) -> UsageError:
     mark = getattr(error, "problem_mark", None)
     where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-    return UsageError(where, "is not valid YAML", evidence=str(getattr(error, "problem", error)), remedy="Mend the syntax there.")
+    return UsageError(
+        where, "is not valid YAML", evidence=str(getattr(error, "problem", error)), remedy="Mend the syntax there."
+    )
 
 
-def _plain(path: Path, node: Any, at: tuple[str | int, ...], positions: dict[tuple[str | int, ...], tuple[int, int]]) -> Any:
+def _plain(
+    path: Path, node: Any, at: tuple[str | int, ...], positions: dict[tuple[str | int, ...], tuple[int, int]]
+) -> Any:
     positions[at] = (node.start_mark.line + 1, node.start_mark.column + 1)
     if isinstance(node, yaml.ScalarNode):
         return None if node.tag.endswith(":null") and node.style is None else node.value

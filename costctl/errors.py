@@ -1,13 +1,13 @@
 """One family of errors: where it happened, what is wrong, the evidence, the remedy, and the exit code.
 
-    CostctlError            exit  meaning
-      ├─ UsageError           2   the command line, the configuration, a rate card or a rule is wrong
-      ├─ InputRefused         3   an input file is refused; nothing changed
-      ├─ DoesNotReconcile     5   the numbers do not tie out
-      ├─ Busy                 6   another run holds the lock
-      ├─ StorageFault         7   disk full, unreadable, or a source that is gone
-      ├─ LedgerVersion        8   the ledger was written by another version
-      └─ GateFailed           9   a --fail-on gate, or a rate card check
+CostctlError            exit  meaning
+├─ UsageError           2   the command line, the configuration, a rate card or a rule is wrong
+├─ InputRefused         3   an input file is refused; nothing changed
+├─ DoesNotReconcile     5   the numbers do not tie out
+├─ Busy                 6   another run holds the lock
+├─ StorageFault         7   disk full, unreadable, or a source that is gone
+├─ LedgerVersion        8   the ledger was written by another version
+└─ GateFailed           9   a --fail-on gate, or a rate card check
 """
 
 from __future__ import annotations

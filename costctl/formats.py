@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from costctl import documents, files
+from costctl import documents
 from costctl.errors import InputRefused, UsageError, shown
+from costctl.files import packing, tables
 from costctl.nouns import Column, Format, InputFile
 
 DATA_SUFFIXES = {".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".zip"}
@@ -71,9 +71,10 @@ def _column(name: str, values: dict[str, Any]) -> Column:
 
 def inspect(path: Path, name: str | None = None) -> InputFile:
     """Look into a file: what it holds and its header. Raise InputRefused when it cannot be a table."""
-    kind = files.content(path)
-    packing = files.compression(path)
-    return InputFile(path, name or str(path), kind, packing, files.header(path, kind), sealed=packing != "none" or kind == "parquet")
+    kind = tables.content(path)
+    packed = packing.compression(path)
+    sealed = packed != "none" or kind == "parquet"
+    return InputFile(path, name or str(path), kind, packed, tables.header(path, kind), sealed=sealed)
 
 
 def identify(file: InputFile, formats: dict[str, Format]) -> Format:
@@ -86,7 +87,9 @@ def identify(file: InputFile, formats: dict[str, Format]) -> Format:
         return matches[0]
     if matches:
         names = ", ".join(item.name for item in matches)
-        raise InputRefused(file.name, f"several formats recognise this file: {names}", remedy="Say which with --as FORMAT.")
+        raise InputRefused(
+            file.name, f"several formats recognise this file: {names}", remedy="Say which with --as FORMAT."
+        )
     raise _unknown(file, header, formats)
 
 
@@ -97,7 +100,9 @@ def _detects(item: Format, header: set[str]) -> bool:
 def _unknown(file: InputFile, header: set[str], formats: dict[str, Format]) -> InputRefused:
     columns = ", ".join(file.header[:12]) + (", …" if len(file.header) > 12 else "")
     ranked = sorted(formats.values(), key=lambda item: (-len(set(item.detect_all) & header), item.name))
-    near = [f"nearest: {item.name} (lacks {_lacking(item, header)})" for item in ranked[:1] if set(item.detect_all) & header]
+    near = [
+        f"nearest: {item.name} (lacks {_lacking(item, header)})" for item in ranked[:1] if set(item.detect_all) & header
+    ]
     return InputRefused(
         file.name,
         "no format recognises this file",
@@ -128,9 +133,17 @@ def columns_of(item: Format, file: InputFile) -> dict[str, int]:
         folded = fold(name)
         if folded in positions and (folded in _wanted(item)):
             both = [file.header[positions[folded]], name]
-            raise InputRefused(file.name, "the header names a column twice", evidence=" and ".join(shown(n) for n in both), remedy="Remove one of the two.")
+            raise InputRefused(
+                file.name,
+                "the header names a column twice",
+                evidence=" and ".join(shown(n) for n in both),
+                remedy="Remove one of the two.",
+            )
         positions.setdefault(folded, number)
-    found = {column.name: next((positions[header] for header in column.headers if header in positions), None) for column in item.columns}
+    found = {
+        column.name: next((positions[header] for header in column.headers if header in positions), None)
+        for column in item.columns
+    }
     missing = [column.name for column in item.columns if column.required and found[column.name] is None]
     if missing:
         raise InputRefused(
@@ -144,8 +157,3 @@ def columns_of(item: Format, file: InputFile) -> dict[str, int]:
 
 def _wanted(item: Format) -> set[str]:
     return {header for column in item.columns for header in column.headers}
-
-
-def sealed_by(file: InputFile, digest: str, size: int) -> InputFile:
-    """Return the file with its hash and size filled in."""
-    return replace(file, sha256=digest, bytes=size)

@@ -1,17 +1,19 @@
 """The nouns of the trade, as frozen dataclasses.
 
-    Format                a bill format or a token source: one folder with a YAML file and one SELECT
-      └─ Column           a logical column: the headers it may have, its type, whether it must be there
-    InputFile             one file as found: where it is, what it holds, its header
-    Delivery              the files that speak together for some periods, and how they are to be read
-    Rows                  a query's answer: column names, types and rows
-    Outcome               what an ingest did with one delivery
-    CompiledRules         the ordered rules as one SQL expression with its bound values
+Format                a bill format or a token source: one folder with a YAML file and one SELECT
+└─ Column           a logical column: the headers it may have, its type, whether it must be there
+InputFile             one file as found: where it is, what it holds, its header
+Delivery              the files that speak together for some periods, and how they are to be read
+Rows                  a query's answer: column names, types and rows
+Outcome               what an ingest did with one delivery
+Span                  days from start to end, as a user names a period
+CompiledRules         the ordered rules as one SQL expression with its bound values
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -114,3 +116,30 @@ class CompiledRules:
     parameters: dict[str, Any]
     fingerprint: str
     listed: tuple[tuple[int, str, str], ...]  # ordinal, name, definition as JSON
+
+
+def shifted(day: date, months: int) -> date:
+    """Return the first of the month so many months away."""
+    number = day.year * 12 + day.month - 1 + months
+    return date(number // 12, number % 12 + 1, 1)
+
+
+@dataclass(frozen=True)
+class Span:
+    """Days from start to end, the end excluded, as the user named them."""
+
+    start: date
+    end: date
+    label: str
+
+    @property
+    def whole_months(self) -> bool:
+        """Tell whether the span consists of calendar months, which billing periods are."""
+        return self.start.day == 1 and self.end.day == 1
+
+    def before(self) -> Span:
+        """Return the span of the same length that ends where this one starts."""
+        if not self.whole_months:
+            return Span(self.start - (self.end - self.start), self.start, "before")
+        months = (self.end.year - self.start.year) * 12 + self.end.month - self.start.month
+        return Span(shifted(self.start, -months), self.start, "before")

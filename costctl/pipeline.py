@@ -14,7 +14,7 @@ from costctl import bills, formats, rates, rules, usage
 from costctl.bills import deliveries
 from costctl.bills.deliveries import Wanted
 from costctl.config import Config, Pool
-from costctl.errors import DoesNotReconcile, InputRefused, UsageError
+from costctl.errors import DoesNotReconcile, UsageError
 from costctl.ledger import build, ingest, store, tags
 from costctl.ledger.store import Ledger
 from costctl.nouns import CompiledRules, Format, Outcome, Rows
@@ -22,7 +22,21 @@ from costctl.periods import stale
 from costctl.rules import teams
 
 WEIGHTS = ("input", "output", "cache_read", "cache_write")
-REFERENCES = ("providers", "units", "chips", "machines", "chip_prices", "model_prices", "model_aliases", "team_aliases", "pools", "pool_deployments", "pool_weights", "pool_fixed", "capacity_owner")
+REFERENCES = (
+    "providers",
+    "units",
+    "chips",
+    "machines",
+    "chip_prices",
+    "model_prices",
+    "model_aliases",
+    "team_aliases",
+    "pools",
+    "pool_deployments",
+    "pool_weights",
+    "pool_fixed",
+    "capacity_owner",
+)
 
 
 @dataclass(frozen=True)
@@ -73,11 +87,21 @@ def wanted(run: Run, paths: Sequence[Path], source: str | None, as_format: str |
     if paths:
         return [Wanted(path, source, as_format) for path in paths]
     if not run.config.sources:
-        raise UsageError("ingest", "no path is given and the configuration names no sources", remedy="costctl ingest PATH, or list `sources:` in costctl.yaml.")
-    return [Wanted(run.config.at(item.path), item.name, item.format, item.role) for item in run.config.sources if not source or item.name == source]
+        raise UsageError(
+            "ingest",
+            "no path is given and the configuration names no sources",
+            remedy="costctl ingest PATH, or list `sources:` in costctl.yaml.",
+        )
+    return [
+        Wanted(run.config.at(item.path), item.name, item.format, item.role)
+        for item in run.config.sources
+        if not source or item.name == source
+    ]
 
 
-def take_in(run: Run, items: Sequence[Wanted], *, decision: str | None = None, quarantine_rows: int | None = None) -> list[Outcome]:
+def take_in(
+    run: Run, items: Sequence[Wanted], *, decision: str | None = None, quarantine_rows: int | None = None
+) -> list[Outcome]:
     """Ingest deliveries one by one, then bring the postings up to date; raise InputRefused at the first that is refused."""
     found = deliveries.find(items, known())
     for delivery in found:
@@ -102,7 +126,12 @@ def take_in(run: Run, items: Sequence[Wanted], *, decision: str | None = None, q
 
 def compiled(ledger: Ledger, config: Config) -> CompiledRules:
     """Compile the configuration's rules against the columns that the charges have."""
-    columns = [row[0] for row in ledger.run("SELECT column_name FROM duckdb_columns() WHERE schema_name = 'ledger' AND table_name = 'charges'").rows]
+    columns = [
+        row[0]
+        for row in ledger.run(
+            "SELECT column_name FROM duckdb_columns() WHERE schema_name = 'ledger' AND table_name = 'charges'"
+        ).rows
+    ]
     return rules.compile_rules(config.rules, columns, str(config.file or "costctl.yaml"))
 
 
@@ -119,11 +148,15 @@ def allocate(ledger: Ledger, run: Run) -> None:
 
 def _regroup(ledger: Ledger, rule_set: CompiledRules) -> None:
     """Scan the charges again when the rules or the tag columns changed since their groups were built."""
-    seal = hashlib.sha256("\0".join([rule_set.fingerprint, ledger.meta("tags") or "", ledger.meta("providers") or ""]).encode()).hexdigest()
+    seal = hashlib.sha256(
+        "\0".join([rule_set.fingerprint, ledger.meta("tags") or "", ledger.meta("providers") or ""]).encode()
+    ).hexdigest()
     if ledger.meta("groups") == seal:
         return
     with ledger.transaction():
-        for source, scope, period in ledger.run("SELECT DISTINCT source, scope, billing_period FROM ledger.charges ORDER BY ALL").rows:
+        for source, scope, period in ledger.run(
+            "SELECT DISTINCT source, scope, billing_period FROM ledger.charges ORDER BY ALL"
+        ).rows:
             build.groups(ledger, source, scope, period, rule_set)
         ledger.run("DELETE FROM ledger.rule_sets WHERE rule_set = $id", {"id": rule_set.fingerprint})
         ledger.insert("ledger.rule_sets", [(rule_set.fingerprint, *item) for item in rule_set.listed])
@@ -135,8 +168,16 @@ def check(ledger: Ledger) -> None:
     failed = build.check(ledger)
     if failed:
         name, rows = next(iter(failed.items()))
-        evidence = [", ".join(f"{column} {value}" for column, value in zip(rows.columns, row, strict=True)) for row in rows.rows[:3]]
-        raise DoesNotReconcile(f"check {name}", f"{len(rows.rows)} row{'s' if len(rows.rows) > 1 else ''} break it", evidence=evidence, remedy="The deliveries are kept; this is a defect of costctl or of the ledger file: please report it.")
+        evidence = [
+            ", ".join(f"{column} {value}" for column, value in zip(rows.columns, row, strict=True))
+            for row in rows.rows[:3]
+        ]
+        raise DoesNotReconcile(
+            f"check {name}",
+            f"{len(rows.rows)} row{'s' if len(rows.rows) > 1 else ''} break it",
+            evidence=evidence,
+            remedy="The deliveries are kept; this is a defect of costctl or of the ledger file: please report it.",
+        )
 
 
 def _references(ledger: Ledger, run: Run) -> bool:
@@ -147,7 +188,11 @@ def _references(ledger: Ledger, run: Run) -> bool:
     config = run.config
     tables = rates.read([config.at(card) for card in config.cards])
     tables["model_aliases"] = _model_aliases(config, tables["model_aliases"])
-    tables["team_aliases"] = [(a.raw, a.team, a.purpose, a.valid_from, a.valid_to) for a in teams.read(config.at(config.teams))] if config.teams else []
+    tables["team_aliases"] = (
+        [(a.raw, a.team, a.purpose, a.valid_from, a.valid_to) for a in teams.read(config.at(config.teams))]
+        if config.teams
+        else []
+    )
     tables |= _pools(config.pools)
     tables["capacity_owner"] = [(config.policy.capacity_owner,)]
     with ledger.transaction():
@@ -163,17 +208,31 @@ def _model_aliases(config: Config, shipped: list[tuple[object, ...]]) -> list[tu
     """Return the aliases with open ends filled in; a spelling of the user's own file replaces the shipped one."""
     own = teams.models(config.at(config.model_aliases)) if config.model_aliases else []
     taken = {raw for raw, *_ in own}
-    return [*own, *((raw, model, start or teams.EVER, end or teams.NEVER) for raw, model, start, end in shipped if raw not in taken)]
+    return [
+        *own,
+        *(
+            (raw, model, start or teams.EVER, end or teams.NEVER)
+            for raw, model, start, end in shipped
+            if raw not in taken
+        ),
+    ]
 
 
 def _pools(pools: dict[str, Pool]) -> dict[str, list[tuple[object, ...]]]:
     """Return the rows of the pool tables; weights of `*` hold where no pool says otherwise."""
     defaults = Pool()
-    fixed = {name: {team: Decimal(1) for team in pool.shares} if pool.base == "even" else pool.shares for name, pool in pools.items()}
+    fixed = {
+        name: {team: Decimal(1) for team in pool.shares} if pool.base == "even" else pool.shares
+        for name, pool in pools.items()
+    }
     return {
-        "pools": [(name, p.base, p.grain, p.weights.method, p.idle.policy, p.idle.owner, p.owner) for name, p in pools.items()],
+        "pools": [
+            (name, p.base, p.grain, p.weights.method, p.idle.policy, p.idle.owner, p.owner) for name, p in pools.items()
+        ],
         "pool_deployments": [(deployment, name) for name, p in pools.items() for deployment in p.tokens.deployment],
-        "pool_weights": [(name, kind, getattr(p.weights, kind)) for name, p in {**pools, "*": defaults}.items() for kind in WEIGHTS],
+        "pool_weights": [
+            (name, kind, getattr(p.weights, kind)) for name, p in {**pools, "*": defaults}.items() for kind in WEIGHTS
+        ],
         "pool_fixed": [(name, team, share) for name, shares in fixed.items() for team, share in shares.items()],
     }
 
@@ -207,5 +266,3 @@ def quarantined(outcomes: Sequence[Outcome]) -> int:
 def rows(ledger: Ledger, sql: str) -> Rows:
     """Answer a user's own SELECT over the documented views."""
     return store.refused(ledger, sql)
-
-

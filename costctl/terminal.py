@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 
 MIN_WIDTH = 60
+SHORTEST = 6  # a text column is not cut below this
 
 
 def width() -> int:
@@ -32,26 +33,54 @@ def plain(text: object) -> str:
     return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in str(text))
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: set[int], rules: set[int] = frozenset(), notes: Sequence[str] = ()) -> None:  # type: ignore[assignment]
-    """Print a table to stdout; `right` columns are numbers, a rule is drawn before each row number in `rules`."""
+def table(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Set[int],
+    rules: Set[int] = frozenset(),
+    notes: Sequence[str] = (),
+) -> None:
+    """Print a table to stdout; `right` columns are numbers and never cut, a rule is drawn before each row number in `rules`."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(width=width(), highlight=False, no_color=_plain_output(), soft_wrap=False)
+    console = Console(width=width(), highlight=False, no_color=_plain_output())
     if title:
         console.print(Text(plain(title), style="bold"))
-    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    cells = [[plain(cell) for cell in row] for row in rows]
+    widths, gap = fitted([[plain(name) for name in columns], *cells], right, console.width)
+    grid = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
     for number, name in enumerate(columns):
-        numeric = number in right
-        grid.add_column(plain(name), justify="right" if numeric else "left", no_wrap=True, overflow="ellipsis", min_width=len(name) if numeric else None)
-    for number, row in enumerate(rows):
+        grid.add_column(
+            Text(plain(name)),
+            justify="right" if number in right else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+            width=widths[number],
+        )
+    for number, row in enumerate(cells):
         if number in rules:
-            grid.add_section()
-        grid.add_row(*[Text(plain(cell)) for cell in row], end_section=number + 1 in rules)
+            grid.add_row(*["─" * width for width in widths], style="dim")
+        grid.add_row(*[Text(cell) for cell in row])
     console.print(grid)
     for note in notes:
         console.print(Text(plain(note), style="dim"))
+
+
+def fitted(lines: Sequence[Sequence[str]], right: Set[int], room: int) -> tuple[list[int], int]:
+    """Return column widths and the gap between them: numbers whole, texts shortened from the longest where there is no room."""
+    widths = [max(len(line[number]) for line in lines) for number in range(len(lines[0]))]
+    texts = [number for number in range(len(widths)) if number not in right]
+    gap = 2 if sum(widths) + 2 * (len(widths) - 1) <= room else 1
+    while texts and sum(widths) + gap * (len(widths) - 1) > room:
+        longest = max(texts, key=lambda number: widths[number])
+        if widths[longest] <= SHORTEST:
+            break
+        widths[longest] -= 1
+    return widths, gap
 
 
 def _plain_output() -> bool:
@@ -67,7 +96,14 @@ def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    bar = Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=Console(stderr=True), transient=True)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
     with bar:
         task = bar.add_task(title, total=total)
         yield lambda amount: bar.advance(task, amount)

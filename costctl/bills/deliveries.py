@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from costctl import files, formats
+from costctl import formats
 from costctl.errors import InputRefused, shown
+from costctl.files import packing
 from costctl.nouns import Delivery, Format, InputFile
 
 MANIFEST = "-manifest.json"
@@ -66,24 +67,45 @@ def find(wanted: Sequence[Wanted], known: dict[str, Format]) -> list[Delivery]:
     deliveries = list(listed.values())
     for (source, name, role), members in loose.items():
         _whole(members)
-        deliveries.append(Delivery(source, "-", known[name].target, known[name], tuple(sorted(members, key=lambda file: file.name)), role=role))
-    return sorted(deliveries, key=lambda delivery: (delivery.format.kind, delivery.source, delivery.scope, delivery.period or ""))
+        deliveries.append(
+            Delivery(
+                source,
+                "-",
+                known[name].target,
+                known[name],
+                tuple(sorted(members, key=lambda file: file.name)),
+                role=role,
+            )
+        )
+    return sorted(
+        deliveries, key=lambda delivery: (delivery.format.kind, delivery.source, delivery.scope, delivery.period or "")
+    )
 
 
 def _walked(path: Path) -> Iterator[Path]:
     """Yield the data files of a path: itself, or those beneath a folder that look like data."""
     if not path.is_dir():
-        files.opened_raw(path).close()
+        packing.opened_raw(path).close()
         yield path
         return
     found = [item for item in sorted(path.rglob("*")) if item.is_file() and not _hidden(item.relative_to(path))]
     data = [item for item in found if item.suffix.lower() in formats.DATA_SUFFIXES]
     if not data:
-        raise InputRefused(str(path), "no data file is in this folder", evidence=f"{len(found)} other files", remedy=f"Data files end in {', '.join(sorted(formats.DATA_SUFFIXES))}.")
+        raise InputRefused(
+            str(path),
+            "no data file is in this folder",
+            evidence=f"{len(found)} other files",
+            remedy=f"Data files end in {', '.join(sorted(formats.DATA_SUFFIXES))}.",
+        )
     root = path.resolve()
     for item in data:
         if not item.resolve().is_relative_to(root):
-            raise InputRefused(str(item), "is a link that leads out of its folder", evidence=str(item.resolve()), remedy="Name the real folder.")
+            raise InputRefused(
+                str(item),
+                "is a link that leads out of its folder",
+                evidence=str(item.resolve()),
+                remedy="Name the real folder.",
+            )
         yield item
 
 
@@ -94,9 +116,21 @@ def _hidden(path: Path) -> bool:
 def _manifest(path: Path) -> Manifest:
     try:
         values = json.loads(path.read_bytes())
-        return Manifest(path, values["reportName"], str(values["account"]), values["assemblyId"], values["billingPeriod"]["start"], tuple(values["reportKeys"]))
+        return Manifest(
+            path,
+            values["reportName"],
+            str(values["account"]),
+            values["assemblyId"],
+            values["billingPeriod"]["start"],
+            tuple(values["reportKeys"]),
+        )
     except (ValueError, KeyError, TypeError) as error:
-        raise InputRefused(str(path), "is not a manifest of a Cost and Usage Report", evidence=f"{type(error).__name__}: {error}", remedy="Fetch it again, or name the data files instead of their folder.") from error
+        raise InputRefused(
+            str(path),
+            "is not a manifest of a Cost and Usage Report",
+            evidence=f"{type(error).__name__}: {error}",
+            remedy="Fetch it again, or name the data files instead of their folder.",
+        ) from error
 
 
 def _current(manifests: Sequence[Manifest]) -> list[Manifest]:
@@ -114,7 +148,9 @@ def _beneath(manifest: Manifest, paths: Sequence[Path]) -> set[Path]:
 def _from_manifest(manifest: Manifest, item: Wanted, known: dict[str, Format]) -> Delivery:
     members = [formats.inspect(_located(manifest, key), key.lstrip("/")) for key in manifest.keys]
     if not members:
-        raise InputRefused(str(manifest.path), "lists no files", remedy="Fetch the manifest again when the delivery is complete.")
+        raise InputRefused(
+            str(manifest.path), "lists no files", remedy="Fetch the manifest again when the delivery is complete."
+        )
     found = formats.chosen(item.format, known) if item.format else formats.identify(members[0], known)
     _whole(members, sealed=True)
     return Delivery(
@@ -133,19 +169,33 @@ def _located(manifest: Manifest, key: str) -> Path:
     """Find a listed object near its manifest: the longest tail of its key that leads to a file, never above the manifest's folder."""
     parts = [part for part in key.split("/") if part]
     if ".." in parts:
-        raise InputRefused(str(manifest.path), "lists a file outside its folder", evidence=shown(key), remedy="Do not trust this manifest.")
+        raise InputRefused(
+            str(manifest.path),
+            "lists a file outside its folder",
+            evidence=shown(key),
+            remedy="Do not trust this manifest.",
+        )
     for start in range(len(parts)):
         candidate = manifest.path.parent.joinpath(*parts[start:])
         if candidate.is_file():
             return candidate
-    raise InputRefused(str(manifest.path), "lists a file that is not there", evidence=shown(key), remedy="Fetch the whole delivery; the ledger is unchanged.")
+    raise InputRefused(
+        str(manifest.path),
+        "lists a file that is not there",
+        evidence=shown(key),
+        remedy="Fetch the whole delivery; the ledger is unchanged.",
+    )
 
 
 def _whole(members: Sequence[InputFile], *, sealed: bool = False) -> None:
     """Refuse a plain text file without a last line end: it may have been cut inside a number."""
     for file in members:
         if file.content == "csv" and not file.sealed and not sealed:
-            with files.opened_raw(file.path) as raw:
+            with packing.opened_raw(file.path) as raw:
                 raw.seek(-1, 2)
                 if raw.read(1) not in (b"\n", b"\r"):
-                    raise InputRefused(file.name, "ends in the middle of a line", remedy="Fetch it again. If it is complete, add the line end: echo >> FILE")
+                    raise InputRefused(
+                        file.name,
+                        "ends in the middle of a line",
+                        remedy="Fetch it again. If it is complete, add the line end: echo >> FILE",
+                    )

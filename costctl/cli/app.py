@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -19,12 +19,39 @@ app = typer.Typer(
 )
 app.add_typer(rates.app, name="rates")
 
-LedgerOption = Annotated[Optional[Path], typer.Option("--ledger", metavar="FILE", help="The ledger; default costctl.duckdb here, or what the configuration says.", envvar=None)]
-ConfigOption = Annotated[Optional[Path], typer.Option("--config", metavar="FILE", help="The configuration; default the nearest costctl.yaml upwards.")]
+LedgerOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--ledger",
+        metavar="FILE",
+        help="The ledger; default costctl.duckdb here, or what the configuration says.",
+        envvar=None,
+    ),
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="The configuration; default the nearest costctl.yaml upwards."),
+]
 WaitOption = Annotated[float, typer.Option("--wait", metavar="SECONDS", help="How long to wait for another run.")]
-FormatOption = Annotated[Optional[str], typer.Option("--format", metavar="NAME", help="table, csv, json, jsonl, md or parquet; default a table on a terminal, csv when piped.")]
-OutputOption = Annotated[Optional[Path], typer.Option("--output", "-o", metavar="FILE", help="Write to a file, whole or not at all.")]
-PeriodOption = Annotated[Optional[str], typer.Option("--period", metavar="PERIOD", help="2026-10, 2026-Q4, 2026 or 2026-10-01..2026-11-01 (end excluded); default the last billing month.")]
+FormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help="table, csv, json, jsonl, md or parquet; default a table on a terminal, csv when piped.",
+    ),
+]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file, whole or not at all.")
+]
+PeriodOption = Annotated[
+    str | None,
+    typer.Option(
+        "--period",
+        metavar="PERIOD",
+        help="2026-10, 2026-Q4, 2026 or 2026-10-01..2026-11-01 (end excluded); default the last billing month.",
+    ),
+]
 
 
 @app.command()
@@ -47,12 +74,35 @@ def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to pu
 
 @app.command()
 def ingest(
-    paths: Annotated[Optional[list[Path]], typer.Argument(metavar="[PATH ...]", help="Bills, token counts, chip time: files or folders; default the configured sources.")] = None,
-    as_format: Annotated[Optional[str], typer.Option("--as", metavar="FORMAT", help="Insist on a format instead of looking.")] = None,
-    source: Annotated[Optional[str], typer.Option("--source", metavar="NAME", help="The source these files belong to; default the format's name.")] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="These files supersede what the ledger holds for their periods.")] = False,
-    add: Annotated[bool, typer.Option("--add", help="These files belong beside what the ledger holds for their periods.")] = False,
-    quarantine_rows: Annotated[Optional[int], typer.Option("--quarantine-rows", metavar="N", min=0, help="Set up to N bad records aside instead of refusing; exit 4 then.")] = None,
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[PATH ...]",
+            help="Bills, token counts, chip time: files or folders; default the configured sources.",
+        ),
+    ] = None,
+    as_format: Annotated[
+        str | None, typer.Option("--as", metavar="FORMAT", help="Insist on a format instead of looking.")
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option("--source", metavar="NAME", help="The source these files belong to; default the format's name."),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="These files supersede what the ledger holds for their periods.")
+    ] = False,
+    add: Annotated[
+        bool, typer.Option("--add", help="These files belong beside what the ledger holds for their periods.")
+    ] = False,
+    quarantine_rows: Annotated[
+        int | None,
+        typer.Option(
+            "--quarantine-rows",
+            metavar="N",
+            min=0,
+            help="Set up to N bad records aside instead of refusing; exit 4 then.",
+        ),
+    ] = None,
     ledger: LedgerOption = None,
     config: ConfigOption = None,
     wait: WaitOption = 10,
@@ -60,20 +110,40 @@ def ingest(
     """Take bills and usage in; they are identified by themselves. Again is harmless: the same content is nothing to do."""
     from costctl.cli import work
 
-    work.ingest(work.run(config, ledger, wait), paths or [], as_format=as_format, source=source, replace=replace, add=add, quarantine_rows=quarantine_rows)
+    work.ingest(
+        work.run(config, ledger, wait),
+        paths or [],
+        as_format=as_format,
+        source=source,
+        replace=replace,
+        add=add,
+        quarantine_rows=quarantine_rows,
+    )
 
 
 @app.command()
 def report(
-    name: Annotated[Optional[str], typer.Argument(metavar="[NAME]", help="Without a name, the reports are listed.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Without a name, the reports are listed.")
+    ] = None,
     period: PeriodOption = None,
-    last: Annotated[Optional[str], typer.Option("--last", metavar="30d", help="So many days up to yesterday, UTC.")] = None,
-    calendar: Annotated[Optional[str], typer.Option("--calendar", metavar="NAME", help="billing or usage; default the report's own.")] = None,
-    cost: Annotated[str, typer.Option("--cost", metavar="NAME", help="effective, billed, list or contracted.")] = "effective",
+    last: Annotated[
+        str | None, typer.Option("--last", metavar="30d", help="So many days up to yesterday, UTC.")
+    ] = None,
+    calendar: Annotated[
+        str | None, typer.Option("--calendar", metavar="NAME", help="billing or usage; default the report's own.")
+    ] = None,
+    cost: Annotated[
+        str, typer.Option("--cost", metavar="NAME", help="effective, billed, list or contracted.")
+    ] = "effective",
     format_: FormatOption = None,
     output: OutputOption = None,
-    cents: Annotated[bool, typer.Option("--cents", help="Show cents in the table; files always hold every digit.")] = False,
-    no_refresh: Annotated[bool, typer.Option("--no-refresh", help="Show the last state even when it is stale.")] = False,
+    cents: Annotated[
+        bool, typer.Option("--cents", help="Show cents in the table; files always hold every digit.")
+    ] = False,
+    no_refresh: Annotated[
+        bool, typer.Option("--no-refresh", help="Show the last state even when it is stale.")
+    ] = False,
     ledger: LedgerOption = None,
     config: ConfigOption = None,
     wait: WaitOption = 10,
@@ -82,7 +152,18 @@ def report(
     from costctl.cli import work
 
     run = work.run(config, ledger, wait)
-    work.report(run, name, period=period, last=last, calendar=calendar, cost=cost, format_=format_, output=output, cents=cents, refresh=not no_refresh)
+    work.report(
+        run,
+        name,
+        period=period,
+        last=last,
+        calendar=calendar,
+        cost=cost,
+        format_=format_,
+        output=output,
+        cents=cents,
+        refresh=not no_refresh,
+    )
 
 
 @app.command()
@@ -101,7 +182,9 @@ def tieout(
 
 
 @app.command()
-def status(format_: FormatOption = None, ledger: LedgerOption = None, config: ConfigOption = None, wait: WaitOption = 10) -> None:
+def status(
+    format_: FormatOption = None, ledger: LedgerOption = None, config: ConfigOption = None, wait: WaitOption = 10
+) -> None:
     """Deliveries, periods, row accounting, quarantine and freshness."""
     from costctl.cli import work
 
@@ -118,7 +201,9 @@ def run(ledger: LedgerOption = None, config: ConfigOption = None, wait: WaitOpti
 
 @app.command()
 def sql(
-    query: Annotated[str, typer.Argument(metavar="SELECT", help='One SELECT over the views, e.g. "SELECT * FROM deliveries".')],
+    query: Annotated[
+        str, typer.Argument(metavar="SELECT", help='One SELECT over the views, e.g. "SELECT * FROM deliveries".')
+    ],
     format_: FormatOption = None,
     output: OutputOption = None,
     ledger: LedgerOption = None,
@@ -133,7 +218,9 @@ def sql(
 
 @app.command()
 def doctor(
-    no_fingerprint: Annotated[bool, typer.Option("--no-fingerprint", help="Skip the fingerprint, which reads the whole ledger.")] = False,
+    no_fingerprint: Annotated[
+        bool, typer.Option("--no-fingerprint", help="Skip the fingerprint, which reads the whole ledger.")
+    ] = False,
     ledger: LedgerOption = None,
     config: ConfigOption = None,
     wait: WaitOption = 10,

@@ -49,7 +49,10 @@ def _other(error: Exception) -> int:
     if type(error).__name__ == "InterruptException":
         return INTERRUPTED
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        print(f"costctl: error: {error.filename or 'the disk'}: is full\nFree some space, then run the same command again.", file=sys.stderr)
+        print(
+            f"costctl: error: {error.filename or 'the disk'}: is full\nFree some space, then run the same command again.",
+            file=sys.stderr,
+        )
         return 7
     import traceback
 

@@ -94,3 +94,21 @@ def emit(title: str, rows: Sequence[dict[str, str | None]], format_: Format | No
     from costctl.reports import render
 
     render.emit(title, rows, format_.value if format_ else None)
+
+
+def _facts() -> Facts:
+    from costctl import config, rates
+
+    settings = config.load()
+    return rates.load([settings.at(card) for card in settings.cards])
+
+
+def _day(at: str | None) -> date:
+    from costctl.errors import UsageError, shown
+
+    if at is None:
+        return datetime.now(UTC).date()
+    try:
+        return date.fromisoformat(at)
+    except ValueError as error:
+        raise UsageError("--at", f"{shown(at)} is not a date", remedy="Write it as 2026-10-01.") from error

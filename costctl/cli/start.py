@@ -33,7 +33,9 @@ def demo(folder: Path) -> None:
     for name in SHOWN:
         print()
         show(run, name)
-    terminal.say(f"\nThe example is in {folder}. Next: cd {folder} && costctl report unallocated, costctl tieout, and its README.md")
+    terminal.say(
+        f"\nThe example is in {folder}. Next: cd {folder} && costctl report unallocated, costctl tieout, and its README.md"
+    )
 
 
 def show(run: Run, name: str) -> None:
@@ -48,7 +50,11 @@ def init(folder: Path) -> None:
     names = sorted(item.name for item in templates.iterdir() if item.is_file() and not item.name.startswith("__"))
     taken = [name for name in names if (folder / name).exists()]
     if taken:
-        raise UsageError(str(folder), f"{', '.join(taken)} is there already", remedy="Nothing was written. Move it away, or choose another folder: costctl init DIR")
+        raise UsageError(
+            str(folder),
+            f"{', '.join(taken)} is there already",
+            remedy="Nothing was written. Move it away, or choose another folder: costctl init DIR",
+        )
     for name in names:
         (folder / name).write_text((templates / name).read_text(encoding="utf-8"), encoding="utf-8")
         terminal.say(f"wrote {folder / name}")

@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from costctl import __version__, config, periods, pipeline, reports, terminal
+from costctl.bills.deliveries import Wanted
 from costctl.errors import DoesNotReconcile, UsageError, shown
 from costctl.ledger import build, state
 from costctl.nouns import Outcome, Rows
@@ -24,7 +25,16 @@ def run(config_file: Path | None, ledger: Path | None, wait: float) -> Run:
     return Run(config.load(config_file), ledger, wait, terminal.say)
 
 
-def ingest(run: Run, paths: Sequence[Path], *, as_format: str | None, source: str | None, replace: bool, add: bool, quarantine_rows: int | None) -> None:
+def ingest(
+    run: Run,
+    paths: Sequence[Path],
+    *,
+    as_format: str | None,
+    source: str | None,
+    replace: bool,
+    add: bool,
+    quarantine_rows: int | None,
+) -> None:
     """Take paths in, say what happened, exit 4 when records were set aside."""
     if replace and add:
         raise UsageError("ingest", "--replace and --add contradict each other", remedy="Say one of them.")
@@ -35,10 +45,18 @@ def ingest(run: Run, paths: Sequence[Path], *, as_format: str | None, source: st
         raise typer.Exit(QUARANTINED)
 
 
-def _with_progress(run: Run, items: Sequence[pipeline.Wanted], *, decision: str | None = None, quarantine_rows: int | None = None) -> list[Outcome]:
-    total = sum(file.stat().st_size for item in items for file in ([item.path] if item.path.is_file() else item.path.rglob("*")) if file.is_file())
+def _with_progress(
+    run: Run, items: Sequence[Wanted], *, decision: str | None = None, quarantine_rows: int | None = None
+) -> list[Outcome]:
+    total = sum(
+        file.stat().st_size
+        for item in items
+        for file in ([item.path] if item.path.is_file() else item.path.rglob("*"))
+        if file.is_file()
+    )
     with terminal.progress("ingest", total) as advance:
-        outcomes = pipeline.take_in(replace_progress(run, advance), items, decision=decision, quarantine_rows=quarantine_rows)
+        watched = replace(run, progress=advance)
+        outcomes = pipeline.take_in(watched, items, decision=decision, quarantine_rows=quarantine_rows)
     for outcome in outcomes:
         terminal.say(_sentence(outcome))
         for note in outcome.notes:
@@ -46,13 +64,10 @@ def _with_progress(run: Run, items: Sequence[pipeline.Wanted], *, decision: str 
     return outcomes
 
 
-def replace_progress(run: Run, advance: object) -> Run:
-    """Return the invocation with its progress reported elsewhere."""
-    return replace(run, progress=advance)  # type: ignore[arg-type]
-
-
 def _sentence(outcome: Outcome) -> str:
-    periods_text = ", ".join(outcome.periods) if len(outcome.periods) < 4 else f"{outcome.periods[0]} to {outcome.periods[-1]}"
+    periods_text = (
+        ", ".join(outcome.periods) if len(outcome.periods) < 4 else f"{outcome.periods[0]} to {outcome.periods[-1]}"
+    )
     head = f"{outcome.source} ({outcome.format}) {periods_text}".rstrip()
     if outcome.status != "loaded":
         return f"{head}: {outcome.status}"
@@ -60,7 +75,19 @@ def _sentence(outcome: Outcome) -> str:
     return f"{head}: {outcome.records:,} records from {outcome.files} file{'s' if outcome.files > 1 else ''}{aside}"
 
 
-def report(run: Run, name: str | None, *, period: str | None, last: str | None, calendar: str | None, cost: str, format_: str | None, output: Path | None, cents: bool, refresh: bool) -> None:
+def report(
+    run: Run,
+    name: str | None,
+    *,
+    period: str | None,
+    last: str | None,
+    calendar: str | None,
+    cost: str,
+    format_: str | None,
+    output: Path | None,
+    cents: bool,
+    refresh: bool,
+) -> None:
     """Show one report, or list them."""
     if name is None:
         _list_reports()
@@ -69,7 +96,12 @@ def report(run: Run, name: str | None, *, period: str | None, last: str | None, 
     if cost not in reports.COSTS:
         raise UsageError("--cost", f"{shown(cost)} is not a cost", remedy=f"Costs: {', '.join(reports.COSTS)}.")
     kind = render.chosen(format_, output)
-    render.report(answer(run, chosen, period=period, last=last, calendar=calendar, cost=cost, refresh=refresh), kind, output, cents=cents)
+    render.report(
+        answer(run, chosen, period=period, last=last, calendar=calendar, cost=cost, refresh=refresh),
+        kind,
+        output,
+        cents=cents,
+    )
 
 
 def _list_reports() -> None:
@@ -77,10 +109,25 @@ def _list_reports() -> None:
         print(f"{name.replace('_', '-'):20} {found.sentence}")
 
 
-def answer(run: Run, chosen: reports.Report, *, period: str | None, last: str | None = None, calendar: str | None = None, cost: str = "effective", refresh: bool = True) -> Answer:
+def answer(
+    run: Run,
+    chosen: reports.Report,
+    *,
+    period: str | None,
+    last: str | None = None,
+    calendar: str | None = None,
+    cost: str = "effective",
+    refresh: bool = True,
+) -> Answer:
     """Compute a report's answer from an up-to-date ledger."""
     with pipeline.reading(run, refresh=refresh) as (ledger, late):
-        span = periods.parse(period) if period else periods.last(last, datetime.now(UTC).date()) if last else periods.latest(ledger)
+        span = (
+            periods.parse(period)
+            if period
+            else periods.last(last, datetime.now(UTC).date())
+            if last
+            else periods.latest(ledger)
+        )
         in_force = reports.calendar_of(chosen, span, calendar)
         rows = reports.run(ledger, chosen, span, calendar=calendar, cost=cost, tax=run.config.policy.tax)
         footer = reports.footer(ledger, span, calendar=in_force, cost=cost, late=late)
@@ -99,18 +146,42 @@ def tieout(run: Run, *, period: str | None, format_: str | None, output: Path | 
         render.rows(found, kind, output)
     left = [record for record in found.dicts() if record["difference"]]
     if left:
-        raise DoesNotReconcile("tieout", f"{len(left)} line{'s do' if len(left) > 1 else ' does'} not tie out", evidence=[f"{r['source']} {r['billing_period']} {r['cost']}: {r['difference']:f}" for r in left[:3]], remedy="Run costctl doctor; it names the check that fails.")
+        raise DoesNotReconcile(
+            "tieout",
+            f"{len(left)} line{'s do' if len(left) > 1 else ' does'} not tie out",
+            evidence=[f"{r['source']} {r['billing_period']} {r['cost']}: {r['difference']:f}" for r in left[:3]],
+            remedy="Run costctl doctor; it names the check that fails.",
+        )
 
 
 def _print_tieout(found: Rows) -> None:
     records = found.dicts()
     headings = ("source", "period", "cost", "records", "aside", "bill", "charges", "postings", "difference", "unknown")
     cells = [
-        (r["source"], r["billing_period"], f"{r['cost']} {r['currency']}", f"{r['records']:,}", f"{r['quarantined']:,}", *(_exact(r[name]) for name in ("bill", "charges", "postings", "difference")), f"{r['unknown']:,}")
+        (
+            r["source"],
+            r["billing_period"],
+            f"{r['cost']} {r['currency']}",
+            f"{r['records']:,}",
+            f"{r['quarantined']:,}",
+            *(_exact(r[name]) for name in ("bill", "charges", "postings", "difference")),
+            f"{r['unknown']:,}",
+        )
         for r in records
     ]
-    rules = {number for number in range(1, len(records)) if records[number]["source"] == "TOTAL" and records[number - 1]["source"] != "TOTAL"}
-    terminal.table("tie-out: usage bill → charges → postings, every digit", headings, cells, right=set(range(3, 10)), rules=rules, notes=["bill: the files' own sum when they were read; unknown: charges without this cost"])
+    rules = {
+        number
+        for number in range(1, len(records))
+        if records[number]["source"] == "TOTAL" and records[number - 1]["source"] != "TOTAL"
+    }
+    terminal.table(
+        "tie-out: usage bill → charges → postings, every digit",
+        headings,
+        cells,
+        right=set(range(3, 10)),
+        rules=rules,
+        notes=["bill: the files' own sum when they were read; unknown: charges without this cost"],
+    )
 
 
 def _exact(value: object) -> str:
@@ -135,7 +206,9 @@ def status(run: Run, format_: str | None) -> None:
         print("\nset aside:")
         render.rows(aside, "table")
     if late:
-        terminal.say("STALE: deliveries, rules or rates changed since the postings were computed; costctl run brings them up to date")
+        terminal.say(
+            "STALE: deliveries, rules or rates changed since the postings were computed; costctl run brings them up to date"
+        )
 
 
 def everything(run: Run) -> None:
@@ -175,4 +248,9 @@ def doctor(run: Run, *, fingerprint: bool) -> None:
         if fingerprint:
             print(f"fingerprint    {state.fingerprint(ledger)}")
     if failed:
-        raise DoesNotReconcile("doctor", f"{len(failed)} of {len(build.checks())} checks fail", evidence=list(failed), remedy="Report it with the output above.")
+        raise DoesNotReconcile(
+            "doctor",
+            f"{len(failed)} of {len(build.checks())} checks fail",
+            evidence=list(failed),
+            remedy="Report it with the output above.",
+        )

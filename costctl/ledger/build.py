@@ -29,16 +29,29 @@ class Model:
 @cache
 def models() -> tuple[Model, ...]:
     """Return the models in the order of their numbers."""
-    files = sorted((item for item in (resources.files("costctl") / "models").iterdir() if re.match(r"\d\d_[a-z_]+\.sql$", item.name)), key=lambda item: item.name)
+    files = sorted(
+        (
+            item
+            for item in (resources.files("costctl") / "models").iterdir()
+            if re.match(r"\d\d_[a-z_]+\.sql$", item.name)
+        ),
+        key=lambda item: item.name,
+    )
     texts = [(item.name[3:-4], item.read_text(encoding="utf-8")) for item in files]
-    return tuple(Model(name, text, re.search(r"^-- Keep: yes$", text, re.MULTILINE) is not None) for name, text in texts)
+    return tuple(
+        Model(name, text, re.search(r"^-- Keep: yes$", text, re.MULTILINE) is not None) for name, text in texts
+    )
 
 
 @cache
 def checks() -> dict[str, str]:
     """Return the checks by name; each is a SELECT of offending rows."""
     files = (resources.files("costctl") / "checks").iterdir()
-    return {item.name[:-4]: item.read_text(encoding="utf-8") for item in sorted(files, key=lambda item: item.name) if item.name.endswith(".sql")}
+    return {
+        item.name[:-4]: item.read_text(encoding="utf-8")
+        for item in sorted(files, key=lambda item: item.name)
+        if item.name.endswith(".sql")
+    }
 
 
 @cache
@@ -104,7 +117,9 @@ def prepare(ledger: Ledger) -> bool:
 
 def describe(ledger: Ledger, name: str) -> Rows:
     """Return columns and types of a model's table, after `prepare` in the same run."""
-    return ledger.run(f"SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = '{name}' AND schema_name = 'ledger' ORDER BY column_index")
+    return ledger.run(
+        f"SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = '{name}' AND schema_name = 'ledger' ORDER BY column_index"
+    )
 
 
 def views(ledger: Ledger) -> None:
@@ -118,7 +133,10 @@ def groups(ledger: Ledger, source: str, scope: str, period: date, rules: Compile
     model = next(model for model in models() if model.name == GROUPS)
     text = qualified(model.text.replace("RULES()", rules.expression), set(), tables(ledger))
     values = {"billing_period": period, "source": source, "scope": scope}
-    ledger.run("DELETE FROM ledger.charge_groups WHERE billing_period = $billing_period AND source = $source AND scope = $scope", values)
+    ledger.run(
+        "DELETE FROM ledger.charge_groups WHERE billing_period = $billing_period AND source = $source AND scope = $scope",
+        values,
+    )
     ledger.run(f"INSERT INTO ledger.charge_groups BY NAME {text}", values | _used(text, rules.parameters))
 
 
@@ -136,9 +154,15 @@ def postings(ledger: Ledger, period: date, seal: str) -> None:
             ledger.run(f"CREATE OR REPLACE TEMP TABLE {model.name} AS {text}", _used(text, values))
             done.add(model.name)
             if model.keep:
-                ledger.run(f"DELETE FROM ledger.{model.name} WHERE billing_period = $billing_period", {"billing_period": period})
+                ledger.run(
+                    f"DELETE FROM ledger.{model.name} WHERE billing_period = $billing_period",
+                    {"billing_period": period},
+                )
                 ledger.run(f"INSERT INTO ledger.{model.name} BY NAME SELECT * FROM temp.{model.name}")
-        ledger.run("INSERT OR REPLACE INTO ledger.periods SELECT $period, COALESCE((SELECT state FROM ledger.periods WHERE billing_period = $period), 'open'), $seal", {"period": period, "seal": seal})
+        ledger.run(
+            "INSERT OR REPLACE INTO ledger.periods SELECT $period, COALESCE((SELECT state FROM ledger.periods WHERE billing_period = $period), 'open'), $seal",
+            {"period": period, "seal": seal},
+        )
 
 
 def _cover(ledger: Ledger, period: date) -> None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
-from costctl import files
 from costctl.errors import InputRefused, shown
+from costctl.files import packing, tables, writing
 from costctl.ledger import build, records, store, tags
 from costctl.ledger.records import Problem, Reading
 from costctl.ledger.store import GateFired, Ledger
@@ -74,7 +74,7 @@ def _hashed(delivery: Delivery) -> Delivery:
     seen: dict[str, object] = {}
     unique, notes = [], list(delivery.notes)
     for file in delivery.files:
-        digest = files.sha256(file.path)
+        digest = packing.sha256(file.path)
         if digest in seen:
             notes.append(f"{file.name} has the same content as {seen[digest]}; taken once")
             continue
@@ -88,8 +88,24 @@ def _identity(delivery: Delivery) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
-def _outcome(delivery: Delivery, status: str, records_read: int, quarantined: int, periods: tuple[str, ...], notes: tuple[str, ...] = ()) -> Outcome:
-    return Outcome(delivery.source, delivery.format.name, status, len(delivery.files), records_read, quarantined, periods, (*delivery.notes, *notes))
+def _outcome(
+    delivery: Delivery,
+    status: str,
+    records_read: int,
+    quarantined: int,
+    periods: tuple[str, ...],
+    notes: tuple[str, ...] = (),
+) -> Outcome:
+    return Outcome(
+        delivery.source,
+        delivery.format.name,
+        status,
+        len(delivery.files),
+        records_read,
+        quarantined,
+        periods,
+        (*delivery.notes, *notes),
+    )
 
 
 def _known(ledger: Ledger, delivery: Delivery, identity: str, settings: Settings) -> Outcome | None:
@@ -97,14 +113,29 @@ def _known(ledger: Ledger, delivery: Delivery, identity: str, settings: Settings
     found = ledger.run("SELECT definition FROM ledger.deliveries WHERE delivery_id = $id", {"id": identity}).rows
     if not found or found[0][0] != _definition(delivery):
         return None
-    live = ledger.run("SELECT CAST(period AS VARCHAR), live FROM ledger.delivery_periods WHERE delivery_id = $id ORDER BY 1", {"id": identity}).rows
+    live = ledger.run(
+        "SELECT CAST(period AS VARCHAR), live FROM ledger.delivery_periods WHERE delivery_id = $id ORDER BY 1",
+        {"id": identity},
+    ).rows
     if any(is_live for _, is_live in live) or not live:
         return _outcome(delivery, "nothing to do", 0, 0, tuple(_label(delivery, period) for period, _ in live))
     if settings.decision == "replace":
         return None
     if delivery.manifest is not None:
-        return _outcome(delivery, "older, skipped", 0, 0, (), ("a newer version of it is in the ledger; --replace goes back to this one",))
-    raise InputRefused(delivery.files[0].name, "was replaced by other files before", evidence=f"source {delivery.source}", remedy="To go back to it, say --replace.")
+        return _outcome(
+            delivery,
+            "older, skipped",
+            0,
+            0,
+            (),
+            ("a newer version of it is in the ledger; --replace goes back to this one",),
+        )
+    raise InputRefused(
+        delivery.files[0].name,
+        "was replaced by other files before",
+        evidence=f"source {delivery.source}",
+        remedy="To go back to it, say --replace.",
+    )
 
 
 def _definition(delivery: Delivery) -> str:
@@ -128,11 +159,15 @@ def _archived(ledger: Ledger, delivery: Delivery, settings: Settings) -> list[Pa
         if settings.archive == "link":
             os.link(file.path, target)
         else:
-            files.keep(file.path, ledger.archive, file.sha256)
+            writing.keep(file.path, ledger.archive, file.sha256)
         added.append(target)
-        if files.sha256(target) != file.sha256:
+        if packing.sha256(target) != file.sha256:
             _forget(added)
-            raise InputRefused(file.name, "changed while it was read", remedy="Wait until its delivery is complete, then run the command again.")
+            raise InputRefused(
+                file.name,
+                "changed while it was read",
+                remedy="Wait until its delivery is complete, then run the command again.",
+            )
     return added
 
 
@@ -143,7 +178,10 @@ def _forget(kept: list[Path]) -> None:
 
 def _readings(ledger: Ledger, delivery: Delivery, settings: Settings) -> list[Reading]:
     places = [ledger.archive / file.sha256 if settings.archive != "none" else file.path for file in delivery.files]
-    return [Reading(number, file, places[number - 1], settings.columns_of(delivery.format, file)) for number, file in enumerate(delivery.files, start=1)]
+    return [
+        Reading(number, file, places[number - 1], settings.columns_of(delivery.format, file))
+        for number, file in enumerate(delivery.files, start=1)
+    ]
 
 
 def _loaded(ledger: Ledger, delivery: Delivery, identity: str, settings: Settings) -> Outcome:
@@ -171,7 +209,9 @@ def _fast(ledger: Ledger, delivery: Delivery, identity: str, settings: Settings,
         return _accounted(ledger, delivery, identity, settings, counts, [], {})
 
 
-def _recorded(ledger: Ledger, delivery: Delivery, identity: str, settings: Settings, readings: list[Reading]) -> Outcome:
+def _recorded(
+    ledger: Ledger, delivery: Delivery, identity: str, settings: Settings, readings: list[Reading]
+) -> Outcome:
     """Stage outside the transaction, name what is bad, ask the policy, load the rest."""
     records.bind_gates(ledger, raising=False)
     with tempfile.TemporaryDirectory(dir=_spool(ledger)) as folder:
@@ -189,7 +229,12 @@ def _recorded(ledger: Ledger, delivery: Delivery, identity: str, settings: Setti
         ledger.insert("temp.bad_records", bad)
         with ledger.transaction():
             _clear(ledger, identity)
-            _write(ledger, delivery, identity, "(SELECT * FROM temp.records AS r WHERE NOT EXISTS (SELECT 1 FROM temp.bad_records AS b WHERE b.file_no = r.file_no AND b.record_no = r.record_no))")
+            _write(
+                ledger,
+                delivery,
+                identity,
+                "(SELECT * FROM temp.records AS r WHERE NOT EXISTS (SELECT 1 FROM temp.bad_records AS b WHERE b.file_no = r.file_no AND b.record_no = r.record_no))",
+            )
             _quarantined(ledger, identity, readings, problems)
             rounded = records.roundings(ledger, delivery.format)
             ledger.insert("ledger.roundings", [(identity, *row) for row in rounded])
@@ -203,7 +248,10 @@ def _rounding_notes(rounded: list[tuple[int, str, int, Decimal]]) -> list[str]:
     for _, column, count, away in rounded:
         number, amount = totals.get(column, (0, Decimal(0)))
         totals[column] = (number + count, amount + away)
-    return [f"{column}: {count:,} binary floats with more than 18 decimals, rounded; {away.normalize():f} in all" for column, (count, away) in totals.items()]
+    return [
+        f"{column}: {count:,} binary floats with more than 18 decimals, rounded; {away.normalize():f} in all"
+        for column, (count, away) in totals.items()
+    ]
 
 
 def _spool(ledger: Ledger) -> Path:
@@ -217,7 +265,9 @@ def _excluded(ledger: Ledger, delivery: Delivery) -> dict[tuple[int, str], int]:
     """Take the records that a named rule of the format leaves out from the staged ones, and count them."""
     found: dict[tuple[int, str], int] = {}
     for name, condition in delivery.format.exclusions:
-        for file_no, count in ledger.run(f"SELECT file_no, count(*) FROM temp.records WHERE {condition} GROUP BY 1").rows:
+        for file_no, count in ledger.run(
+            f"SELECT file_no, count(*) FROM temp.records WHERE {condition} GROUP BY 1"
+        ).rows:
             found[file_no, name] = count
         ledger.run(f"DELETE FROM temp.records WHERE {condition}")
     return found
@@ -227,7 +277,11 @@ def _refusal(readings: list[Reading], problems: list[Problem], rows: int, settin
     """Name the first bad fields with file, line, column and value."""
     first = problems[0]
     lines = _lines(readings, problems[:SHOWN_PROBLEMS])
-    listed = [f"{lines[p.file_no, p.record_no][0]}: {p.column} {p.reason}" + ("" if p.value is None else f": {shown(p.value)}") for p in problems[:SHOWN_PROBLEMS]]
+    listed = [
+        f"{lines[p.file_no, p.record_no][0]}: {p.column} {p.reason}"
+        + ("" if p.value is None else f": {shown(p.value)}")
+        for p in problems[:SHOWN_PROBLEMS]
+    ]
     more = [f"and {len(problems) - SHOWN_PROBLEMS} more"] if len(problems) > SHOWN_PROBLEMS else []
     allowed = f"policy quarantine_rows allows {settings.quarantine_rows}"
     return InputRefused(
@@ -243,16 +297,32 @@ def _lines(readings: list[Reading], problems: list[Problem]) -> dict[tuple[int, 
     found: dict[tuple[int, int], tuple[str, int | None, str]] = {}
     for reading in readings:
         wanted = {problem.record_no for problem in problems if problem.file_no == reading.file_no}
-        raw = files.raw_records(reading.bytes_at, wanted) if wanted and reading.file.content == "csv" else {}
+        raw = tables.raw_records(reading.bytes_at, wanted) if wanted and reading.file.content == "csv" else {}
         for number in wanted:
             line, text = raw.get(number, (None, ""))
-            found[reading.file_no, number] = (f"{reading.file.name}:{line if line is not None else f'record {number}'}", line, text)
+            found[reading.file_no, number] = (
+                f"{reading.file.name}:{line if line is not None else f'record {number}'}",
+                line,
+                text,
+            )
     return found
 
 
 def _clear(ledger: Ledger, identity: str) -> None:
     """Remove what an earlier attempt or definition of the same content left."""
-    for table in ("charges", "token_usage", "token_quantity", "accelerator_usage", "deliveries", "delivery_files", "delivery_periods", "delivery_totals", "quarantine", "exclusions", "roundings"):
+    for table in (
+        "charges",
+        "token_usage",
+        "token_quantity",
+        "accelerator_usage",
+        "deliveries",
+        "delivery_files",
+        "delivery_periods",
+        "delivery_totals",
+        "quarantine",
+        "exclusions",
+        "roundings",
+    ):
         ledger.run(f"DELETE FROM ledger.{table} WHERE delivery_id = $id", {"id": identity})
 
 
@@ -281,23 +351,49 @@ def _write(ledger: Ledger, delivery: Delivery, identity: str, relation: str) -> 
             {"delivery": identity},
         )
     else:
-        ledger.run(f"INSERT INTO ledger.accelerator_usage BY NAME {with_records} SELECT $source AS source, f.*, $delivery AS delivery_id FROM ({select}) AS f", values)
+        ledger.run(
+            f"INSERT INTO ledger.accelerator_usage BY NAME {with_records} SELECT $source AS source, f.*, $delivery AS delivery_id FROM ({select}) AS f",
+            values,
+        )
 
 
 def _quarantined(ledger: Ledger, identity: str, readings: list[Reading], problems: list[Problem]) -> None:
     lines = _lines(readings, problems)
     ledger.insert(
         "ledger.quarantine",
-        [(identity, p.file_no, p.record_no, lines[p.file_no, p.record_no][1], p.column, p.reason, p.value, lines[p.file_no, p.record_no][2]) for p in problems],
+        [
+            (
+                identity,
+                p.file_no,
+                p.record_no,
+                lines[p.file_no, p.record_no][1],
+                p.column,
+                p.reason,
+                p.value,
+                lines[p.file_no, p.record_no][2],
+            )
+            for p in problems
+        ],
     )
 
 
 def _accounted(
-    ledger: Ledger, delivery: Delivery, identity: str, settings: Settings, counts: dict[int, int], bad: list[tuple[int, int]], excluded: dict[tuple[int, str], int]
+    ledger: Ledger,
+    delivery: Delivery,
+    identity: str,
+    settings: Settings,
+    counts: dict[int, int],
+    bad: list[tuple[int, int]],
+    excluded: dict[tuple[int, str], int],
 ) -> Outcome:
     """Account for every record, settle which delivery is live, build the charge groups; runs inside the transaction."""
     target = delivery.format.target
-    kept = dict(ledger.run(f"SELECT file_no, count(DISTINCT record_no) FROM ledger.{target} WHERE delivery_id = $id GROUP BY 1", {"id": identity}).rows)
+    kept = dict(
+        ledger.run(
+            f"SELECT file_no, count(DISTINCT record_no) FROM ledger.{target} WHERE delivery_id = $id GROUP BY 1",
+            {"id": identity},
+        ).rows
+    )
     rows = []
     for number, file in enumerate(delivery.files, start=1):
         aside = sum(1 for file_no, _ in bad if file_no == number)
@@ -305,15 +401,36 @@ def _accounted(
         if counts[number] != kept.get(number, 0) + aside + left:
             if not bad and not excluded:
                 raise Recount
-            raise InputRefused(file.name, f"has {counts[number]} records, of which {kept.get(number, 0) + aside + left} are accounted for", remedy="This is a defect of costctl: please report it with the file's header.")
-        rows.append((identity, number, file.name, file.sha256, file.bytes, counts[number], kept.get(number, 0), aside, left))
+            raise InputRefused(
+                file.name,
+                f"has {counts[number]} records, of which {kept.get(number, 0) + aside + left} are accounted for",
+                remedy="This is a defect of costctl: please report it with the file's header.",
+            )
+        rows.append(
+            (identity, number, file.name, file.sha256, file.bytes, counts[number], kept.get(number, 0), aside, left)
+        )
     sequence = int(ledger.meta("seq") or 0) + 1
     ledger.set_meta("seq", str(sequence))
     ledger.insert("ledger.delivery_files", rows)
-    ledger.insert("ledger.exclusions", [(identity, file_no, name, count) for (file_no, name), count in excluded.items()])
+    ledger.insert(
+        "ledger.exclusions", [(identity, file_no, name, count) for (file_no, name), count in excluded.items()]
+    )
     ledger.insert(
         "ledger.deliveries",
-        [(identity, delivery.format.kind, delivery.source, delivery.scope, delivery.dataset, delivery.format.name, _definition(delivery), delivery.manifest, settings.decision, sequence)],
+        [
+            (
+                identity,
+                delivery.format.kind,
+                delivery.source,
+                delivery.scope,
+                delivery.dataset,
+                delivery.format.name,
+                _definition(delivery),
+                delivery.manifest,
+                settings.decision,
+                sequence,
+            )
+        ],
     )
     periods = _settle(ledger, delivery, identity, settings)
     fault("settled")
@@ -332,21 +449,39 @@ def _settle(ledger: Ledger, delivery: Delivery, identity: str, settings: Setting
     ).rows
     for at, version, _ in found:
         _supersede(ledger, delivery, identity, settings, at, version if delivery.manifest is not None else None)
-    ledger.insert("ledger.delivery_periods", [(identity, at, version if delivery.manifest is not None else None, True, count) for at, version, count in found])
+    ledger.insert(
+        "ledger.delivery_periods",
+        [
+            (identity, at, version if delivery.manifest is not None else None, True, count)
+            for at, version, count in found
+        ],
+    )
     if bill:
         sums = ", ".join(f"COALESCE(sum({cost}), CAST(0 AS DECIMAL(38,18)))" for cost in COSTS)
-        ledger.run(f"INSERT INTO ledger.delivery_totals SELECT delivery_id, billing_period, BillingCurrency, count(*), {sums} FROM ledger.charges WHERE delivery_id = $id GROUP BY ALL", {"id": identity})
+        ledger.run(
+            f"INSERT INTO ledger.delivery_totals SELECT delivery_id, billing_period, BillingCurrency, count(*), {sums} FROM ledger.charges WHERE delivery_id = $id GROUP BY ALL",
+            {"id": identity},
+        )
         for at, _, _ in found:
             build.groups(ledger, delivery.source, delivery.scope, at, settings.rules)
     return tuple(_label(delivery, str(at)) for at, _, _ in found)
 
 
-def _supersede(ledger: Ledger, delivery: Delivery, identity: str, settings: Settings, period: object, version: str | None) -> None:
+def _supersede(
+    ledger: Ledger, delivery: Delivery, identity: str, settings: Settings, period: object, version: str | None
+) -> None:
     """Decide between this delivery and those live for the same (source, scope, dataset, period)."""
     live = ledger.run(
         "SELECT p.delivery_id, p.version FROM ledger.delivery_periods AS p JOIN ledger.deliveries AS d USING (delivery_id) "
         "WHERE p.live AND p.period = $period AND d.source = $source AND d.scope = $scope AND d.dataset = $dataset AND d.kind = $kind AND p.delivery_id <> $id",
-        {"period": period, "source": delivery.source, "scope": delivery.scope, "dataset": delivery.dataset, "kind": delivery.format.kind, "id": identity},
+        {
+            "period": period,
+            "source": delivery.source,
+            "scope": delivery.scope,
+            "dataset": delivery.dataset,
+            "kind": delivery.format.kind,
+            "id": identity,
+        },
     ).rows
     if not live or settings.decision == "add":
         return
@@ -354,14 +489,24 @@ def _supersede(ledger: Ledger, delivery: Delivery, identity: str, settings: Sett
         _judge(delivery, str(period), version, [other for _, other in live])
     for other, _ in live:
         values = {"id": other, "period": period}
-        ledger.run("UPDATE ledger.delivery_periods SET live = FALSE WHERE delivery_id = $id AND period = $period", values)
+        ledger.run(
+            "UPDATE ledger.delivery_periods SET live = FALSE WHERE delivery_id = $id AND period = $period", values
+        )
         if delivery.format.kind == "bill":
             ledger.run("DELETE FROM ledger.charges WHERE delivery_id = $id AND billing_period = $period", values)
-            ledger.run("DELETE FROM ledger.delivery_totals WHERE delivery_id = $id AND billing_period = $period", values)
+            ledger.run(
+                "DELETE FROM ledger.delivery_totals WHERE delivery_id = $id AND billing_period = $period", values
+            )
         else:
-            ledger.run("DELETE FROM ledger.token_quantity AS q WHERE delivery_id = $id AND EXISTS (SELECT 1 FROM ledger.token_usage AS u WHERE u.delivery_id = q.delivery_id AND u.file_no = q.file_no AND u.record_no = q.record_no AND CAST(date_trunc('day', u.ts_start) AS DATE) = $period)", values)
+            ledger.run(
+                "DELETE FROM ledger.token_quantity AS q WHERE delivery_id = $id AND EXISTS (SELECT 1 FROM ledger.token_usage AS u WHERE u.delivery_id = q.delivery_id AND u.file_no = q.file_no AND u.record_no = q.record_no AND CAST(date_trunc('day', u.ts_start) AS DATE) = $period)",
+                values,
+            )
             for table in ("token_usage", "accelerator_usage"):
-                ledger.run(f"DELETE FROM ledger.{table} WHERE delivery_id = $id AND CAST(date_trunc('day', ts_start) AS DATE) = $period", values)
+                ledger.run(
+                    f"DELETE FROM ledger.{table} WHERE delivery_id = $id AND CAST(date_trunc('day', ts_start) AS DATE) = $period",
+                    values,
+                )
 
 
 def _judge(delivery: Delivery, period: str, version: str | None, others: list[str | None]) -> None:
@@ -372,7 +517,9 @@ def _judge(delivery: Delivery, period: str, version: str | None, others: list[st
         raise InputRefused(
             delivery.files[0].name,
             f"{label} of source {delivery.source} is in the ledger already, from other files",
-            evidence="nothing in the files tells which is newer" if delivery.manifest is not None else "plain files carry no version",
+            evidence="nothing in the files tells which is newer"
+            if delivery.manifest is not None
+            else "plain files carry no version",
             remedy="Say --replace if these supersede them, --add if they belong beside them, or --source NAME if they are another export.",
         )
     if any(_rank(other) > _rank(version) for other in known):
@@ -383,5 +530,3 @@ def _rank(version: str) -> tuple[bool, str]:
     """Order versions: a final bill after an open one, then by the last usage it holds."""
     state, _, moment = version.partition(" ")
     return state == "final", moment
-
-

@@ -22,7 +22,9 @@ def held(ledger: Path, *, write: bool, wait: float) -> Iterator[None]:
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise StorageFault(str(path), "the lock file cannot be opened", evidence=str(error), remedy="Check the folder's permissions.") from error
+        raise StorageFault(
+            str(path), "the lock file cannot be opened", evidence=str(error), remedy="Check the folder's permissions."
+        ) from error
     try:
         _acquire(handle, fcntl.LOCK_EX if write else fcntl.LOCK_SH, ledger, wait)
         if write:
@@ -41,7 +43,12 @@ def _acquire(handle: int, mode: int, ledger: Path, wait: float) -> None:
         except OSError:
             if time.monotonic() >= deadline:
                 holder = os.pread(handle, 200, 0).decode("utf-8", "replace") or "a reader"
-                raise Busy(str(ledger), "another run holds the ledger", evidence=f"holder: {holder}", remedy="Try again when it is done, or wait longer: --wait SECONDS.") from None
+                raise Busy(
+                    str(ledger),
+                    "another run holds the ledger",
+                    evidence=f"holder: {holder}",
+                    remedy="Try again when it is done, or wait longer: --wait SECONDS.",
+                ) from None
             time.sleep(RETRY_SECONDS)
         else:
             return

@@ -17,8 +17,8 @@ from decimal import Decimal
 from importlib import resources
 from pathlib import Path
 
-from costctl import files
 from costctl.errors import InputRefused
+from costctl.files import packing, parquet, tables
 from costctl.ledger import store
 from costctl.ledger.store import GATE, Ledger
 from costctl.nouns import Column, Format, InputFile
@@ -56,7 +56,7 @@ class Reading:
     file: InputFile
     bytes_at: Path
     positions: dict[str, int]
-    count: files.RecordCount = field(default_factory=files.RecordCount)
+    count: tables.RecordCount = field(default_factory=tables.RecordCount)
     fault: BaseException | None = None
 
 
@@ -68,7 +68,9 @@ def bind_gates(ledger: Ledger, *, raising: bool) -> None:
         otherwise = f"error('{GATE} {kind} ' || x)" if raising else "NULL"
         if kind in ROUNDED and not raising:
             otherwise = f"CASE WHEN is_printed_float(x) THEN {kind}_cast(x) END"
-        ledger.run(f"CREATE OR REPLACE TEMP MACRO {kind}(x) AS CASE WHEN x IS NULL THEN NULL WHEN {kind}_fits(x) THEN {kind}_cast(x) ELSE {otherwise} END")
+        ledger.run(
+            f"CREATE OR REPLACE TEMP MACRO {kind}(x) AS CASE WHEN x IS NULL THEN NULL WHEN {kind}_fits(x) THEN {kind}_cast(x) ELSE {otherwise} END"
+        )
 
 
 def quoted(text: str) -> str:
@@ -94,7 +96,9 @@ def _columns(reading: Reading, item: Format, *, raising: bool) -> list[str]:
             words = ", ".join(quoted(word) for word in item.null_words)
             source = f"CASE WHEN {source} IN ({words}) THEN NULL ELSE {source} END"
         if column.filled and raising:
-            source = f"CASE WHEN {source} IS NULL THEN error('{GATE} empty {column.name} ' || record_no) ELSE {source} END"
+            source = (
+                f"CASE WHEN {source} IS NULL THEN error('{GATE} empty {column.name} ' || record_no) ELSE {source} END"
+            )
         listed.append(f'{source} AS "{column.name}"')
     if item.tag_prefixes:
         listed.append(f'{_prefixed_tags(reading, item)} AS "Tags"')
@@ -124,7 +128,7 @@ def _source(reading: Reading, at: Path, newline: str) -> str:
         listed = ", ".join(f"{_parquet_text(name)} AS c{number}" for number, name in enumerate(names))
         return f"(SELECT {listed}, file_row_number + 1 AS record_no FROM read_parquet({quoted(str(at))}, file_row_number = true))"
     columns = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in reading.file.header)
-    layout = files.json_layout(at)
+    layout = tables.json_layout(at)
     listed = ", ".join(f"{name} AS c{number}" for number, name in enumerate(names))
     return (
         f"(SELECT {listed}, row_number() OVER () AS record_no FROM read_json({quoted(str(at))}, columns = {{{columns}}}, "
@@ -146,7 +150,9 @@ def relation(readings: list[Reading], item: Format, places: dict[int, tuple[Path
 
 
 @contextmanager
-def piped(readings: list[Reading], folder: Path, progress: Callable[[int], None]) -> Iterator[dict[int, tuple[Path, str]]]:
+def piped(
+    readings: list[Reading], folder: Path, progress: Callable[[int], None]
+) -> Iterator[dict[int, tuple[Path, str]]]:
     """Feed each CSV of a delivery through a named pipe; on leaving, every feeder has ended and its fault is raised."""
     places: dict[int, tuple[Path, str]] = {}
     feeders: list[tuple[threading.Thread, Path, Reading]] = []
@@ -176,20 +182,20 @@ def _plain(reading: Reading, folder: Path) -> Path:
         return reading.bytes_at
     place = folder / f"{reading.file_no}.{reading.file.content}"
     with place.open("wb") as out:
-        out.writelines(files.blocks(reading.bytes_at))
+        out.writelines(packing.blocks(reading.bytes_at))
     return place
 
 
 def _newline(path: Path) -> str:
     """Tell the line end of a file from its first lines, as DuckDB's strict reader wants it said."""
-    for block in files.blocks(path):
+    for block in packing.blocks(path):
         return "\\r\\n" if b"\r\n" in block[:100_000] else "\\n"
     return "\\n"
 
 
 def _fed(reading: Reading, pipe: Path, progress: Callable[[int], None]) -> None:
     try:
-        files.feed(reading.bytes_at, pipe, reading.count)
+        tables.feed(reading.bytes_at, pipe, reading.count)
         progress(reading.file.bytes)
     except BrokenPipeError:
         pass  # the reader stopped first and says why
@@ -209,7 +215,9 @@ def counted(reading: Reading) -> int:
     """Return the number of records in a file, found independently of the reader that loaded it."""
     if reading.file.content == "csv":
         return reading.count.records
-    return files.json_records(reading.bytes_at) if reading.file.content == "json" else files.parquet_records(reading.bytes_at)
+    return (
+        tables.json_records(reading.bytes_at) if reading.file.content == "json" else parquet.records(reading.bytes_at)
+    )
 
 
 def staged(ledger: Ledger, readings: list[Reading], item: Format, folder: Path) -> tuple[dict[int, int], list[Problem]]:
@@ -227,7 +235,11 @@ def staged(ledger: Ledger, readings: list[Reading], item: Format, folder: Path) 
             counts[reading.file_no] = counted(reading)
             source = _source(reading, _plain(reading, folder), "")
         branch = f"SELECT {reading.file_no} AS file_no, record_no, {', '.join(_columns(reading, item, raising=False))} FROM {source}"
-        ledger.run(f"CREATE OR REPLACE TEMP TABLE records AS {branch}" if reading is readings[0] else f"INSERT INTO temp.records {branch}")
+        ledger.run(
+            f"CREATE OR REPLACE TEMP TABLE records AS {branch}"
+            if reading is readings[0]
+            else f"INSERT INTO temp.records {branch}"
+        )
     return counts, problems + _bad_fields(ledger, item)
 
 
@@ -235,7 +247,9 @@ def _reshaped(reading: Reading, place: Path) -> tuple[int, list[Problem]]:
     """Write a CSV again with one shape for all records and their numbers behind; return how many there are, and the ragged ones."""
     width, problems, number = len(reading.file.header), [], 0
     csv.field_size_limit(MAX_FIELD)
-    rows = csv.reader(io.TextIOWrapper(_Blocks(files.blocks(reading.bytes_at)), encoding="utf-8", newline=""), strict=True)
+    rows = csv.reader(
+        io.TextIOWrapper(_Blocks(packing.blocks(reading.bytes_at)), encoding="utf-8", newline=""), strict=True
+    )
     with place.open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out, lineterminator="\n")
         try:
@@ -244,12 +258,26 @@ def _reshaped(reading: Reading, place: Path) -> tuple[int, list[Problem]]:
                 if at == 0 or (len(row) == width and not any("\x00" in value for value in row)):
                     writer.writerow([*row, at])
                 else:
-                    reason = f"has {len(row)} fields where the header has {width}" if len(row) != width else "holds a NUL character"
+                    reason = (
+                        f"has {len(row)} fields where the header has {width}"
+                        if len(row) != width
+                        else "holds a NUL character"
+                    )
                     problems.append(Problem(reading.file_no, at, "(record)", reason, None))
         except csv.Error as error:
-            raise InputRefused(f"{reading.file.name}:{rows.line_num}", "is cut short, or its quotes do not close", evidence=str(error), remedy="Fetch the file again.") from error
+            raise InputRefused(
+                f"{reading.file.name}:{rows.line_num}",
+                "is cut short, or its quotes do not close",
+                evidence=str(error),
+                remedy="Fetch the file again.",
+            ) from error
         except UnicodeDecodeError as error:
-            raise InputRefused(f"{reading.file.name}:{rows.line_num + 1}", "is not UTF-8 text", evidence=str(error), remedy="Convert it: iconv -f LATIN1 -t UTF-8 FILE > NEW") from error
+            raise InputRefused(
+                f"{reading.file.name}:{rows.line_num + 1}",
+                "is not UTF-8 text",
+                evidence=str(error),
+                remedy="Convert it: iconv -f LATIN1 -t UTF-8 FILE > NEW",
+            ) from error
     return number, problems
 
 
@@ -277,9 +305,19 @@ def _bad_fields(ledger: Ledger, item: Format) -> list[Problem]:
     for column in item.columns:
         name = f'"{column.name}"'
         if column.filled:
-            parts.append((column, f"SELECT file_no, record_no, {quoted(column.name)}, 'is empty', NULL FROM temp.records WHERE {name} IS NULL"))
+            parts.append(
+                (
+                    column,
+                    f"SELECT file_no, record_no, {quoted(column.name)}, 'is empty', NULL FROM temp.records WHERE {name} IS NULL",
+                )
+            )
         if column.type in TYPES:
-            parts.append((column, f"SELECT file_no, record_no, {quoted(column.name)}, {quoted(REASONS[column.type])}, {name} FROM temp.records WHERE {name} IS NOT NULL AND NOT {_accepted(column, name)}"))
+            parts.append(
+                (
+                    column,
+                    f"SELECT file_no, record_no, {quoted(column.name)}, {quoted(REASONS[column.type])}, {name} FROM temp.records WHERE {name} IS NOT NULL AND NOT {_accepted(column, name)}",
+                )
+            )
     found = ledger.run(" UNION ALL ".join(text for _, text in parts) + " ORDER BY 1, 2, 3").rows if parts else []
     return [Problem(*row) for row in found]
 
@@ -292,8 +330,12 @@ def _accepted(column: Column, name: str) -> str:
 def roundings(ledger: Ledger, item: Format) -> list[tuple[int, str, int, Decimal]]:
     """Return per file and column how many printed floats were rounded to 18 decimals, and exactly what that took away."""
     parts = [
-        f"SELECT file_no, {quoted(column.name)}, count(*), sum(rounded_away(\"{column.name}\")) FROM temp.records WHERE is_printed_float(\"{column.name}\") GROUP BY 1"
+        f'SELECT file_no, {quoted(column.name)}, count(*), sum(rounded_away("{column.name}")) FROM temp.records WHERE is_printed_float("{column.name}") GROUP BY 1'
         for column in item.columns
         if column.type in ROUNDED
     ]
-    return [(row[0], row[1], row[2], row[3]) for row in ledger.run(" UNION ALL ".join(parts) + " ORDER BY 1, 2").rows] if parts else []
+    return (
+        [(row[0], row[1], row[2], row[3]) for row in ledger.run(" UNION ALL ".join(parts) + " ORDER BY 1, 2").rows]
+        if parts
+        else []
+    )

@@ -9,7 +9,19 @@ from costctl.ledger.store import Ledger
 from costctl.nouns import Rows
 
 COSTS = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
-CONTENT = ("charges", "charge_groups", "token_usage", "token_quantity", "accelerator_usage", "allocation_shares", "postings", "posting_days", "token_days", "delivery_totals", "quarantine")
+CONTENT = (
+    "charges",
+    "charge_groups",
+    "token_usage",
+    "token_quantity",
+    "accelerator_usage",
+    "allocation_shares",
+    "postings",
+    "posting_days",
+    "token_days",
+    "delivery_totals",
+    "quarantine",
+)
 
 
 def deliveries(ledger: Ledger) -> Rows:
@@ -77,8 +89,15 @@ def fingerprint(ledger: Ledger) -> str:
     """Return the SHA-256 over every content table, ordered, without arrival data."""
     whole = hashlib.sha256()
     for table in CONTENT:
-        columns = [row[0] for row in ledger.run(f"SELECT column_name FROM duckdb_columns() WHERE schema_name = 'ledger' AND table_name = '{table}' ORDER BY 1").rows]
+        columns = [
+            row[0]
+            for row in ledger.run(
+                f"SELECT column_name FROM duckdb_columns() WHERE schema_name = 'ledger' AND table_name = '{table}' ORDER BY 1"
+            ).rows
+        ]
         listed = ", ".join(f'COALESCE(CAST("{name}" AS VARCHAR), chr(0))' for name in columns)
-        part = ledger.value(f"SELECT sha256(COALESCE(string_agg(h, '' ORDER BY h), '')) FROM (SELECT sha256(concat_ws(chr(1), {listed})) AS h FROM ledger.{table})")
+        part = ledger.value(
+            f"SELECT sha256(COALESCE(string_agg(h, '' ORDER BY h), '')) FROM (SELECT sha256(concat_ws(chr(1), {listed})) AS h FROM ledger.{table})"
+        )
         whole.update(f"{table}={part}\n".encode())
     return whole.hexdigest()

@@ -66,7 +66,10 @@ class Ledger:
             for start in range(0, len(rows), BATCH):
                 batch = rows[start : start + BATCH]
                 marks = "(" + ", ".join("?" for _ in batch[0]) + ")"
-                self.connection.execute(f"INSERT INTO {table} VALUES {', '.join([marks] * len(batch))}", [value for row in batch for value in row])
+                self.connection.execute(
+                    f"INSERT INTO {table} VALUES {', '.join([marks] * len(batch))}",
+                    [value for row in batch for value in row],
+                )
         except duckdb.Error as error:
             raise _ours(error) from error
 
@@ -107,9 +110,19 @@ def _ours(error: duckdb.Error) -> Exception:
     if GATE in text:
         return GateFired(text)
     if "No space left" in text or isinstance(error, duckdb.FatalException) or errno.errorcode[errno.ENOSPC] in text:
-        return StorageFault("the ledger", "the storage failed; the last committed state is safe", evidence=text.splitlines()[0], remedy="Free some space, then run the same command again.")
+        return StorageFault(
+            "the ledger",
+            "the storage failed; the last committed state is safe",
+            evidence=text.splitlines()[0],
+            remedy="Free some space, then run the same command again.",
+        )
     if isinstance(error, duckdb.OutOfMemoryException):
-        return StorageFault("the ledger", f"the memory limit of {MEMORY_LIMIT} or the disk for spilling is used up", evidence=text.splitlines()[0], remedy="Free some disk space beside the ledger.")
+        return StorageFault(
+            "the ledger",
+            f"the memory limit of {MEMORY_LIMIT} or the disk for spilling is used up",
+            evidence=text.splitlines()[0],
+            remedy="Free some disk space beside the ledger.",
+        )
     return error
 
 
@@ -121,9 +134,15 @@ def opened(path: Path, *, write: bool, wait: float = 10, folders: Iterable[Path]
     """
     path = path.absolute()
     if not write and not path.exists():
-        raise UsageError(str(path), "there is no ledger here", remedy="Make one: costctl ingest PATH, or costctl demo to see an example.")
+        raise UsageError(
+            str(path),
+            "there is no ledger here",
+            remedy="Make one: costctl ingest PATH, or costctl demo to see an example.",
+        )
     if not path.parent.is_dir():
-        raise UsageError(str(path.parent), "no such folder", remedy="Make it first, or choose another place with --ledger.")
+        raise UsageError(
+            str(path.parent), "no such folder", remedy="Make it first, or choose another place with --ledger."
+        )
     with lock.held(path, write=write, wait=wait):
         connection = _connected(path, write=write)
         try:
@@ -141,11 +160,26 @@ def _connected(path: Path, *, write: bool) -> duckdb.DuckDBPyConnection:
     except duckdb.IOException as error:
         text = str(error).splitlines()[0]
         if "lock" in text.lower():
-            raise Busy(str(path), "another program has the ledger open", evidence=text, remedy="Close it and try again.") from error
-        raise StorageFault(str(path), "cannot be opened as a ledger", evidence=text, remedy="Move the file aside; ingesting the deliveries again makes a new one.") from error
+            raise Busy(
+                str(path), "another program has the ledger open", evidence=text, remedy="Close it and try again."
+            ) from error
+        raise StorageFault(
+            str(path),
+            "cannot be opened as a ledger",
+            evidence=text,
+            remedy="Move the file aside; ingesting the deliveries again makes a new one.",
+        ) from error
     except duckdb.Error as error:
-        raise StorageFault(str(path), "cannot be opened as a ledger", evidence=str(error).splitlines()[0], remedy="Move the file aside; ingesting the deliveries again makes a new one.") from error
-    if write and not connection.execute("SELECT 1 FROM information_schema.schemata WHERE schema_name = 'ledger'").fetchall():
+        raise StorageFault(
+            str(path),
+            "cannot be opened as a ledger",
+            evidence=str(error).splitlines()[0],
+            remedy="Move the file aside; ingesting the deliveries again makes a new one.",
+        ) from error
+    if (
+        write
+        and not connection.execute("SELECT 1 FROM information_schema.schemata WHERE schema_name = 'ledger'").fetchall()
+    ):
         create(connection)
     return connection
 
@@ -154,9 +188,14 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
     """Create the ledger's tables in one transaction."""
     connection.execute("BEGIN")
     connection.execute("CREATE SCHEMA ledger")
-    for statement in duckdb.extract_statements((resources.files("costctl.ledger") / "schema.sql").read_text(encoding="utf-8")):
+    for statement in duckdb.extract_statements(
+        (resources.files("costctl.ledger") / "schema.sql").read_text(encoding="utf-8")
+    ):
         connection.execute(statement)
-    connection.execute("INSERT INTO ledger.meta VALUES ('schema_version', $v), ('created_by', $by)", {"v": SCHEMA_VERSION, "by": __version__})
+    connection.execute(
+        "INSERT INTO ledger.meta VALUES ('schema_version', $v), ('created_by', $by)",
+        {"v": SCHEMA_VERSION, "by": __version__},
+    )
     connection.execute("COMMIT")
 
 
@@ -181,9 +220,18 @@ def _check_version(ledger: Ledger) -> None:
     try:
         found = ledger.meta("schema_version")
     except duckdb.Error as error:
-        raise LedgerVersion(str(ledger.path), "is a DuckDB file but not a ledger", evidence=str(error).splitlines()[0], remedy="Name another file with --ledger.") from error
+        raise LedgerVersion(
+            str(ledger.path),
+            "is a DuckDB file but not a ledger",
+            evidence=str(error).splitlines()[0],
+            remedy="Name another file with --ledger.",
+        ) from error
     if found != SCHEMA_VERSION:
-        raise LedgerVersion(str(ledger.path), f"was written for schema {found}; this costctl {__version__} knows {SCHEMA_VERSION}", remedy="Use the costctl that wrote it, or ingest the deliveries into a new ledger.")
+        raise LedgerVersion(
+            str(ledger.path),
+            f"was written for schema {found}; this costctl {__version__} knows {SCHEMA_VERSION}",
+            remedy="Use the costctl that wrote it, or ingest the deliveries into a new ledger.",
+        )
 
 
 def _closed(connection: duckdb.DuckDBPyConnection) -> None:
@@ -213,14 +261,30 @@ def refused(ledger: Ledger, sql: str) -> Rows:
     try:
         parsed = duckdb.extract_statements(sql)
         if len(parsed) != 1 or parsed[0].type not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
-            raise UsageError("sql", "exactly one SELECT is allowed", remedy="The ledger is changed by ingest and run only.")
+            raise UsageError(
+                "sql", "exactly one SELECT is allowed", remedy="The ledger is changed by ingest and run only."
+            )
         return ledger.run(sql)
     except (duckdb.Error, GateFired) as error:
-        raise UsageError("sql", "the query is not valid", evidence=str(error).splitlines()[:3], remedy="The views: costctl sql \"SELECT * FROM duckdb_views() WHERE NOT internal\"") from error
+        raise UsageError(
+            "sql",
+            "the query is not valid",
+            evidence=str(error).splitlines()[:3],
+            remedy='The views: costctl sql "SELECT * FROM duckdb_views() WHERE NOT internal"',
+        ) from error
 
 
 def input_fault(error: Exception, name: str) -> InputRefused | None:
     """Return DuckDB's complaint about an input file as a refusal, or None where it is something else."""
-    if isinstance(error, duckdb.InvalidInputException | duckdb.ConversionException | duckdb.IOException | duckdb.OutOfRangeException | GateFired):
-        return InputRefused(name, "cannot be read", evidence=str(error).splitlines()[:2], remedy="Fetch or export it again.")
+    if isinstance(
+        error,
+        duckdb.InvalidInputException
+        | duckdb.ConversionException
+        | duckdb.IOException
+        | duckdb.OutOfRangeException
+        | GateFired,
+    ):
+        return InputRefused(
+            name, "cannot be read", evidence=str(error).splitlines()[:2], remedy="Fetch or export it again."
+        )
     return None

@@ -65,5 +65,3 @@ def _blank_is_null(sources: list[str]) -> str:
 def path(key: str) -> str:
     """Return the JSON path of a tag key, whatever characters it has."""
     return '$."' + key.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-

@@ -36,6 +36,7 @@ SELECT
     CASE
         WHEN pool = 'api' THEN CONCAT('api/', provider, '/', model)
         WHEN pool IS NOT NULL THEN pool
+        WHEN model = 'unknown' THEN CONCAT(COALESCE(team, '-'), '/unknown/', COALESCE(LOWER(TRIM(x_machine)), '-'))
         ELSE CONCAT(COALESCE(team, '-'), '/', model)
     END AS unit,
     consumed_quantity, pricing_quantity, row_count, BilledCost, EffectiveCost, ListCost, ContractedCost,

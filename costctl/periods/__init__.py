@@ -5,41 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
 from datetime import date, timedelta
 
 from costctl.errors import UsageError, shown
 from costctl.ledger import build
 from costctl.ledger.store import Ledger
+from costctl.nouns import Span, shifted
 
 REMEDY = "Write 2026-10, 2026-Q4, 2026, or 2026-10-01..2026-11-01 (the end is excluded)."
-
-
-@dataclass(frozen=True)
-class Span:
-    """Days from start to end, the end excluded, as the user named them."""
-
-    start: date
-    end: date
-    label: str
-
-    @property
-    def whole_months(self) -> bool:
-        """Tell whether the span consists of calendar months, which billing periods are."""
-        return self.start.day == 1 and self.end.day == 1
-
-    def before(self) -> Span:
-        """Return the span of the same length that ends where this one starts."""
-        if not self.whole_months:
-            return Span(self.start - (self.end - self.start), self.start, "before")
-        months = (self.end.year - self.start.year) * 12 + self.end.month - self.start.month
-        return Span(shifted(self.start, -months), self.start, "before")
-
-
-def shifted(day: date, months: int) -> date:
-    """Return the first of the month so many months away."""
-    number = day.year * 12 + day.month - 1 + months
-    return date(number // 12, number % 12 + 1, 1)
 
 
 def parse(text: str) -> Span:
@@ -75,7 +48,9 @@ def latest(ledger: Ledger) -> Span:
     """Return the last billing period of the ledger; raise UsageError when it has none."""
     found = ledger.value("SELECT max(billing_period) FROM ledger.charge_groups")
     if found is None:
-        raise UsageError(str(ledger.path), "the ledger holds no charges yet", remedy="costctl ingest PATH takes bills in.")
+        raise UsageError(
+            str(ledger.path), "the ledger holds no charges yet", remedy="costctl ingest PATH takes bills in."
+        )
     return Span(found, shifted(found, 1), f"{found:%Y-%m}")
 
 
@@ -91,7 +66,13 @@ def fingerprint(ledger: Ledger, period: date, settings: str) -> str:
 
 def stale(ledger: Ledger, settings: str) -> list[tuple[date, str]]:
     """Return the open billing periods whose postings are missing or out of date, each with its new fingerprint."""
-    known = {row[0]: row[1:] for row in ledger.run("SELECT billing_period, state, fingerprint FROM ledger.periods").rows}
+    known = {
+        row[0]: row[1:] for row in ledger.run("SELECT billing_period, state, fingerprint FROM ledger.periods").rows
+    }
     periods = [row[0] for row in ledger.run("SELECT DISTINCT billing_period FROM ledger.charge_groups ORDER BY 1").rows]
     wanted = [(period, fingerprint(ledger, period, settings)) for period in sorted({*periods, *known})]
-    return [(period, seal) for period, seal in wanted if known.get(period, ("open", None))[0] == "open" and known.get(period, ("open", None))[1] != seal]
+    return [
+        (period, seal)
+        for period, seal in wanted
+        if known.get(period, ("open", None))[0] == "open" and known.get(period, ("open", None))[1] != seal
+    ]

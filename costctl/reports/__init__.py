@@ -11,8 +11,7 @@ from typing import Any
 from costctl.errors import UsageError, shown
 from costctl.ledger import build
 from costctl.ledger.store import Ledger
-from costctl.nouns import Rows
-from costctl.periods import Span
+from costctl.nouns import Rows, Span
 
 COSTS = ("effective", "billed", "list", "contracted")
 
@@ -46,8 +45,15 @@ class Answer:
 @cache
 def known() -> dict[str, Report]:
     """Return the reports by name."""
-    files = (item for item in resources.files("costctl.reports").iterdir() if item.name.endswith(".sql") and not item.name.startswith("_"))
-    return {item.name[:-4]: _read(item.name[:-4], item.read_text(encoding="utf-8")) for item in sorted(files, key=lambda item: item.name)}
+    files = (
+        item
+        for item in resources.files("costctl.reports").iterdir()
+        if item.name.endswith(".sql") and not item.name.startswith("_")
+    )
+    return {
+        item.name[:-4]: _read(item.name[:-4], item.read_text(encoding="utf-8"))
+        for item in sorted(files, key=lambda item: item.name)
+    }
 
 
 def _read(name: str, text: str) -> Report:
@@ -102,24 +108,50 @@ def calendar_of(report: Report, span: Span, calendar: str | None) -> str:
     if calendar not in ("billing", "usage"):
         raise UsageError("--calendar", f"{shown(calendar)} is not a calendar", remedy="Say billing or usage.")
     if calendar == "billing" and not span.whole_months:
-        raise UsageError("--calendar", "the billing calendar knows whole months only", evidence=span.label, remedy="Say --calendar usage, or name whole months.")
+        raise UsageError(
+            "--calendar",
+            "the billing calendar knows whole months only",
+            evidence=span.label,
+            remedy="Say --calendar usage, or name whole months.",
+        )
     return calendar
 
 
 def footer(ledger: Ledger, answer_span: Span, *, calendar: str, cost: str, late: bool) -> tuple[str, ...]:
     """Return the lines under a report: basis, coverage, what is unallocated and unpriced, completeness."""
-    text = build.qualified((resources.files("costctl.reports") / "_footer.sql").read_text(encoding="utf-8"), set(), build.tables(ledger))
+    text = build.qualified(
+        (resources.files("costctl.reports") / "_footer.sql").read_text(encoding="utf-8"), set(), build.tables(ledger)
+    )
     values = {"start": answer_span.start, "end": answer_span.end, "calendar": calendar, "cost": cost}
     lines = []
     for found in ledger.run(text, values).dicts():
         known_share = "-" if found["attributed_percent"] is None else f"{found['attributed_percent']} %"
         tokens = "-" if found["owned_percent"] is None else f"{found['owned_percent']} %"
-        parts = [f"{found['currency']}: {known_share} of cost has a team", f"{tokens} of tokens have a team", f"unallocated {found['unallocated']:,.0f}", f"unpriced {found['unpriced_rows'] or '-'}"]
+        parts = [
+            f"{found['currency']}: {known_share} of cost has a team",
+            f"{tokens} of tokens have a team",
+            f"unallocated {found['unallocated']:,.0f}",
+            f"unpriced {found['unpriced_rows'] or '-'}",
+        ]
         if found["incomplete_rows"]:
             parts.append(f"{found['incomplete_rows']:,} charges without {cost} cost (≥)")
         lines.append(" · ".join(parts))
-    evidence = ledger.run("SELECT DISTINCT evidence_role FROM ledger.token_usage WHERE ts_start >= $start AND ts_start < $end ORDER BY 1", {"start": answer_span.start, "end": answer_span.end}).rows
-    aside = ledger.value("SELECT count(*) FROM (SELECT DISTINCT delivery_id, file_no, record_no FROM ledger.quarantine)")
+    evidence = ledger.run(
+        "SELECT DISTINCT evidence_role FROM ledger.token_usage WHERE ts_start >= $start AND ts_start < $end ORDER BY 1",
+        {"start": answer_span.start, "end": answer_span.end},
+    ).rows
+    aside = ledger.value(
+        "SELECT count(*) FROM (SELECT DISTINCT delivery_id, file_no, record_no FROM ledger.quarantine)"
+    )
     basis = f"basis: {cost} cost, {calendar} calendar, {answer_span.start} to {answer_span.end} (end excluded) · tokens from {', '.join(row[0] for row in evidence) or '-'}"
     lines.append(basis + (f" · {aside} records in quarantine" if aside else ""))
-    return (*lines, *(("STALE: deliveries, rules or rates changed since these numbers were computed; costctl run brings them up to date",) if late else ()))
+    return (
+        *lines,
+        *(
+            (
+                "STALE: deliveries, rules or rates changed since these numbers were computed; costctl run brings them up to date",
+            )
+            if late
+            else ()
+        ),
+    )

@@ -20,13 +20,13 @@ lined AS (
     SELECT
         kind, currency, cost, moment, incomplete,
         CASE
-            WHEN kind = 'credit' THEN 'credits, not charged'
+            WHEN kind = 'credit' THEN 'credits'
             WHEN kind = 'tax' AND $tax = 'recoverable' THEN 'recoverable tax'
             WHEN kind = 'unpriced' THEN 'unpriced'
             WHEN team IS NOT NULL THEN 'team'
             WHEN kind = 'idle' THEN 'idle without owner'
             WHEN kind = 'unused' THEN 'unused without owner'
-            WHEN kind IN ('fee', 'tax') THEN 'fees and tax without owner'
+            WHEN kind IN ('fee', 'tax') THEN 'fees without owner'
             ELSE 'unallocated'
         END AS line,
         team, model, purpose
@@ -74,5 +74,5 @@ SELECT
     currency, incomplete
 FROM joined
 ORDER BY
-    currency, CASE line WHEN 'team' THEN 0 WHEN 'unallocated' THEN 1 WHEN 'unpriced' THEN 8 WHEN 'credits, not charged' THEN 9 WHEN 'recoverable tax' THEN 7 ELSE 2 END,
+    currency, CASE line WHEN 'team' THEN 0 WHEN 'unallocated' THEN 1 WHEN 'unpriced' THEN 8 WHEN 'credits' THEN 9 WHEN 'recoverable tax' THEN 7 ELSE 2 END,
     owner_total DESC, line, team, total DESC, model, purpose

@@ -33,9 +33,18 @@ def lay_out(answer: Answer, width: int, *, cents: bool) -> Grid:
     types = dict(zip(answer.rows.columns, answer.rows.types, strict=True))
     records = [_derived(report, record) for record in answer.rows.dicts()]
     lines, rules = _with_totals(report, records, types)
-    cells = tuple(tuple(_written(column, record.get(column), types.get(column), record, cents=cents) for column, _ in chosen) for record in lines)
+    cells = tuple(
+        tuple(_written(column, record.get(column), types.get(column), record, cents=cents) for column, _ in chosen)
+        for record in lines
+    )
     right = frozenset(number for number, (column, _) in enumerate(chosen) if _numeric(column, types))
-    return Grid(_title(answer), tuple(_heading(heading, column, records) for column, heading in chosen), cells, right, frozenset(rules))
+    return Grid(
+        _title(answer),
+        tuple(_heading(heading, column, records) for column, heading in chosen),
+        cells,
+        right,
+        frozenset(rules),
+    )
 
 
 def _heading(heading: str, column: str, records: Sequence[dict[str, Any]]) -> str:
@@ -74,7 +83,9 @@ def _change(now: Decimal | None, before: Decimal | None) -> Decimal | None:
     return (now - before) * 100 / abs(before) if now is not None and before else None
 
 
-def _with_totals(report: Report, records: list[dict[str, Any]], types: dict[str, str]) -> tuple[list[dict[str, Any]], set[int]]:
+def _with_totals(
+    report: Report, records: list[dict[str, Any]], types: dict[str, str]
+) -> tuple[list[dict[str, Any]], set[int]]:
     """Insert a subtotal after each owner with several rows, and one total row per currency at the end."""
     lines: list[dict[str, Any]] = []
     rules: set[int] = set()
@@ -102,7 +113,11 @@ def _owner(report: Report, record: dict[str, Any]) -> tuple[Any, Any]:
 
 def _summed(group: list[dict[str, Any]], types: dict[str, str]) -> dict[str, Any]:
     """Sum money, hours and tokens; a ratio is never summed, but cost per token of one owner may be taken anew."""
-    names = [name for name, kind in types.items() if kind == MONEY or name in ("delivered_tokens", "chip_hours", "unknown_costs")]
+    names = [
+        name
+        for name, kind in types.items()
+        if kind == MONEY or name in ("delivered_tokens", "chip_hours", "unknown_costs")
+    ]
     found: dict[str, Any] = {name: _sum(record.get(name) for record in group) for name in [*names, "other", "mtok"]}
     found["change_percent"] = _change(found.get("total"), found.get("previous_total"))
     found["incomplete"] = any(record.get("incomplete") for record in group)
@@ -110,7 +125,9 @@ def _summed(group: list[dict[str, Any]], types: dict[str, str]) -> dict[str, Any
 
 
 def _numeric(column: str, types: dict[str, str]) -> bool:
-    return column in ("other", "mtok", "change_percent") or types.get(column, "").startswith(("DECIMAL", "BIGINT", "INTEGER"))
+    return column in ("other", "mtok", "change_percent") or types.get(column, "").startswith(
+        ("DECIMAL", "BIGINT", "INTEGER")
+    )
 
 
 def _written(column: str, value: Any, kind: str | None, record: dict[str, Any], *, cents: bool) -> str:

@@ -12,8 +12,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from costctl import files, terminal
+from costctl import terminal
 from costctl.errors import UsageError, shown
+from costctl.files import parquet, writing
 from costctl.nouns import Rows
 from costctl.reports import Answer, layout
 
@@ -24,7 +25,9 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\x00")
 def chosen(name: str | None, output: Path | None) -> str:
     """Return the format in force: the flag, the output's suffix, a table on a terminal, CSV when piped."""
     if name is None and output is not None:
-        name = {".csv": "csv", ".json": "json", ".jsonl": "jsonl", ".md": "md", ".parquet": "parquet"}.get(output.suffix.lower(), "csv")
+        name = {".csv": "csv", ".json": "json", ".jsonl": "jsonl", ".md": "md", ".parquet": "parquet"}.get(
+            output.suffix.lower(), "csv"
+        )
     name = name or ("table" if terminal.interactive() else "csv")
     if name not in FORMATS:
         raise UsageError("--format", f"there is no format {shown(name)}", remedy=f"Formats: {', '.join(FORMATS)}.")
@@ -37,7 +40,9 @@ def report(answer: Answer, format_: str, output: Path | None, *, cents: bool = F
     """Write a report to stdout or, atomically, to a file."""
     if format_ == "table":
         grid = layout.lay_out(answer, terminal.width(), cents=cents)
-        terminal.table(grid.title, grid.headings, grid.rows, right=set(grid.right), rules=set(grid.rules), notes=answer.footer)
+        terminal.table(
+            grid.title, grid.headings, grid.rows, right=set(grid.right), rules=set(grid.rules), notes=answer.footer
+        )
         return
     if format_ == "md":
         _put(_markdown(layout.lay_out(answer, layout.WIDE_FROM, cents=cents), answer.footer), output)
@@ -50,10 +55,19 @@ def rows(found: Rows, format_: str, output: Path | None = None) -> None:
     if format_ == "parquet":
         if output is None:
             raise UsageError("--format parquet", "needs a file to write to", remedy="Add --output FILE.parquet.")
-        files.write_atomic(output, lambda temporary: files.write_parquet(temporary, found))
+        writing.write_atomic(output, lambda temporary: parquet.write(temporary, found))
     elif format_ == "table":
-        right = {number for number, kind in enumerate(found.types) if kind.startswith(("DECIMAL", "BIGINT", "INTEGER", "HUGEINT", "DOUBLE"))}
-        terminal.table("", found.columns, [["" if value is None else _text(value) for value in row] for row in found.rows], right=right)
+        right = {
+            number
+            for number, kind in enumerate(found.types)
+            if kind.startswith(("DECIMAL", "BIGINT", "INTEGER", "HUGEINT", "DOUBLE"))
+        }
+        terminal.table(
+            "",
+            found.columns,
+            [["" if value is None else _text(value) for value in row] for row in found.rows],
+            right=right,
+        )
     elif format_ == "md":
         cells = tuple(tuple("" if value is None else _text(value) for value in row) for row in found.rows)
         _put(_markdown(layout.Grid("", found.columns, cells, frozenset(), frozenset()), ()), output)
@@ -67,7 +81,12 @@ def emit(title: str, records: Sequence[dict[str, str | None]], format_: str | No
     found = Rows(columns, ("VARCHAR",) * len(columns), [tuple(record.values()) for record in records])
     name = chosen(format_, None)
     if name == "table":
-        terminal.table(title, columns, [["-" if value is None else value for value in record.values()] for record in records], right=set())
+        terminal.table(
+            title,
+            columns,
+            [["-" if value is None else value for value in record.values()] for record in records],
+            right=set(),
+        )
     else:
         rows(found, name)
 
@@ -76,7 +95,7 @@ def _put(text: str, output: Path | None) -> None:
     if output is None:
         sys.stdout.write(text)
     else:
-        files.write_text(output, text)
+        writing.write_text(output, text)
 
 
 def _text(value: Any) -> str:
@@ -114,7 +133,10 @@ def _json(found: Rows) -> str:
 
 
 def _jsonl(found: Rows) -> str:
-    return "".join(json.dumps({name: _plain(value) for name, value in record.items()}, ensure_ascii=False) + "\n" for record in found.dicts())
+    return "".join(
+        json.dumps({name: _plain(value) for name, value in record.items()}, ensure_ascii=False) + "\n"
+        for record in found.dicts()
+    )
 
 
 def _markdown(grid: layout.Grid, notes: Sequence[str]) -> str:

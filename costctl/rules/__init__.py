@@ -43,7 +43,9 @@ def compile_rules(rules: Sequence[Rule], columns: Sequence[str], where: str = "c
     values = _Values()
     branches, listed = [], []
     for ordinal, rule in enumerate(rules, start=1):
-        branches.append(f"WHEN {_condition(rule, columns, values, where)} THEN {_outcome(ordinal, _targets(rule, columns, values, where))}")
+        branches.append(
+            f"WHEN {_condition(rule, columns, values, where)} THEN {_outcome(ordinal, _targets(rule, columns, values, where))}"
+        )
         listed.append((ordinal, rule.name, rule.model_dump_json(exclude_none=True)))
     last = len(listed)
     branches.append(f"WHEN NULLIF(TRIM(tag_team), '') IS NOT NULL THEN {_outcome(last + 1, {'team': 'tag_team'})}")
@@ -102,4 +104,8 @@ def _column(name: str, columns: Sequence[str], rule: Rule, where: str) -> str:
         return f'"{wanted}"'
     near = difflib.get_close_matches(name, [*columns, *(f"tags.{c[4:]}" for c in columns if c.startswith("tag_"))], n=1)
     remedy = f"Did you mean {near[0]}? " if near else ""
-    raise UsageError(f"{where}: rule {shown(rule.name)}", f"the charges have no column {shown(name)}", remedy=f"{remedy}A tag of your own is declared under `tags:` and written tags.NAME.")
+    raise UsageError(
+        f"{where}: rule {shown(rule.name)}",
+        f"the charges have no column {shown(name)}",
+        remedy=f"{remedy}A tag of your own is declared under `tags:` and written tags.NAME.",
+    )

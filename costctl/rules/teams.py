@@ -35,9 +35,18 @@ def read(path: Path) -> list[Alias]:
             raise UsageError(f"{path}:{line}:team", "the team has no name", remedy="Name it, or remove the row.")
         start, end = _day(path, line, row, "valid_from", EVER), _day(path, line, row, "valid_to", NEVER)
         if start >= end:
-            raise UsageError(f"{path}:{line}:valid_to", "the row ends before it starts", evidence=f"{start} .. {end}", remedy="valid_to is the first day on which it no longer holds.")
-        spellings = dict.fromkeys(name.strip().lower() for name in [team, *row.get("aliases", "").split("|")] if name.strip())
-        aliases += [Alias(raw, team, (row.get("purpose") or "").strip().lower() or None, start, end, line) for raw in spellings]
+            raise UsageError(
+                f"{path}:{line}:valid_to",
+                "the row ends before it starts",
+                evidence=f"{start} .. {end}",
+                remedy="valid_to is the first day on which it no longer holds.",
+            )
+        spellings = dict.fromkeys(
+            name.strip().lower() for name in [team, *row.get("aliases", "").split("|")] if name.strip()
+        )
+        aliases += [
+            Alias(raw, team, (row.get("purpose") or "").strip().lower() or None, start, end, line) for raw in spellings
+        ]
     _refuse_two_owners(path, aliases)
     return aliases
 
@@ -46,15 +55,21 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        raise UsageError(str(path), "no such file", remedy="The setting `teams:` names it; `costctl init` writes one.") from error
+        raise UsageError(
+            str(path), "no such file", remedy="The setting `teams:` names it; `costctl init` writes one."
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(str(path), "cannot be read", evidence=str(error), remedy="It must be a CSV file in UTF-8.") from error
+        raise UsageError(
+            str(path), "cannot be read", evidence=str(error), remedy="It must be a CSV file in UTF-8."
+        ) from error
     reader = csv.DictReader(io.StringIO(text, newline=""))
     names = [name.strip() for name in reader.fieldnames or []]
     unknown = [name for name in names if name not in COLUMNS]
     if "team" not in names or unknown:
         what = f"has an unknown column {shown(unknown[0])}" if unknown else "has no column `team`"
-        raise UsageError(f"{path}:1", what, evidence=f"columns found: {', '.join(names)}", remedy=f"Columns: {', '.join(COLUMNS)}.")
+        raise UsageError(
+            f"{path}:1", what, evidence=f"columns found: {', '.join(names)}", remedy=f"Columns: {', '.join(COLUMNS)}."
+        )
     return [(reader.line_num, {name: (value or "").strip() for name, value in row.items() if name}) for row in reader]
 
 
@@ -63,7 +78,9 @@ def _day(path: Path, line: int, row: dict[str, str], name: str, otherwise: date)
     try:
         return date.fromisoformat(text) if text else otherwise
     except ValueError as error:
-        raise UsageError(f"{path}:{line}:{name}", f"{shown(text)} is not a date", remedy="Write it as 2026-10-01.") from error
+        raise UsageError(
+            f"{path}:{line}:{name}", f"{shown(text)} is not a date", remedy="Write it as 2026-10-01."
+        ) from error
 
 
 def _refuse_two_owners(path: Path, aliases: list[Alias]) -> None:
@@ -86,13 +103,27 @@ def models(path: Path) -> list[tuple[str, str, date, date]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise UsageError(str(path), "cannot be read", evidence=str(error), remedy="The setting `model_aliases:` names it.") from error
+        raise UsageError(
+            str(path), "cannot be read", evidence=str(error), remedy="The setting `model_aliases:` names it."
+        ) from error
     reader = csv.DictReader(io.StringIO(text, newline=""))
     if not {"raw", "model"} <= set(reader.fieldnames or []):
-        raise UsageError(f"{path}:1", "needs the columns raw and model", evidence=f"columns found: {', '.join(reader.fieldnames or [])}", remedy="Columns: raw, model, valid_from, valid_to, note.")
+        raise UsageError(
+            f"{path}:1",
+            "needs the columns raw and model",
+            evidence=f"columns found: {', '.join(reader.fieldnames or [])}",
+            remedy="Columns: raw, model, valid_from, valid_to, note.",
+        )
     found = []
     for row in reader:
         line = reader.line_num
         values = {name: (value or "").strip() for name, value in row.items() if name}
-        found.append((values["raw"].lower(), values["model"], _day(path, line, values, "valid_from", EVER), _day(path, line, values, "valid_to", NEVER)))
+        found.append(
+            (
+                values["raw"].lower(),
+                values["model"],
+                _day(path, line, values, "valid_from", EVER),
+                _day(path, line, values, "valid_to", NEVER),
+            )
+        )
     return found

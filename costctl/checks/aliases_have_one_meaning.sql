@@ -1,0 +1,31 @@
+-- A spelling means one team, and one model, at a time; otherwise a join would count its cost twice.
+-- Grain: one row per spelling with two meanings that overlap.
+SELECT 'team' AS kind, a.raw, a.team AS meaning, b.team AS other
+FROM team_aliases AS a
+INNER JOIN team_aliases AS b ON b.raw = a.raw AND a.valid_from < b.valid_to AND b.valid_from < a.valid_to
+    AND (a.team < b.team OR (a.team = b.team AND a.valid_from < b.valid_from))
+UNION ALL
+SELECT 'model', a.raw, a.model, b.model
+FROM model_aliases AS a
+INNER JOIN model_aliases AS b ON b.raw = a.raw AND a.valid_from < b.valid_to AND b.valid_from < a.valid_to
+    AND (a.model < b.model OR (a.model = b.model AND a.valid_from < b.valid_from))
+UNION ALL
+SELECT 'deployment', deployment, MIN(pool), MAX(pool)
+FROM pool_deployments
+GROUP BY deployment
+HAVING COUNT(*) > 1
+UNION ALL
+SELECT 'provider', name, MIN(provider), MAX(provider)
+FROM providers
+GROUP BY name
+HAVING COUNT(*) > 1
+UNION ALL
+SELECT 'machine', CONCAT(provider, ' ', name), MIN(machine), MAX(machine)
+FROM machines
+GROUP BY provider, name
+HAVING COUNT(*) > 1
+UNION ALL
+SELECT 'unit', unit, MIN(measure), MAX(measure)
+FROM units
+GROUP BY unit
+HAVING COUNT(*) > 1

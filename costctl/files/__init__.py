@@ -1,0 +1,7 @@
+"""Bytes on disk.
+
+packing   unpack with checksums, hash
+tables    what a file holds, its header, its records
+parquet   the only pyarrow
+writing   atomic writes, the archive
+"""

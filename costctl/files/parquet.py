@@ -1,0 +1,59 @@
+"""Parquet: schemas and page checksums when a file comes in, exact decimals when one goes out. The only pyarrow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from costctl.errors import InputRefused
+from costctl.nouns import Rows
+
+
+def header(path: Path) -> tuple[str, ...]:
+    """Return the column names of a Parquet file; raise InputRefused where its footer is broken."""
+    return tuple(_opened(path).schema_arrow.names)
+
+
+def records(path: Path) -> int:
+    """Return the number of rows in a Parquet file's footer."""
+    return int(_opened(path).metadata.num_rows)
+
+
+def _opened(path: Path) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.ParquetFile(path, page_checksum_verification=True)
+    except (pa.ArrowException, OSError) as error:
+        raise InputRefused(
+            str(path), "is not a whole Parquet file", evidence=str(error), remedy="Fetch the file again."
+        ) from error
+
+
+def write(path: Path, found: Rows) -> None:
+    """Write rows as Parquet, decimals as decimals of the same precision and scale."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    fields = [pa.field(name, _arrow_type(kind)) for name, kind in zip(found.columns, found.types, strict=True)]
+    columns = list(zip(*found.rows, strict=True)) if found.rows else [()] * len(fields)
+    arrays = [pa.array(column, type=field.type) for column, field in zip(columns, fields, strict=True)]
+    pq.write_table(pa.Table.from_arrays(arrays, schema=pa.schema(fields)), path, compression="zstd")
+
+
+def _arrow_type(kind: str) -> Any:
+    import pyarrow as pa
+
+    if kind.startswith("DECIMAL"):
+        precision, scale = kind[8:-1].split(",")
+        return pa.decimal128(int(precision), int(scale))
+    simple = {
+        "BIGINT": pa.int64(),
+        "INTEGER": pa.int32(),
+        "BOOLEAN": pa.bool_(),
+        "DATE": pa.date32(),
+        "TIMESTAMP": pa.timestamp("us"),
+        "DOUBLE": pa.float64(),
+    }
+    return simple.get(kind, pa.string())

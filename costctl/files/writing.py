@@ -1,0 +1,58 @@
+"""Write whole or not at all: a temporary sibling, synced, renamed; and the archive that keeps source bytes by hash."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from costctl.errors import StorageFault
+
+
+def fsync_directory(folder: Path) -> None:
+    """Make a rename inside a folder durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
+    """Have `write` fill a sibling temporary file, then put it in place; the old file stays whole until then."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        fsync_directory(path.parent)
+    except OSError as error:
+        raise StorageFault(
+            str(path), "cannot be written", evidence=str(error), remedy="Free some space or choose another place."
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically, as UTF-8."""
+    write_atomic(path, lambda temporary: _filled(temporary, text))
+
+
+def _filled(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="")
+
+
+def keep(path: Path, folder: Path, digest: str) -> Path:
+    """Copy a file into the archive under its hash, unless it is there; return where it is kept."""
+    target = folder / digest
+    if not target.exists():
+        write_atomic(target, lambda temporary: _copied(path, temporary))
+    return target
+
+
+def _copied(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
