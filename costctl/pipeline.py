@@ -14,7 +14,7 @@ from costctl import bills, formats, rates, rules, usage
 from costctl.bills import deliveries
 from costctl.bills.deliveries import Wanted
 from costctl.config import Config, Pool
-from costctl.errors import DoesNotReconcile, UsageError
+from costctl.errors import DoesNotReconcile, InputRefused, UsageError
 from costctl.ledger import build, ingest, store, tags
 from costctl.ledger.store import Ledger
 from costctl.nouns import CompiledRules, Format, Outcome, Rows
@@ -100,9 +100,17 @@ def wanted(run: Run, paths: Sequence[Path], source: str | None, as_format: str |
 
 
 def take_in(
-    run: Run, items: Sequence[Wanted], *, decision: str | None = None, quarantine_rows: int | None = None
+    run: Run,
+    items: Sequence[Wanted],
+    *,
+    decision: str | None = None,
+    quarantine_rows: int | None = None,
+    told: Callable[[Outcome], None] = lambda _: None,
 ) -> list[Outcome]:
-    """Ingest deliveries one by one, then bring the postings up to date; raise InputRefused at the first that is refused."""
+    """Ingest deliveries one by one, each whole or not at all, then bring the postings up to date.
+
+    A refused delivery does not keep the others out; the first InputRefused is raised when all have had their turn.
+    """
     found = deliveries.find(items, known())
     for delivery in found:
         for file in delivery.files:
@@ -116,11 +124,19 @@ def take_in(
             decision=decision,
             progress=run.progress,
         )
-        outcomes = []
+        _regroup(ledger, settings.rules)
+        outcomes, refusals = [], []
         for delivery in found:
-            outcomes.append(ingest.load(ledger, delivery, settings))
+            try:
+                outcomes.append(ingest.load(ledger, delivery, settings))
+            except InputRefused as refusal:
+                refusals.append(refusal)
+            else:
+                told(outcomes[-1])
             ingest.fault("delivered")
         allocate(ledger, run)
+    if refusals:
+        raise refusals[0]
     return outcomes
 
 
@@ -137,8 +153,7 @@ def compiled(ledger: Ledger, config: Config) -> CompiledRules:
 
 def allocate(ledger: Ledger, run: Run) -> None:
     """Bring groups and postings up to date with rules, references and deliveries; then every check must return no rows."""
-    rule_set = compiled(ledger, run.config)
-    _regroup(ledger, rule_set)
+    _regroup(ledger, compiled(ledger, run.config))
     late = stale(ledger, run.settings())
     for period, seal in late:
         build.postings(ledger, period, seal)
@@ -149,7 +164,7 @@ def allocate(ledger: Ledger, run: Run) -> None:
 def _regroup(ledger: Ledger, rule_set: CompiledRules) -> None:
     """Scan the charges again when the rules or the tag columns changed since their groups were built."""
     seal = hashlib.sha256(
-        "\0".join([rule_set.fingerprint, ledger.meta("tags") or "", ledger.meta("providers") or ""]).encode()
+        "\0".join([rule_set.fingerprint, ledger.meta("tags") or "", ledger.meta("machines") or ""]).encode()
     ).hexdigest()
     if ledger.meta("groups") == seal:
         return
@@ -197,10 +212,12 @@ def _references(ledger: Ledger, run: Run) -> bool:
     tables["capacity_owner"] = [(config.policy.capacity_owner,)]
     with ledger.transaction():
         for table in REFERENCES:
-            ledger.run(f"DELETE FROM ledger.{table}")
-            ledger.insert(f"ledger.{table}", tables[table])
+            ledger.replace(f"ledger.{table}", tables[table])
         ledger.set_meta("references", seal)
-        ledger.set_meta("providers", hashlib.sha256(repr(sorted(tables["providers"])).encode()).hexdigest())
+        names = repr(
+            (sorted(tables["providers"]), sorted(tables["machines"]))
+        )  # the scan for charge groups reads these two
+        ledger.set_meta("machines", hashlib.sha256(names.encode()).hexdigest())
     return True
 
 

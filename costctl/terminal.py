@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
+from typing import Literal
 
 MIN_WIDTH = 60
 SHORTEST = 6  # a text column is not cut below this
@@ -25,7 +27,7 @@ def interactive() -> bool:
 
 def say(text: str) -> None:
     """Talk to the person: one line on stderr."""
-    print(text, file=sys.stderr)
+    sys.stderr.write(f"{text}\n")
 
 
 def plain(text: object) -> str:
@@ -38,8 +40,8 @@ def table(
     columns: Sequence[str],
     rows: Sequence[Sequence[str]],
     *,
-    right: Set[int],
-    rules: Set[int] = frozenset(),
+    right: AbstractSet[int],
+    rules: AbstractSet[int] = frozenset(),
     notes: Sequence[str] = (),
 ) -> None:
     """Print a table to stdout; `right` columns are numbers and never cut, a rule is drawn before each row number in `rules`."""
@@ -47,30 +49,28 @@ def table(
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(width=width(), highlight=False, no_color=_plain_output())
-    if title:
-        console.print(Text(plain(title), style="bold"))
     cells = [[plain(cell) for cell in row] for row in rows]
-    widths, gap = fitted([[plain(name) for name in columns], *cells], right, console.width)
+    widths, gap = fitted([[plain(name) for name in columns], *cells], right, width())
+    room = max(width(), sum(widths) + gap * len(widths))  # digits are never cut: a line too long wraps
+    console = Console(width=room, highlight=False, no_color=_plain_output())
+    if title:
+        console.print(Text(plain(title), style="bold"), width=width())
     grid = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
     for number, name in enumerate(columns):
-        grid.add_column(
-            Text(plain(name)),
-            justify="right" if number in right else "left",
-            no_wrap=True,
-            overflow="ellipsis",
-            width=widths[number],
-        )
+        justify: Literal["left", "right"] = "right" if number in right else "left"
+        grid.add_column(Text(plain(name)), justify=justify, no_wrap=True, overflow="ellipsis", width=widths[number])
     for number, row in enumerate(cells):
         if number in rules:
             grid.add_row(*["─" * width for width in widths], style="dim")
         grid.add_row(*[Text(cell) for cell in row])
     console.print(grid)
     for note in notes:
-        console.print(Text(plain(note), style="dim"))
+        console.print(
+            Text(plain(note), style="dim"), soft_wrap=note.startswith("  ")
+        )  # an indented note is for copying
 
 
-def fitted(lines: Sequence[Sequence[str]], right: Set[int], room: int) -> tuple[list[int], int]:
+def fitted(lines: Sequence[Sequence[str]], right: AbstractSet[int], room: int) -> tuple[list[int], int]:
     """Return column widths and the gap between them: numbers whole, texts shortened from the longest where there is no room."""
     widths = [max(len(line[number]) for line in lines) for number in range(len(lines[0]))]
     texts = [number for number in range(len(widths)) if number not in right]

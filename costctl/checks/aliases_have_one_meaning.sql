@@ -2,13 +2,21 @@
 -- Grain: one row per spelling with two meanings that overlap.
 SELECT 'team' AS kind, a.raw, a.team AS meaning, b.team AS other
 FROM team_aliases AS a
-INNER JOIN team_aliases AS b ON b.raw = a.raw AND a.valid_from < b.valid_to AND b.valid_from < a.valid_to
-    AND (a.team < b.team OR (a.team = b.team AND a.valid_from < b.valid_from))
+INNER JOIN team_aliases AS b ON b.raw = a.raw AND a.valid_from < b.valid_from AND b.valid_from < a.valid_to
+UNION ALL
+SELECT 'team', raw, MIN(team), MAX(team)
+FROM team_aliases
+GROUP BY raw, valid_from
+HAVING COUNT(*) > 1
 UNION ALL
 SELECT 'model', a.raw, a.model, b.model
 FROM model_aliases AS a
-INNER JOIN model_aliases AS b ON b.raw = a.raw AND a.valid_from < b.valid_to AND b.valid_from < a.valid_to
-    AND (a.model < b.model OR (a.model = b.model AND a.valid_from < b.valid_from))
+INNER JOIN model_aliases AS b ON b.raw = a.raw AND a.valid_from < b.valid_from AND b.valid_from < a.valid_to
+UNION ALL
+SELECT 'model', raw, MIN(model), MAX(model)
+FROM model_aliases
+GROUP BY raw, valid_from
+HAVING COUNT(*) > 1
 UNION ALL
 SELECT 'deployment', deployment, MIN(pool), MAX(pool)
 FROM pool_deployments

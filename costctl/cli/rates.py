@@ -72,14 +72,14 @@ def check(at: At = None, format_: Printed = None) -> None:
 
 
 @app.command()
-def lookup(  # noqa: PLR0913, PLR0917  an option is a parameter
+def lookup(
     provider: Annotated[str, typer.Option(help="As bills or gateways name it.")],
     sku: Annotated[str, typer.Option(help="A machine as bills name it, or a chip.")],
     region: Annotated[str | None, typer.Option(help="As the bill says it.")] = None,
     at: At = None,
     purchase: Annotated[str, typer.Option(help="on_demand, spot, commitment, capacity_block …")] = "on_demand",
     currency: Annotated[str, typer.Option(help="ISO 4217.")] = "USD",
-    stale_ok: Annotated[bool, typer.Option("--stale-ok", help="Take the nearest rate, and say so.")] = False,  # noqa: FBT002
+    stale_ok: Annotated[bool, typer.Option("--stale-ok", help="Take the nearest rate, and say so.")] = False,
     format_: Printed = None,
 ) -> None:
     """Print the one rate that reports use for a machine or chip on a day."""

@@ -15,9 +15,10 @@ from costctl.errors import DoesNotReconcile, UsageError, shown
 from costctl.ledger import build, state
 from costctl.nouns import Outcome, Rows
 from costctl.pipeline import Run
-from costctl.reports import Answer, render
+from costctl.reports import Answer, layout, render
 
 QUARANTINED = 4
+LISTED_PERIODS = 3
 
 
 def run(config_file: Path | None, ledger: Path | None, wait: float) -> Run:
@@ -56,18 +57,19 @@ def _with_progress(
     )
     with terminal.progress("ingest", total) as advance:
         watched = replace(run, progress=advance)
-        outcomes = pipeline.take_in(watched, items, decision=decision, quarantine_rows=quarantine_rows)
-    for outcome in outcomes:
-        terminal.say(_sentence(outcome))
-        for note in outcome.notes:
-            terminal.say(f"  note: {note}")
-    return outcomes
+        return pipeline.take_in(watched, items, decision=decision, quarantine_rows=quarantine_rows, told=_tell)
+
+
+def _tell(outcome: Outcome) -> None:
+    terminal.say(_sentence(outcome))
+    for note in outcome.notes:
+        terminal.say(f"  note: {note}")
 
 
 def _sentence(outcome: Outcome) -> str:
-    periods_text = (
-        ", ".join(outcome.periods) if len(outcome.periods) < 4 else f"{outcome.periods[0]} to {outcome.periods[-1]}"
-    )
+    periods_text = ", ".join(outcome.periods)
+    if len(outcome.periods) > LISTED_PERIODS:
+        periods_text = f"{outcome.periods[0]} to {outcome.periods[-1]}"
     head = f"{outcome.source} ({outcome.format}) {periods_text}".rstrip()
     if outcome.status != "loaded":
         return f"{head}: {outcome.status}"
@@ -121,17 +123,13 @@ def answer(
 ) -> Answer:
     """Compute a report's answer from an up-to-date ledger."""
     with pipeline.reading(run, refresh=refresh) as (ledger, late):
-        span = (
-            periods.parse(period)
-            if period
-            else periods.last(last, datetime.now(UTC).date())
-            if last
-            else periods.latest(ledger)
-        )
+        today = datetime.now(UTC).date()
+        span = periods.parse(period) if period else periods.last(last, today) if last else periods.latest(ledger)
         in_force = reports.calendar_of(chosen, span, calendar)
         rows = reports.run(ledger, chosen, span, calendar=calendar, cost=cost, tax=run.config.policy.tax)
         footer = reports.footer(ledger, span, calendar=in_force, cost=cost, late=late)
-    return Answer(chosen, span, in_force, cost, rows, footer)
+        bill = reports.bill(ledger, span, cost) if chosen.reaches_bill and span.whole_months else None
+    return Answer(chosen, span, in_force, cost, rows, footer, bill)
 
 
 def tieout(run: Run, *, period: str | None, format_: str | None, output: Path | None) -> None:
@@ -155,60 +153,44 @@ def tieout(run: Run, *, period: str | None, format_: str | None, output: Path | 
 
 
 def _print_tieout(found: Rows) -> None:
+    """Print every digit; a narrow terminal leaves out the columns that are equal when the difference is 0."""
+    wide = terminal.width() >= layout.WIDE_FROM
+    amounts = ("bill", "charges", "postings", "difference") if wide else ("charges", "difference")
     records = found.dicts()
-    headings = ("source", "period", "cost", "records", "aside", "bill", "charges", "postings", "difference", "unknown")
     cells = [
         (
-            r["source"],
-            r["billing_period"],
-            f"{r['cost']} {r['currency']}",
-            f"{r['records']:,}",
-            f"{r['quarantined']:,}",
-            *(_exact(r[name]) for name in ("bill", "charges", "postings", "difference")),
-            f"{r['unknown']:,}",
+            *(record["source"], record["billing_period"], f"{record['cost']} {record['currency']}"),
+            *(f"{record[name]:,}" for name in ("records", "quarantined", "unknown")),
+            *(render.text(record[name]) for name in amounts),
         )
-        for r in records
+        for record in records
     ]
-    rules = {
-        number
-        for number in range(1, len(records))
-        if records[number]["source"] == "TOTAL" and records[number - 1]["source"] != "TOTAL"
-    }
+    totals = [number for number, record in enumerate(records) if record["source"] == "TOTAL"]
     terminal.table(
         "tie-out: usage bill → charges → postings, every digit",
-        headings,
+        ("source", "period", "cost", "charges", "aside", "unknown", *amounts),
         cells,
-        right=set(range(3, 10)),
-        rules=rules,
-        notes=["bill: the files' own sum when they were read; unknown: charges without this cost"],
+        right=set(range(3, 6 + len(amounts))),
+        rules=set(totals[:1]),
+        notes=[
+            "bill: what the files added up to when read; aside: records in quarantine; unknown: charges without this cost"
+        ],
     )
-
-
-def _exact(value: object) -> str:
-    text = f"{value:f}"
-    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
 
 
 def status(run: Run, format_: str | None) -> None:
     """Show what the ledger holds."""
     kind = render.chosen(format_, None)
     with pipeline.reading(run, refresh=False) as (ledger, late):
-        found = state.deliveries(ledger)
-        aside = state.quarantine(ledger)
-        months = state.periods(ledger)
+        found, months, aside = state.deliveries(ledger), state.periods(ledger), state.quarantine(ledger)
     if kind != "table":
         render.rows(found, kind)
         return
-    render.rows(found, "table")
-    print()
-    render.rows(months, "table")
-    if aside.rows:
-        print("\nset aside:")
-        render.rows(aside, "table")
+    for title, rows in (("deliveries", found), ("billing periods", months), ("set aside", aside)):
+        if rows.rows:
+            render.rows(rows, "table", title=title)
     if late:
-        terminal.say(
-            "STALE: deliveries, rules or rates changed since the postings were computed; costctl run brings them up to date"
-        )
+        terminal.say(reports.STALE)
 
 
 def everything(run: Run) -> None:

@@ -21,6 +21,7 @@ NO_RULES = "{'rule': 0, 'team': CAST(NULL AS VARCHAR), 'model': CAST(NULL AS VAR
 class Model:
     """One numbered file: its table, its SELECT, and whether its rows are kept in the ledger."""
 
+    file: str
     name: str
     text: str
     keep: bool
@@ -29,18 +30,16 @@ class Model:
 @cache
 def models() -> tuple[Model, ...]:
     """Return the models in the order of their numbers."""
-    files = sorted(
-        (
-            item
-            for item in (resources.files("costctl") / "models").iterdir()
-            if re.match(r"\d\d_[a-z_]+\.sql$", item.name)
-        ),
-        key=lambda item: item.name,
-    )
-    texts = [(item.name[3:-4], item.read_text(encoding="utf-8")) for item in files]
+    files = {item.name: item for item in (resources.files("costctl") / "models").iterdir()}
     return tuple(
-        Model(name, text, re.search(r"^-- Keep: yes$", text, re.MULTILINE) is not None) for name, text in texts
+        _model(files[name].read_text(encoding="utf-8"), name)
+        for name in sorted(files)
+        if re.match(r"\d\d_[a-z_]+\.sql$", name)
     )
+
+
+def _model(text: str, file: str) -> Model:
+    return Model(file, file[3:-4], text, re.search(r"^-- Keep: yes$", text, re.MULTILINE) is not None)
 
 
 @cache
@@ -115,11 +114,10 @@ def prepare(ledger: Ledger) -> bool:
     return True
 
 
-def describe(ledger: Ledger, name: str) -> Rows:
-    """Return columns and types of a model's table, after `prepare` in the same run."""
-    return ledger.run(
-        f"SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = '{name}' AND schema_name = 'ledger' ORDER BY column_index"
-    )
+def describe(ledger: Ledger, name: str) -> list[tuple[str, str]]:
+    """Return columns and types of a model's table, after `prepare` made it in the same run."""
+    query = "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = $name AND database_name = 'temp' ORDER BY column_index"
+    return [(row[0], row[1]) for row in ledger.run(query, {"name": name}).rows]
 
 
 def views(ledger: Ledger) -> None:
@@ -179,13 +177,3 @@ def check(ledger: Ledger) -> dict[str, Rows]:
     known = tables(ledger)
     found = {name: ledger.run(qualified(text, set(), known)) for name, text in checks().items()}
     return {name: rows for name, rows in found.items() if rows.rows}
-
-
-def run(ledger: Ledger, name: str, rows: list[dict[str, Any]], earlier: str, values: dict[str, Any]) -> Rows:
-    """Run one model over given rows of an earlier one, in a scratch transaction; for look-ups by the very same rule."""
-    model = next(model for model in models() if model.name == name)
-    ledger.run(f"CREATE OR REPLACE TEMP TABLE {earlier} AS SELECT * FROM temp.{earlier} LIMIT 0")
-    for row in rows:
-        ledger.run(f"INSERT INTO temp.{earlier} BY NAME SELECT {', '.join(f'${key} AS {key}' for key in row)}", row)
-    text = qualified(model.text, {earlier}, tables(ledger))
-    return ledger.run(text, _used(text, values))

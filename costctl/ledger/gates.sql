@@ -29,6 +29,14 @@ CREATE OR REPLACE TEMP MACRO currency_fits(x) AS regexp_full_match(x, '[A-Z]{3}'
 CREATE OR REPLACE TEMP MACRO json_fits(x) AS try_cast(try_cast(x AS JSON) AS MAP(VARCHAR, VARCHAR)) IS NOT NULL;
 CREATE OR REPLACE TEMP MACRO chip_state_fits(x) AS lower(trim(x)) IN ('serving', 'training', 'startup', 'idle', 'maintenance');
 
+-- What most texts look like, tested and cast cheaply; on the fast path everything else goes through the full gate above.
+CREATE OR REPLACE TEMP MACRO money_plain(x) AS regexp_full_match(x, '-?\d{1,20}(\.\d{0,18})?');
+CREATE OR REPLACE TEMP MACRO money_plain_cast(x) AS CAST(x AS DECIMAL(38, 18));
+CREATE OR REPLACE TEMP MACRO quantity_plain(x) AS money_plain(x);
+CREATE OR REPLACE TEMP MACRO quantity_plain_cast(x) AS CAST(x AS DECIMAL(38, 18));
+CREATE OR REPLACE TEMP MACRO instant_plain(x) AS regexp_full_match(x, '\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}Z?');
+CREATE OR REPLACE TEMP MACRO instant_plain_cast(x) AS CAST(left(x, 19) AS TIMESTAMP);
+
 CREATE OR REPLACE TEMP MACRO money_cast(x) AS CAST(trim(x) AS DECIMAL(38, 18));
 CREATE OR REPLACE TEMP MACRO quantity_cast(x) AS CAST(trim(x) AS DECIMAL(38, 18));
 CREATE OR REPLACE TEMP MACRO whole_cast(x) AS CAST(CAST(trim(x) AS DECIMAL(38, 18)) AS BIGINT);
@@ -47,6 +55,7 @@ CREATE OR REPLACE TEMP MACRO json_cast(x) AS
 -- What a bill's own words say: the token class, the model and the machine of a usage type, meter or SKU text.
 CREATE OR REPLACE TEMP MACRO token_class_of(x) AS
     CASE
+        WHEN NOT (contains(x, 'oken') OR contains(x, 'Text ')) THEN NULL
         WHEN NOT regexp_matches(x, '(?i)token|text (in|out)put') OR regexp_matches(x, '(?i)caching storage|provisioned') THEN NULL
         WHEN regexp_matches(x, '(?i)cache[-_ ]?write') THEN 'cache_write'
         WHEN regexp_matches(x, '(?i)cache[-_ ]?read|cached|caching') THEN 'cache_read'
@@ -58,7 +67,7 @@ CREATE OR REPLACE TEMP MACRO token_model_of(x) AS
         '(?i)[-_ ]+(mantle[-_ ])?(GA |global )?(cache[-_ ]?(read|write)|cached|thinking|batch|text|input|inpt?|output|outpt?|opt)\b.*$', '')), '');
 CREATE OR REPLACE TEMP MACRO machine_of(x) AS
     CASE
-        WHEN regexp_matches(x, '(Usage|Ded|Host|Train|Notebk|Cluster|Reservation|Block)[A-Za-z]*:') THEN regexp_extract(x, ':([A-Za-z0-9.\-]+)$', 1)
+        WHEN contains(x, ':') AND regexp_matches(x, '(Usage|Ded|Host|Train|Notebk|Cluster|Reservation|Block)[A-Za-z]*:') THEN regexp_extract(x, ':([A-Za-z0-9.\-]+)$', 1)
         WHEN regexp_matches(x, '(?i)nvidia .*gpu') THEN regexp_extract(x, '(?i)(nvidia .*?gpu)', 1)
         WHEN regexp_matches(x, '(?i)\btpu') THEN regexp_extract(x, '(?i)(tpu-?v?[0-9]+[a-z]*)', 1)
         WHEN regexp_matches(x, '^(Standard_)?N[CDPV][A-Za-z0-9]*[_ ]|(?i)maia') THEN regexp_replace(x, ' (Spot|Low Priority)$', '')

@@ -25,6 +25,7 @@ from costctl.nouns import Column, Format, InputFile
 
 TYPES = ("money", "quantity", "whole", "instant", "currency", "json", "chip_state")
 ROUNDED = ("money", "quantity")
+PLAIN = ("money", "quantity", "instant")
 MAX_FIELD = 16 << 20
 REASONS = {
     "money": "is not a plain decimal number of at most 20 digits before and 18 after the point",
@@ -65,11 +66,12 @@ def bind_gates(ledger: Ledger, *, raising: bool) -> None:
     for statement in store.statements((resources.files("costctl.ledger") / "gates.sql").read_text(encoding="utf-8")):
         ledger.run(statement)
     for kind in TYPES:
-        otherwise = f"error('{GATE} {kind} ' || x)" if raising else "NULL"
-        if kind in ROUNDED and not raising:
-            otherwise = f"CASE WHEN is_printed_float(x) THEN {kind}_cast(x) END"
+        plain = f"WHEN {kind}_plain(x) THEN {kind}_plain_cast(x) " if raising and kind in PLAIN else ""
+        rounded = f"CASE WHEN is_printed_float(x) THEN {kind}_cast(x) END" if kind in ROUNDED else "NULL"
+        otherwise = f"error('{GATE} {kind} ' || x)" if raising else rounded
         ledger.run(
-            f"CREATE OR REPLACE TEMP MACRO {kind}(x) AS CASE WHEN x IS NULL THEN NULL WHEN {kind}_fits(x) THEN {kind}_cast(x) ELSE {otherwise} END"
+            f"CREATE OR REPLACE TEMP MACRO {kind}(x) AS CASE WHEN x IS NULL THEN NULL {plain}"
+            f"WHEN {kind}_fits(x) THEN {kind}_cast(x) ELSE {otherwise} END"
         )
 
 
@@ -82,7 +84,7 @@ def _csv(path: Path, fields: int, newline: str) -> str:
     columns = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(fields))
     return (
         f"read_csv({quoted(str(path))}, columns = {{{columns}}}, auto_detect = false, header = true, delim = ',', quote = '\"', escape = '\"', "
-        f"new_line = '{newline}', strict_mode = true, null_padding = false, nullstr = '', max_line_size = {MAX_FIELD}, parallel = false)"
+        f"new_line = '{newline}', strict_mode = true, null_padding = false, nullstr = '', max_line_size = {MAX_FIELD}, buffer_size = {MAX_FIELD}, parallel = false)"
     )
 
 
@@ -93,8 +95,8 @@ def _columns(reading: Reading, item: Format, *, raising: bool) -> list[str]:
         position = reading.positions.get(column.name)
         source = "CAST(NULL AS VARCHAR)" if position is None else f"c{position}"
         if item.null_words and position is not None:
-            words = ", ".join(quoted(word) for word in item.null_words)
-            source = f"CASE WHEN {source} IN ({words}) THEN NULL ELSE {source} END"
+            for word in item.null_words:
+                source = f"NULLIF({source}, {quoted(word)})"
         if column.filled and raising:
             source = (
                 f"CASE WHEN {source} IS NULL THEN error('{GATE} empty {column.name} ' || record_no) ELSE {source} END"

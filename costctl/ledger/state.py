@@ -27,13 +27,25 @@ CONTENT = (
 def deliveries(ledger: Ledger) -> Rows:
     """Return one row per delivery: what it is, its periods, its row accounting."""
     return ledger.run(
-        "SELECT d.source, d.format, d.scope, min(CAST(p.period AS VARCHAR)) AS first_period, max(CAST(p.period AS VARCHAR)) AS last_period, "
-        "CASE WHEN bool_and(p.live) THEN 'live' WHEN bool_or(p.live) THEN 'partly live' ELSE 'superseded' END AS state, "
-        "f.files, f.records, f.kept, f.quarantined, f.excluded, d.delivery_id "
-        "FROM ledger.deliveries AS d LEFT JOIN ledger.delivery_periods AS p USING (delivery_id) "
-        "JOIN (SELECT delivery_id, count(*) AS files, CAST(sum(records) AS BIGINT) AS records, CAST(sum(kept) AS BIGINT) AS kept, "
-        "CAST(sum(quarantined) AS BIGINT) AS quarantined, CAST(sum(excluded) AS BIGINT) AS excluded FROM ledger.delivery_files GROUP BY 1) AS f USING (delivery_id) "
-        "GROUP BY ALL ORDER BY d.source, d.scope, first_period, d.delivery_id"
+        """
+        SELECT
+            d.source, d.format, d.scope, concat_ws('..', min(period_label), NULLIF(max(period_label), min(period_label))) AS periods,
+            CASE WHEN bool_and(p.live) THEN 'live' WHEN bool_or(p.live) THEN 'partly live' ELSE 'superseded' END AS state,
+            f.files, f.records, f.kept, f.quarantined AS aside, f.excluded
+        FROM ledger.deliveries AS d
+        JOIN (
+            SELECT delivery_id, count(*) AS files, CAST(sum(records) AS BIGINT) AS records, CAST(sum(kept) AS BIGINT) AS kept,
+                CAST(sum(quarantined) AS BIGINT) AS quarantined, CAST(sum(excluded) AS BIGINT) AS excluded
+            FROM ledger.delivery_files
+            GROUP BY delivery_id
+        ) AS f USING (delivery_id)
+        LEFT JOIN (
+            SELECT q.delivery_id, q.live, CASE e.kind WHEN 'bill' THEN strftime(q.period, '%Y-%m') ELSE strftime(q.period, '%Y-%m-%d') END AS period_label
+            FROM ledger.delivery_periods AS q JOIN ledger.deliveries AS e USING (delivery_id)
+        ) AS p USING (delivery_id)
+        GROUP BY d.delivery_id, d.source, d.format, d.scope, f.files, f.records, f.kept, f.quarantined, f.excluded
+        ORDER BY d.source, d.scope, min(period_label), d.delivery_id
+        """
     )
 
 

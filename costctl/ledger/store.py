@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,11 @@ class Ledger:
         except duckdb.Error as error:
             raise _ours(error) from error
 
+    def replace(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Have a table hold these rows and no others."""
+        self.run(f"DELETE FROM {table}")
+        self.insert(table, rows)
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit what happens inside, or nothing of it."""
@@ -81,7 +86,7 @@ class Ledger:
             yield
         except BaseException:
             # After a fatal error the database refuses even ROLLBACK; the transaction is gone with the process then.
-            with _ignored():
+            with suppress(duckdb.Error):
                 self.connection.execute("ROLLBACK")
             raise
         self.run("COMMIT")
@@ -94,14 +99,6 @@ class Ledger:
     def set_meta(self, key: str, value: str) -> None:
         """Record a fact about the ledger itself."""
         self.run("INSERT OR REPLACE INTO ledger.meta VALUES ($key, $value)", {"key": key, "value": value})
-
-
-@contextmanager
-def _ignored() -> Iterator[None]:
-    try:
-        yield
-    except duckdb.Error:
-        pass
 
 
 def _ours(error: duckdb.Error) -> Exception:
@@ -235,7 +232,7 @@ def _check_version(ledger: Ledger) -> None:
 
 
 def _closed(connection: duckdb.DuckDBPyConnection) -> None:
-    with _ignored():
+    with suppress(duckdb.Error):
         connection.close()
 
 

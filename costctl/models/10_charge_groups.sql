@@ -1,10 +1,11 @@
 -- The charges of one source and billing period, summed by everything that decides who bears them and what they bought.
--- Grain: one row per group_id; its slot is the UTC day of the charges, or their own interval where that is longer.
+-- Grain: one row per group_id; its slot is the UTC day of the charges, or their own interval where that is longer. Groups stay few:
+-- the sub-account is kept where no rule applies, machine, unit and quantity only where they buy chips or tokens.
 -- Keep: yes
 WITH placed AS (
     SELECT
         billing_period, source, scope, ProviderName, BillingAccountId, SubAccountId, InvoiceId, BillingCurrency, ServiceCategory, ServiceName,
-        ChargeCategory, ChargeClass, RegionId, PricingCategory, CommitmentDiscountId, CommitmentDiscountStatus, ConsumedUnit, PricingUnit,
+        ChargeCategory, ChargeClass, RegionId, PricingCategory, CommitmentDiscountStatus, ConsumedUnit, PricingUnit,
         x_machine, x_purchase_model, x_model_raw, x_token_class, tag_model, tag_purpose,
         BilledCost, EffectiveCost, ListCost, ContractedCost, ConsumedQuantity, PricingQuantity,
         CASE
@@ -20,23 +21,36 @@ WITH placed AS (
     WHERE billing_period = $billing_period AND source = $source AND scope = $scope
 ),
 
-grouped AS (
+told_apart AS (
     SELECT
         c.billing_period, c.source, c.scope, c.slot_start, c.slot_end, COALESCE(p.provider, LOWER(c.ProviderName), '-') AS provider,
-        c.BillingAccountId, c.SubAccountId, c.InvoiceId, c.BillingCurrency, c.ServiceCategory, c.ServiceName, c.ChargeCategory, c.ChargeClass,
-        c.RegionId, c.PricingCategory, c.CommitmentDiscountId, c.CommitmentDiscountStatus, c.ConsumedUnit, c.PricingUnit,
-        c.x_machine, c.x_purchase_model, c.x_model_raw, c.x_token_class,
+        c.BillingAccountId, c.InvoiceId, c.BillingCurrency, c.ServiceCategory, c.ServiceName, c.ChargeCategory, c.ChargeClass,
+        c.RegionId, c.PricingCategory, c.CommitmentDiscountStatus, c.x_purchase_model, c.x_model_raw, c.x_token_class,
         c.outcome.rule AS rule, c.outcome.team AS raw_team, c.outcome.pool AS pool,
         COALESCE(c.outcome.model, c.tag_model) AS raw_model, COALESCE(c.outcome.purpose, c.tag_purpose) AS raw_purpose,
-        COALESCE(SUM(c.BilledCost), CAST('0' AS DECIMAL(38, 18))) AS BilledCost,
-        COALESCE(SUM(c.EffectiveCost), CAST('0' AS DECIMAL(38, 18))) AS EffectiveCost,
-        COALESCE(SUM(c.ListCost), CAST('0' AS DECIMAL(38, 18))) AS ListCost,
-        COALESCE(SUM(c.ContractedCost), CAST('0' AS DECIMAL(38, 18))) AS ContractedCost,
-        COUNT(*) - COUNT(c.BilledCost) AS billed_unknown, COUNT(*) - COUNT(c.EffectiveCost) AS effective_unknown,
-        COUNT(*) - COUNT(c.ListCost) AS list_unknown, COUNT(*) - COUNT(c.ContractedCost) AS contracted_unknown,
-        SUM(c.ConsumedQuantity) AS consumed_quantity, SUM(c.PricingQuantity) AS pricing_quantity, COUNT(*) AS row_count
+        CASE WHEN c.outcome.rule = 0 THEN c.SubAccountId END AS SubAccountId,
+        CASE WHEN m.name IS NOT NULL OR c.outcome.rule = 0 THEN c.x_machine END AS x_machine,
+        CASE WHEN m.name IS NOT NULL OR c.x_token_class IS NOT NULL THEN COALESCE(c.ConsumedUnit, c.PricingUnit) END AS unit,
+        CASE WHEN m.name IS NOT NULL OR c.x_token_class IS NOT NULL THEN
+            CASE WHEN c.ConsumedUnit IS NULL OR c.ConsumedQuantity IS NULL THEN c.PricingQuantity ELSE c.ConsumedQuantity END
+        END AS quantity,
+        c.BilledCost, c.EffectiveCost, c.ListCost, c.ContractedCost
     FROM placed AS c
     LEFT JOIN providers AS p ON p.name = LOWER(c.ProviderName)
+    LEFT JOIN machines AS m ON m.provider = p.provider AND m.name = LOWER(TRIM(c.x_machine))
+),
+
+grouped AS (
+    SELECT
+        billing_period, source, scope, slot_start, slot_end, provider, BillingAccountId, InvoiceId, BillingCurrency, ServiceCategory, ServiceName,
+        ChargeCategory, ChargeClass, RegionId, PricingCategory, CommitmentDiscountStatus, x_purchase_model, x_model_raw, x_token_class,
+        rule, raw_team, pool, raw_model, raw_purpose, SubAccountId, x_machine, unit,
+        COALESCE(SUM(BilledCost), CAST('0' AS DECIMAL(38, 18))) AS BilledCost, COALESCE(SUM(EffectiveCost), CAST('0' AS DECIMAL(38, 18))) AS EffectiveCost,
+        COALESCE(SUM(ListCost), CAST('0' AS DECIMAL(38, 18))) AS ListCost, COALESCE(SUM(ContractedCost), CAST('0' AS DECIMAL(38, 18))) AS ContractedCost,
+        COUNT(*) - COUNT(BilledCost) AS billed_unknown, COUNT(*) - COUNT(EffectiveCost) AS effective_unknown,
+        COUNT(*) - COUNT(ListCost) AS list_unknown, COUNT(*) - COUNT(ContractedCost) AS contracted_unknown,
+        SUM(quantity) AS quantity, COUNT(*) AS row_count
+    FROM told_apart
     GROUP BY ALL
 )
 
@@ -45,14 +59,12 @@ SELECT
     MD5(ARRAY_TO_STRING([
         source, scope, CAST(slot_start AS VARCHAR), CAST(slot_end AS VARCHAR), provider, COALESCE(BillingAccountId, '~'), COALESCE(SubAccountId, '~'),
         COALESCE(InvoiceId, '~'), BillingCurrency, COALESCE(ServiceCategory, '~'), COALESCE(ServiceName, '~'), ChargeCategory,
-        COALESCE(ChargeClass, '~'), COALESCE(RegionId, '~'), COALESCE(PricingCategory, '~'), COALESCE(CommitmentDiscountId, '~'),
-        COALESCE(CommitmentDiscountStatus, '~'), COALESCE(ConsumedUnit, '~'), COALESCE(PricingUnit, '~'), COALESCE(x_machine, '~'),
-        COALESCE(x_purchase_model, '~'), COALESCE(x_model_raw, '~'), COALESCE(x_token_class, '~'), CAST(rule AS VARCHAR),
-        COALESCE(raw_team, '~'), COALESCE(raw_model, '~'), COALESCE(raw_purpose, '~'), COALESCE(pool, '~')
+        COALESCE(ChargeClass, '~'), COALESCE(RegionId, '~'), COALESCE(PricingCategory, '~'), COALESCE(CommitmentDiscountStatus, '~'),
+        COALESCE(unit, '~'), COALESCE(x_machine, '~'), COALESCE(x_purchase_model, '~'), COALESCE(x_model_raw, '~'), COALESCE(x_token_class, '~'),
+        CAST(rule AS VARCHAR), COALESCE(raw_team, '~'), COALESCE(raw_model, '~'), COALESCE(raw_purpose, '~'), COALESCE(pool, '~')
     ], '|')) AS group_id,
     slot_start, slot_end, provider, BillingAccountId, SubAccountId, InvoiceId, BillingCurrency, ServiceCategory, ServiceName,
-    ChargeCategory, ChargeClass, RegionId, PricingCategory, CommitmentDiscountId, CommitmentDiscountStatus, ConsumedUnit, PricingUnit,
+    ChargeCategory, ChargeClass, RegionId, PricingCategory, CommitmentDiscountStatus, unit,
     x_machine, x_purchase_model, x_model_raw, x_token_class, rule, raw_team, raw_model, raw_purpose, pool,
-    BilledCost, EffectiveCost, ListCost, ContractedCost, billed_unknown, effective_unknown, list_unknown, contracted_unknown,
-    consumed_quantity, pricing_quantity, row_count
+    BilledCost, EffectiveCost, ListCost, ContractedCost, billed_unknown, effective_unknown, list_unknown, contracted_unknown, quantity, row_count
 FROM grouped

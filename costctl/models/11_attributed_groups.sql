@@ -5,8 +5,8 @@ WITH roster AS (SELECT COUNT(*) AS teams FROM team_aliases),
 named AS (
     SELECT
         g.billing_period, g.group_id, g.source, g.slot_start, g.slot_end, g.provider, g.BillingAccountId, g.InvoiceId, g.BillingCurrency,
-        g.ServiceName, g.SubAccountId, g.ChargeCategory, g.RegionId, g.ConsumedUnit, g.PricingUnit, g.x_machine, g.x_purchase_model,
-        g.x_model_raw, g.x_token_class, g.rule, g.raw_team, g.pool, g.consumed_quantity, g.pricing_quantity, g.row_count,
+        g.ChargeCategory, g.RegionId, g.unit AS billed_unit, g.x_machine, g.x_purchase_model,
+        g.x_model_raw, g.x_token_class, g.rule, g.raw_team, g.pool, g.quantity, g.row_count,
         g.BilledCost, g.EffectiveCost, g.ListCost, g.ContractedCost, g.billed_unknown, g.effective_unknown, g.list_unknown, g.contracted_unknown,
         CASE
             WHEN g.ChargeCategory = 'Tax' THEN 'tax'
@@ -30,8 +30,8 @@ named AS (
 )
 
 SELECT
-    billing_period, group_id, source, slot_start, slot_end, provider, BillingAccountId, SubAccountId, InvoiceId, BillingCurrency, ServiceName,
-    ChargeCategory, RegionId, ConsumedUnit, PricingUnit, x_machine, x_purchase_model, x_model_raw, x_token_class, rule, raw_team, pool,
+    billing_period, group_id, source, slot_start, slot_end, provider, BillingAccountId, InvoiceId, BillingCurrency,
+    ChargeCategory, RegionId, billed_unit, x_machine, x_purchase_model, x_model_raw, x_token_class, rule, raw_team, pool,
     nature, team, model, purpose,
     CASE
         WHEN pool = 'api' THEN CONCAT('api/', provider, '/', model)
@@ -39,6 +39,6 @@ SELECT
         WHEN model = 'unknown' THEN CONCAT(COALESCE(team, '-'), '/unknown/', COALESCE(LOWER(TRIM(x_machine)), '-'))
         ELSE CONCAT(COALESCE(team, '-'), '/', model)
     END AS unit,
-    consumed_quantity, pricing_quantity, row_count, BilledCost, EffectiveCost, ListCost, ContractedCost,
+    quantity, row_count, BilledCost, EffectiveCost, ListCost, ContractedCost,
     billed_unknown, effective_unknown, list_unknown, contracted_unknown
 FROM named

@@ -6,11 +6,11 @@ WITH timed AS (
         CAST(g.slot_start AS DATE) AS day, u.multiplier,
         CASE WHEN u.measure = 'chip_hour' THEN 1 ELSE m.chips_numerator END AS numerator,
         CASE WHEN u.measure = 'chip_hour' THEN 1 ELSE m.chips_denominator END AS denominator,
-        CAST(CAST(COALESCE(g.consumed_quantity, g.pricing_quantity) AS DECIMAL(24, 6)) * 1000000 AS DECIMAL(38, 0)) AS millionths_of_hours
+        CAST(CAST(g.quantity AS DECIMAL(24, 6)) * 1000000 AS DECIMAL(38, 0)) AS millionths_of_hours
     FROM attributed_groups AS g
     INNER JOIN machines AS m ON m.provider = g.provider AND m.name = LOWER(TRIM(g.x_machine))
-    INNER JOIN units AS u ON u.unit = LOWER(TRIM(COALESCE(g.ConsumedUnit, g.PricingUnit))) AND u.measure IN ('hour', 'chip_hour')
-    WHERE g.nature IN ('usage', 'unused') AND COALESCE(g.consumed_quantity, g.pricing_quantity) IS NOT NULL
+    INNER JOIN units AS u ON u.unit = LOWER(TRIM(g.billed_unit)) AND u.measure IN ('hour', 'chip_hour')
+    WHERE g.nature IN ('usage', 'unused') AND g.quantity IS NOT NULL
 )
 
 SELECT

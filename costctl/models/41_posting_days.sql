@@ -8,7 +8,7 @@ WITH spread AS (
         CAST(DATE_DIFF('second', p.slot_start, p.slot_end) AS DECIMAL(38, 0)) AS total
     FROM postings AS p
     INNER JOIN calendar AS d ON CAST(d.day AS TIMESTAMP) < p.slot_end AND CAST(d.day AS TIMESTAMP) + INTERVAL 1 DAY > p.slot_start
-    WHERE p.billing_period = $billing_period
+    WHERE p.billing_period = $billing_period AND DATE_DIFF('second', p.slot_start, p.slot_end) > 86400
 ),
 
 shared AS (
@@ -29,3 +29,7 @@ SELECT
     CASE WHEN place = 1 THEN chip_hours - (SUM(hours) OVER whole - hours) ELSE hours END AS chip_hours
 FROM shared
 WINDOW whole AS (PARTITION BY posting_id)
+UNION ALL
+SELECT billing_period, booked_period, posting_id, CAST(slot_start AS DATE), BilledCost, EffectiveCost, ListCost, ContractedCost, chip_hours
+FROM postings
+WHERE billing_period = $billing_period AND DATE_DIFF('second', slot_start, slot_end) <= 86400

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -14,6 +15,9 @@ from costctl.ledger.store import Ledger
 from costctl.nouns import Rows, Span
 
 COSTS = ("effective", "billed", "list", "contracted")
+STALE = (
+    "STALE: deliveries, rules or rates changed since these numbers were computed; costctl run brings them up to date"
+)
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,8 @@ class Report:
     wide: tuple[tuple[str, str], ...]  # (column, heading) at 100 columns and more
     narrow: tuple[tuple[str, str], ...]
     subtotal: str | None
+    reaches_bill: bool  # its total is the bill's, to the last digit
+    top: int | None  # how many rows a terminal shows
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,7 @@ class Answer:
     cost: str
     rows: Rows
     footer: tuple[str, ...]
+    bill: dict[str, Decimal] | None = None  # per currency, where the report must reach the bill
 
 
 @cache
@@ -67,6 +74,8 @@ def _read(name: str, text: str) -> Report:
         wide=_columns(header["Wide"]),
         narrow=_columns(header["Narrow"]),
         subtotal=header.get("Subtotal"),
+        reaches_bill=header.get("Reaches") == "bill",
+        top=int(header["Top"]) if "Top" in header else None,
     )
 
 
@@ -101,6 +110,16 @@ def run(ledger: Ledger, report: Report, span: Span, *, calendar: str | None, cos
     return ledger.run(text, {key: value for key, value in values.items() if f"${key}" in text})
 
 
+def bill(ledger: Ledger, span: Span, cost: str) -> dict[str, Decimal]:
+    """Return what the bills of the span's billing periods add up to, per currency."""
+    text = build.qualified(_text("_bill.sql"), set(), build.tables(ledger))
+    return dict(ledger.run(text, {"start": span.start, "end": span.end, "cost": cost}).rows)
+
+
+def _text(name: str) -> str:
+    return (resources.files("costctl.reports") / name).read_text(encoding="utf-8")
+
+
 def calendar_of(report: Report, span: Span, calendar: str | None) -> str:
     """Return the calendar in force: the flag, usage for part months, else the report's own."""
     if calendar is None:
@@ -117,41 +136,47 @@ def calendar_of(report: Report, span: Span, calendar: str | None) -> str:
     return calendar
 
 
-def footer(ledger: Ledger, answer_span: Span, *, calendar: str, cost: str, late: bool) -> tuple[str, ...]:
+def footer(ledger: Ledger, span: Span, *, calendar: str, cost: str, late: bool) -> tuple[str, ...]:
     """Return the lines under a report: basis, coverage, what is unallocated and unpriced, completeness."""
-    text = build.qualified(
-        (resources.files("costctl.reports") / "_footer.sql").read_text(encoding="utf-8"), set(), build.tables(ledger)
+    text = build.qualified(_text("_footer.sql"), set(), build.tables(ledger))
+    found = ledger.run(text, {"start": span.start, "end": span.end, "calendar": calendar, "cost": cost}).dicts()
+    basis = (
+        f"basis: {cost} cost, {calendar} calendar, {span.start} to {span.end} (end excluded)"
+        f" · tokens: delivered, from {_evidence(ledger, span)}{_aside(ledger)}"
     )
-    values = {"start": answer_span.start, "end": answer_span.end, "calendar": calendar, "cost": cost}
-    lines = []
-    for found in ledger.run(text, values).dicts():
-        known_share = "-" if found["attributed_percent"] is None else f"{found['attributed_percent']} %"
-        tokens = "-" if found["owned_percent"] is None else f"{found['owned_percent']} %"
-        parts = [
-            f"{found['currency']}: {known_share} of cost has a team",
-            f"{tokens} of tokens have a team",
-            f"unallocated {found['unallocated']:,.0f}",
-            f"unpriced {found['unpriced_rows'] or '-'}",
-        ]
-        if found["incomplete_rows"]:
-            parts.append(f"{found['incomplete_rows']:,} charges without {cost} cost (≥)")
-        lines.append(" · ".join(parts))
-    evidence = ledger.run(
-        "SELECT DISTINCT evidence_role FROM ledger.token_usage WHERE ts_start >= $start AND ts_start < $end ORDER BY 1",
-        {"start": answer_span.start, "end": answer_span.end},
-    ).rows
-    aside = ledger.value(
-        "SELECT count(*) FROM (SELECT DISTINCT delivery_id, file_no, record_no FROM ledger.quarantine)"
+    return (*(_coverage(line, cost) for line in found), basis, *([STALE] if late else []))
+
+
+def _coverage(found: dict[str, Any], cost: str) -> str:
+    """Say how much of a currency's cost and of all tokens has a team, and what is unallocated, unpriced or unknown."""
+    parts = [
+        f"{found['currency']}: {_percent(found['attributed_percent'])} of cost has a team",
+        f"{_percent(found['owned_percent'])} of tokens have a team",
+        f"unallocated {found['unallocated']:,.0f}",
+        f"unpriced {found['unpriced_rows'] or '-'}",
+    ]
+    if found["incomplete_rows"]:
+        parts.append(f"{found['incomplete_rows']:,} charges without {cost} cost (≥)")
+    return " · ".join(parts)
+
+
+def _percent(value: int | None) -> str:
+    return "-" if value is None else f"{value} %"
+
+
+def _evidence(ledger: Ledger, span: Span) -> str:
+    query = (
+        "SELECT DISTINCT evidence_role FROM ledger.token_usage WHERE ts_start >= $start AND ts_start < $end ORDER BY 1"
     )
-    basis = f"basis: {cost} cost, {calendar} calendar, {answer_span.start} to {answer_span.end} (end excluded) · tokens from {', '.join(row[0] for row in evidence) or '-'}"
-    lines.append(basis + (f" · {aside} records in quarantine" if aside else ""))
-    return (
-        *lines,
-        *(
-            (
-                "STALE: deliveries, rules or rates changed since these numbers were computed; costctl run brings them up to date",
-            )
-            if late
-            else ()
-        ),
+    roles = [row[0] for row in ledger.run(query, {"start": span.start, "end": span.end}).rows]
+    return ", ".join(roles) or "no source"
+
+
+def _aside(ledger: Ledger) -> str:
+    """Say how many records of live deliveries were set aside."""
+    query = (
+        "SELECT count(*) FROM (SELECT DISTINCT q.delivery_id, q.file_no, q.record_no FROM ledger.quarantine AS q "
+        "JOIN ledger.delivery_periods AS p ON p.delivery_id = q.delivery_id AND p.live)"
     )
+    count = ledger.value(query)
+    return f" · {count:,} record{'s' if count > 1 else ''} set aside, see costctl status" if count else ""

@@ -5,6 +5,7 @@
 -- Wide: owner=team, model, purpose, direct, shared, idle, unused, tax_fee=tax+fee, total, change_percent=vs prev, mtok=Mtok, usd_per_mtok=$/Mtok
 -- Narrow: owner=team, model, direct, shared, other, total, usd_per_mtok=$/Mtok
 -- Subtotal: owner
+-- Reaches: bill
 WITH costs AS (
     SELECT
         p.kind, p.team, p.model, p.purpose, p.BillingCurrency AS currency,

@@ -1,8 +1,8 @@
-"""A report as people read it: which columns, how a value is written, subtotals and the total row."""
+"""A report as people read it: which columns, how a value is written, subtotals and the lines at the end."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -11,19 +11,26 @@ from costctl.reports import Answer, Report
 
 WIDE_FROM = 100
 OTHER = ("idle", "unused", "tax_fee")
+ADDED = ("other", "mtok", "change_percent")
+SUMMED = ("delivered_tokens", "chip_hours", "unknown_costs")
 UNKNOWN = "-"
 MONEY = "DECIMAL(38,18)"
+RULES_SHOWN = 5
+WHOLE_MILLIONS = 100
+
+Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Text cells ready to print: headings, rows, which columns are numbers, where a rule is drawn."""
+    """Text cells ready to print: headings, rows, which columns are numbers, where a rule is drawn, notes below."""
 
     title: str
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     right: frozenset[int]
     rules: frozenset[int]
+    notes: tuple[str, ...] = ()
 
 
 def lay_out(answer: Answer, width: int, *, cents: bool) -> Grid:
@@ -31,23 +38,21 @@ def lay_out(answer: Answer, width: int, *, cents: bool) -> Grid:
     report = answer.report
     chosen = report.wide if width >= WIDE_FROM else report.narrow
     types = dict(zip(answer.rows.columns, answer.rows.types, strict=True))
-    records = [_derived(report, record) for record in answer.rows.dicts()]
-    lines, rules = _with_totals(report, records, types)
+    texts = [column for column, _ in chosen if not _numeric(column, types)]
+    records = _merged([_derived(record) for record in answer.rows.dicts()], texts, types)
+    shown = records[: report.top] if report.top else records
+    lines, rules = _with_subtotals(report, shown, types)
+    _end(lines, rules, answer, records, types, texts)
     cells = tuple(
-        tuple(_written(column, record.get(column), types.get(column), record, cents=cents) for column, _ in chosen)
+        tuple(_written(column, record.get(column), types, record, cents=cents) for column, _ in chosen)
         for record in lines
     )
     right = frozenset(number for number, (column, _) in enumerate(chosen) if _numeric(column, types))
-    return Grid(
-        _title(answer),
-        tuple(_heading(heading, column, records) for column, heading in chosen),
-        cells,
-        right,
-        frozenset(rules),
-    )
+    headings = tuple(_heading(heading, column, records) for column, heading in chosen)
+    return Grid(_title(answer), headings, cells, right, frozenset(rules), (*_notes(records, shown), *answer.footer))
 
 
-def _heading(heading: str, column: str, records: Sequence[dict[str, Any]]) -> str:
+def _heading(heading: str, column: str, records: Sequence[Record]) -> str:
     """Money columns that stand for the whole carry the currency."""
     currencies = {record["currency"] for record in records if record.get("currency")}
     return f"{heading} {currencies.pop()}" if column in ("total", "cost") and len(currencies) == 1 else heading
@@ -56,13 +61,27 @@ def _heading(heading: str, column: str, records: Sequence[dict[str, Any]]) -> st
 def _title(answer: Answer) -> str:
     what = {
         "chargeback": f"{answer.cost}, before credits, without recoverable tax",
-        "tokens_per_dollar": f"delivered tokens · {answer.cost} cost, loaded (serving, startup, idle, unused chips) · no training, no credits",
+        "tokens_per_dollar": (
+            f"delivered tokens · {answer.cost}, loaded (serving, startup, idle, unused chips) · no training, no credits"
+        ),
     }.get(answer.report.name, f"{answer.cost} cost")
     month = "month" if answer.span.whole_months else "days"
     return f"{answer.span.label} {answer.calendar} {month} · {answer.report.title} · {what}"
 
 
-def _derived(report: Report, record: dict[str, Any]) -> dict[str, Any]:
+def _notes(records: Sequence[Record], shown: Sequence[Record]) -> list[str]:
+    """Say what a shortened table leaves out, and the rules that would place its largest rows."""
+    notes = []
+    if len(shown) < len(records):
+        notes.append(f"{len(records) - len(shown)} smaller rows are in --format csv; the total holds them")
+    rules = list(dict.fromkeys(record["rule"] for record in records if record.get("rule")))
+    if rules:
+        notes += ["rules for costctl.yaml that would place the largest, with the team's name in place of TEAM:"]
+        notes += [f"  {rule}" for rule in rules[:RULES_SHOWN]]
+    return notes
+
+
+def _derived(record: Record) -> Record:
     """Add the columns that only a reader needs: the owner's label, millions of tokens, change, what is left over."""
     found = dict(record)
     if "line" in record:
@@ -74,8 +93,16 @@ def _derived(report: Report, record: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _sum(values: Any) -> Decimal | None:
-    known = [value for value in values if value is not None]
+def _merged(records: Sequence[Record], texts: Sequence[str], types: dict[str, str]) -> list[Record]:
+    """Add up rows that would look alike because a narrow table leaves out what tells them apart."""
+    groups: dict[tuple[Any, ...], list[Record]] = {}
+    for record in records:
+        groups.setdefault((record.get("currency"), *(record.get(column) for column in texts)), []).append(record)
+    return [group[0] if len(group) == 1 else group[0] | _summed(group, types) for group in groups.values()]
+
+
+def _sum(values: Iterable[Decimal | int | None]) -> Decimal | None:
+    known = [Decimal(value) for value in values if value is not None]
     return sum(known, Decimal(0)) if known else None
 
 
@@ -83,70 +110,76 @@ def _change(now: Decimal | None, before: Decimal | None) -> Decimal | None:
     return (now - before) * 100 / abs(before) if now is not None and before else None
 
 
-def _with_totals(
-    report: Report, records: list[dict[str, Any]], types: dict[str, str]
-) -> tuple[list[dict[str, Any]], set[int]]:
-    """Insert a subtotal after each owner with several rows, and one total row per currency at the end."""
-    lines: list[dict[str, Any]] = []
-    rules: set[int] = set()
-    for number, record in enumerate(records):
-        lines.append(record)
-        following = records[number + 1] if number + 1 < len(records) else None
-        if report.subtotal and (following is None or _owner(report, following) != _owner(report, record)):
-            group = [item for item in records if _owner(report, item) == _owner(report, record)]
-            if len(group) > 1:
-                lines.append(_summed(group, types) | {"model": "subtotal", "owner": record[report.subtotal]})
-            if len(group) > 1 and following is not None:
-                rules.add(len(lines))
-    for currency in dict.fromkeys(record.get("currency") for record in records):
-        rules.add(len(lines))
-        group = [record for record in records if record.get("currency") == currency]
-        first = next(iter(column for column, _ in report.wide if not _numeric(column, types)), "")
-        total = _summed(group, types) | {first: "TOTAL", "currency": currency}
-        lines.append(total)
-    return lines, rules
-
-
-def _owner(report: Report, record: dict[str, Any]) -> tuple[Any, Any]:
-    return record.get(report.subtotal or ""), record.get("currency")
-
-
-def _summed(group: list[dict[str, Any]], types: dict[str, str]) -> dict[str, Any]:
-    """Sum money, hours and tokens; a ratio is never summed, but cost per token of one owner may be taken anew."""
-    names = [
-        name
-        for name, kind in types.items()
-        if kind == MONEY or name in ("delivered_tokens", "chip_hours", "unknown_costs")
-    ]
-    found: dict[str, Any] = {name: _sum(record.get(name) for record in group) for name in [*names, "other", "mtok"]}
+def _summed(group: Sequence[Record], types: dict[str, str]) -> Record:
+    """Sum money, hours and tokens; a ratio is never summed: cost per token of one owner and model is taken anew."""
+    names = [name for name, kind in types.items() if kind == MONEY or name in SUMMED]
+    found: Record = {name: _sum(record.get(name) for record in group) for name in [*names, "other", "mtok"]}
     found["change_percent"] = _change(found.get("total"), found.get("previous_total"))
     found["incomplete"] = any(record.get("incomplete") for record in group)
+    tokens, total = found.get("delivered_tokens"), found.get("total")
+    found["usd_per_mtok"] = total * 1_000_000 / tokens if total and tokens else None
     return found
 
 
+def _with_subtotals(report: Report, records: Sequence[Record], types: dict[str, str]) -> tuple[list[Record], set[int]]:
+    """Insert a subtotal after each owner with several rows; return the lines and where a rule is drawn."""
+    lines: list[Record] = []
+    rules: set[int] = set()
+    if report.subtotal is None:
+        return list(records), rules
+    owners = list(dict.fromkeys(_owner(report, record) for record in records))
+    for owner in owners:
+        group = [record for record in records if _owner(report, record) == owner]
+        lines += group
+        if len(group) > 1:
+            whole = _summed(group, types) | {"model": "subtotal", "owner": group[0][report.subtotal]}
+            lines.append(whole | {"usd_per_mtok": None, "currency": group[0].get("currency")})
+            rules.add(len(lines))
+    return lines, rules
+
+
+def _owner(report: Report, record: Record) -> tuple[Any, Any]:
+    return record.get("currency"), record.get(report.subtotal or "")
+
+
+def _end(
+    lines: list[Record],
+    rules: set[int],
+    answer: Answer,
+    records: Sequence[Record],
+    types: dict[str, str],
+    texts: Sequence[str],
+) -> None:
+    """Add a total per currency and, where the report must reach it, the bill and the difference."""
+    first = texts[0] if texts else ""
+    rules.add(len(lines))
+    for currency in dict.fromkeys(record.get("currency") for record in records):
+        total = _summed([record for record in records if record.get("currency") == currency], types)
+        lines.append(total | {"usd_per_mtok": None, first: "TOTAL" if first else None, "currency": currency})
+        if answer.bill is not None and answer.calendar == "billing":
+            bill = answer.bill.get(str(currency), Decimal(0))
+            difference = (total["total"] or Decimal(0)) - bill
+            lines.append({first: "bill total", "total": bill, "exact": True, "currency": currency})
+            lines.append({first: "difference", "total": difference, "exact": True, "currency": currency})
+
+
 def _numeric(column: str, types: dict[str, str]) -> bool:
-    return column in ("other", "mtok", "change_percent") or types.get(column, "").startswith(
-        ("DECIMAL", "BIGINT", "INTEGER")
-    )
+    return column in ADDED or types.get(column, "").startswith(("DECIMAL", "BIGINT", "INTEGER"))
 
 
-def _written(column: str, value: Any, kind: str | None, record: dict[str, Any], *, cents: bool) -> str:
-    """Write one value; unknown is `-`, an incomplete sum `≥`, a cost that no row knows `-` too."""
+def _written(column: str, value: Any, types: dict[str, str], record: Record, *, cents: bool) -> str:
+    """Write one value; unknown is `-`, an incomplete sum carries `≥`."""
     if value is None:
-        return UNKNOWN if _numeric(column, {column: kind or ""}) else ""
+        return UNKNOWN if _numeric(column, types) and "exact" not in record else ""
     if column == "change_percent":
         return f"{_rounded(value, 1):+,}%"
     if column == "mtok":
         return _millions(value)
-    if column.startswith("usd_per"):
-        return f"{_rounded(value, 3):,}"
-    if kind == MONEY or column == "other":
+    if types.get(column) == MONEY or column == "other":
         mark = "≥" if record.get("incomplete") and column in ("total", "cost") else ""
         return mark + _money(value, cents=cents)
-    if kind is not None and kind.startswith("DECIMAL"):
-        return f"{_rounded(value, 0):,}"
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
+    if isinstance(value, Decimal) or _numeric(column, types):
+        return f"{_rounded(value, 3 if column.startswith('usd_per') else 0):,}"
     return f"{value:%Y-%m}" if column == "period" else str(value)
 
 
@@ -162,6 +195,6 @@ def _money(value: Decimal, *, cents: bool) -> str:
     return f"{_rounded(value, places):,}"
 
 
-def _millions(tokens: int) -> str:
+def _millions(tokens: Decimal | int) -> str:
     value = Decimal(tokens) / 1_000_000
-    return f"{_rounded(value, 0):,}" if value >= 100 else f"{_rounded(value, 1):,}"
+    return f"{_rounded(value, 0 if value >= WHOLE_MILLIONS else 1):,}"

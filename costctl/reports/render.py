@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -41,16 +42,16 @@ def report(answer: Answer, format_: str, output: Path | None, *, cents: bool = F
     if format_ == "table":
         grid = layout.lay_out(answer, terminal.width(), cents=cents)
         terminal.table(
-            grid.title, grid.headings, grid.rows, right=set(grid.right), rules=set(grid.rules), notes=answer.footer
+            grid.title, grid.headings, grid.rows, right=set(grid.right), rules=set(grid.rules), notes=grid.notes
         )
         return
     if format_ == "md":
-        _put(_markdown(layout.lay_out(answer, layout.WIDE_FROM, cents=cents), answer.footer), output)
+        _put(_markdown(layout.lay_out(answer, layout.WIDE_FROM, cents=cents)), output)
         return
     rows(answer.rows, format_, output)
 
 
-def rows(found: Rows, format_: str, output: Path | None = None) -> None:
+def rows(found: Rows, format_: str, output: Path | None = None, *, title: str = "") -> None:
     """Write plain rows: decimals exactly as stored, without trailing zeros; times as ISO 8601."""
     if format_ == "parquet":
         if output is None:
@@ -63,14 +64,14 @@ def rows(found: Rows, format_: str, output: Path | None = None) -> None:
             if kind.startswith(("DECIMAL", "BIGINT", "INTEGER", "HUGEINT", "DOUBLE"))
         }
         terminal.table(
-            "",
+            title,
             found.columns,
-            [["" if value is None else _text(value) for value in row] for row in found.rows],
+            [["" if value is None else text(value) for value in row] for row in found.rows],
             right=right,
         )
     elif format_ == "md":
-        cells = tuple(tuple("" if value is None else _text(value) for value in row) for row in found.rows)
-        _put(_markdown(layout.Grid("", found.columns, cells, frozenset(), frozenset()), ()), output)
+        cells = tuple(tuple("" if value is None else text(value) for value in row) for row in found.rows)
+        _put(_markdown(layout.Grid("", found.columns, cells, frozenset(), frozenset())), output)
     else:
         _put({"csv": _csv, "json": _json, "jsonl": _jsonl}[format_](found), output)
 
@@ -81,14 +82,16 @@ def emit(title: str, records: Sequence[dict[str, str | None]], format_: str | No
     found = Rows(columns, ("VARCHAR",) * len(columns), [tuple(record.values()) for record in records])
     name = chosen(format_, None)
     if name == "table":
-        terminal.table(
-            title,
-            columns,
-            [["-" if value is None else value for value in record.values()] for record in records],
-            right=set(),
-        )
+        cells = [["-" if value is None else value for value in record.values()] for record in records]
+        terminal.table(title, columns, cells, right=_numbers(cells))
     else:
         rows(found, name)
+
+
+def _numbers(cells: Sequence[Sequence[str]]) -> set[int]:
+    """Return the columns in which every value is a number or unknown."""
+    columns = list(zip(*cells, strict=True))
+    return {at for at, column in enumerate(columns) if all(re.fullmatch(r"-|-?\d+(\.\d+)?", value) for value in column)}
 
 
 def _put(text: str, output: Path | None) -> None:
@@ -98,7 +101,7 @@ def _put(text: str, output: Path | None) -> None:
         writing.write_text(output, text)
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
     """A value as text that reads back as the same: a decimal in full, a date as ISO 8601."""
     if isinstance(value, Decimal):
         text = f"{value:f}"
@@ -119,11 +122,11 @@ def _csv(found: Rows) -> str:
 
 
 def _unarmed(value: Any) -> str:
-    return "'" + value if isinstance(value, str) and value.startswith(FORMULA_STARTS) else _text(value)
+    return "'" + value if isinstance(value, str) and value.startswith(FORMULA_STARTS) else text(value)
 
 
 def _plain(value: Any) -> Any:
-    return value if value is None or isinstance(value, bool | int) else _text(value)
+    return value if value is None or isinstance(value, bool | int) else text(value)
 
 
 def _json(found: Rows) -> str:
@@ -139,9 +142,9 @@ def _jsonl(found: Rows) -> str:
     )
 
 
-def _markdown(grid: layout.Grid, notes: Sequence[str]) -> str:
+def _markdown(grid: layout.Grid) -> str:
     marks = ["---:" if number in grid.right else "---" for number in range(len(grid.headings))]
     lines = [f"**{grid.title}**", ""] if grid.title else []
     lines += ["| " + " | ".join(grid.headings) + " |", "| " + " | ".join(marks) + " |"]
     lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in grid.rows]
-    return "\n".join([*lines, "", *notes]) + "\n"
+    return "\n".join([*lines, "", *grid.notes]) + "\n"

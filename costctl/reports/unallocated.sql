@@ -4,6 +4,7 @@
 -- Calendar: billing
 -- Wide: cost, share_percent=%, provider, service, account, machine, reason
 -- Narrow: cost, share_percent=%, provider, service, reason
+-- Top: 20
 WITH costs AS (
     SELECT
         p.reason, p.provider, g.ServiceName AS service, g.SubAccountId AS account, g.x_machine AS machine, p.pool, p.BillingCurrency AS currency,

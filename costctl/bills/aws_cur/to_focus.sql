@@ -37,7 +37,7 @@ SELECT
     CASE
         WHEN part_no = 2 OR LineItemType = 'SavingsPlanNegation' THEN CAST(0 AS DECIMAL(38, 18))
         WHEN is_usage THEN money(PublicOnDemandCost)
-        ELSE billed
+        ELSE COALESCE(money(PublicOnDemandCost), billed)
     END AS ListCost,
     CASE
         WHEN part_no = 2 OR LineItemType = 'SavingsPlanNegation' THEN CAST(0 AS DECIMAL(38, 18))

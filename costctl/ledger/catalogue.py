@@ -1,0 +1,42 @@
+"""The models described from themselves: sentence, grain, what they read, columns and types; models/README.md is this text."""
+
+from __future__ import annotations
+
+import re
+
+from costctl.ledger import build, store, tags
+from costctl.ledger.build import Model
+
+HEAD = """# The data flow
+
+The numbered files of this folder in order are the algorithm: charges become groups, groups become chip-hours, pool cells and
+shares, and all of it becomes postings. Each file is one SELECT; its table is named by the file. Tables marked *kept* are stored in
+the ledger per billing period, the others live while a period is computed. The tables that Python fills are in
+[`../ledger/schema.sql`](../ledger/schema.sql); exact arithmetic is in [`macros.sql`](macros.sql). This page is written by
+`pytest --update-golden tests/test_catalogue.py`.
+"""
+
+
+def text() -> str:
+    """Return the description of all models, from an empty ledger in memory."""
+    with store.in_memory() as ledger:
+        tags.ensure(ledger)
+        build.prepare(ledger)
+        tables = build.tables(ledger) | {model.name for model in build.models()}
+        return "\n".join([HEAD, *(_section(model, ledger, tables) for model in build.models())])
+
+
+def _section(model: Model, ledger: store.Ledger, tables: set[str]) -> str:
+    sentence, grain = _header(model.text)
+    reads = sorted(set(re.findall(r"\b(?:FROM|JOIN)\s+([a-z_]+)\b", model.text)) & tables - {model.name})
+    columns = build.describe(ledger, model.name)
+    kept = " *kept*" if model.keep else ""
+    lines = [f"## {model.file}{kept}", "", sentence, "", f"Grain: {grain}", "", f"Reads: {', '.join(reads)}", ""]
+    return "\n".join([*lines, "Columns: " + ", ".join(f"`{name}` {kind}" for name, kind in columns), ""])
+
+
+def _header(text: str) -> tuple[str, str]:
+    lines = [line.removeprefix("-- ") for line in text.splitlines() if line.startswith("--")]
+    at = next(number for number, line in enumerate(lines) if line.startswith("Grain: "))
+    ends = [line for line in lines[at:] if not re.match(r"[A-Z][a-z]+: ", line) or line.startswith("Grain: ")]
+    return " ".join(lines[:at]), " ".join(ends).removeprefix("Grain: ")

@@ -1,0 +1,10 @@
+-- What the live deliveries of the period added up to when they were read: the bill that the report must reach.
+-- Grain: one row per currency.
+SELECT
+    t.BillingCurrency AS currency,
+    SUM(CASE $cost WHEN 'billed' THEN t.BilledCost WHEN 'list' THEN t.ListCost WHEN 'contracted' THEN t.ContractedCost ELSE t.EffectiveCost END) AS bill
+FROM delivery_totals AS t
+INNER JOIN delivery_periods AS p ON p.delivery_id = t.delivery_id AND p.period = t.billing_period AND p.live
+WHERE t.billing_period >= $start AND t.billing_period < $end
+GROUP BY t.BillingCurrency
+ORDER BY t.BillingCurrency

@@ -1,0 +1,206 @@
+"""What the tests of the ledger share: a place with a ledger in it, and FOCUS bills written in a few words."""
+
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from textwrap import dedent
+
+import duckdb
+import pytest
+
+from costctl import config, pipeline
+from costctl.bills.deliveries import Wanted
+from costctl.cli import boundary
+from costctl.ledger import build, state, store
+from costctl.nouns import shifted
+
+QUICKSTART = Path(__file__).parents[1] / "examples" / "quickstart"
+COSTS = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
+USUAL = {"BillingCurrency": "USD", "ChargeCategory": "Usage", "ProviderName": "AWS", "BillingAccountId": "111"}
+
+
+def charge(words):
+    """Return a FOCUS row: `cost` fills all four costs, `day` the periods, `team` the tags; `-` and None are blank."""
+    words = {name: None if value == "-" else value for name, value in words.items()}
+    row = USUAL | dict.fromkeys(COSTS, words.pop("cost", "1"))
+    day = date.fromisoformat(words.pop("day", "2026-10-03"))
+    month = date.fromisoformat(words.pop("month", f"{day:%Y-%m}-01"))
+    row |= {"BillingPeriodStart": f"{month}T00:00:00Z", "BillingPeriodEnd": f"{shifted(month, 1)}T00:00:00Z"}
+    row |= {"ChargePeriodStart": f"{day}T00:00:00Z", "ChargePeriodEnd": f"{day + timedelta(days=1)}T00:00:00Z"}
+    if team := words.pop("team", None):
+        row["Tags"] = json.dumps({"team": team})
+    return row | words
+
+
+def table(text):
+    """Return the rows of a table in words, its cells apart by two blanks or more."""
+    header, *lines = [re.split(r"\s{2,}", line.strip()) for line in dedent(text).strip().splitlines()]
+    return [dict(zip(header, line, strict=True)) for line in lines]
+
+
+class Place:
+    """A folder with a ledger, and the few things one does with it."""
+
+    def __init__(self, home, blanks):
+        self.home, self.blanks, self.path = home, blanks, home / "costctl.duckdb"
+
+    @property
+    def run(self):
+        named = self.home / config.NAME
+        return pipeline.Run(config.load(named) if named.exists() else config.Config(), self.path, wait=0.2)
+
+    def write(self, name, text):
+        path = self.home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(text).lstrip("\n"), encoding="utf-8")
+        return path
+
+    def bill(self, name, rows):
+        """Write a FOCUS CSV from rows, or from a table in words."""
+        charges = [charge(row) for row in (table(rows) if isinstance(rows, str) else rows)]
+        out = io.StringIO()
+        writer = csv.DictWriter(out, list(dict.fromkeys(key for row in charges for key in row)), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(charges)
+        return self.write(name, out.getvalue())
+
+    def ingest(self, *names, source=None, form=None, **options):
+        """Take files in by name, as `costctl ingest` does; a ledger that is not there yet starts as a copy of an empty one."""
+        run = self.run
+        if not self.path.exists():
+            blank = self.blanks / f"{run.config.fingerprint()}.duckdb"
+            if not blank.exists():
+                with pipeline.writing(pipeline.Run(run.config, blank)):
+                    pass
+            shutil.copy(blank, self.path)
+        wanted = [Wanted(name if isinstance(name, Path) else self.home / name, source, form) for name in names]
+        return pipeline.take_in(run, wanted, **options)
+
+    @contextmanager
+    def opened(self):
+        with store.opened(self.path, write=False) as ledger:
+            yield ledger
+
+    def ask(self, query):
+        with self.opened() as ledger:
+            return ledger.run(query).rows
+
+    def fingerprint(self):
+        with self.opened() as ledger:
+            return state.fingerprint(ledger)
+
+    def broken(self):
+        """Return the names of the checks that find something."""
+        with self.opened() as ledger:
+            return sorted(build.check(ledger))
+
+    def change(self, statement):
+        """Change the ledger's file behind costctl's back; return how many rows that touched."""
+        with duckdb.connect(str(self.path)) as connection:
+            return connection.execute(statement).fetchone()[0]
+
+    def costctl(self, *words, **environment):
+        """Run the program in a process of its own, in this folder."""
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("COSTCTL_")}
+        return subprocess.run(
+            [sys.executable, "-m", "costctl", *map(str, words)],
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=self.home,
+            env=clean | environment,
+            stdin=subprocess.DEVNULL,
+        )
+
+
+def pytest_addoption(parser):
+    parser.addoption("--update-golden", action="store_true", help="write what is computed over the golden files")
+
+
+@pytest.fixture
+def update_golden(request):
+    """Whether to write the goldens anew instead of comparing with them."""
+    return request.config.getoption("--update-golden")
+
+
+@pytest.fixture(scope="session")
+def blanks(tmp_path_factory):
+    """A folder of empty ledgers, one per configuration: reading all rates takes longer than most tests."""
+    return tmp_path_factory.mktemp("blanks")
+
+
+@pytest.fixture
+def place(tmp_path, blanks):
+    return Place(tmp_path, blanks)
+
+
+@pytest.fixture(scope="session")
+def places(tmp_path_factory, blanks):
+    """Make a fresh place at each call, for the examples of a property."""
+    return lambda: Place(tmp_path_factory.mktemp("place"), blanks)
+
+
+@pytest.fixture
+def golden(update_golden):
+    """Compare a text with the golden file at a path, or write it there under --update-golden."""
+
+    def compare(path, text):
+        if update_golden:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text.encode())
+        assert path.is_file(), f"{path} is missing; --update-golden writes it"
+        assert text == path.read_bytes().decode()
+
+    return compare
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command printed, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Run `costctl` with these words in this process, where monkeypatch.chdir has led."""
+
+    def run(*words):
+        capsys.readouterr()
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", ["costctl", *map(str, words)])
+            patch.delenv("COSTCTL_LEDGER", raising=False)
+            code = boundary.guarded()
+        return Said(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def ingested_quickstart(tmp_path_factory):
+    """The quickstart with its ledger, made once in a worker and only read."""
+    folder = tmp_path_factory.mktemp("ingested") / "quickstart"
+    shutil.copytree(QUICKSTART, folder, ignore=shutil.ignore_patterns("__pycache__", "*.duckdb*"))
+    run = pipeline.Run(config.load(folder / config.NAME))
+    pipeline.take_in(run, pipeline.wanted(run, [], None, None))
+    return folder
+
+
+@pytest.fixture
+def quickstart(ingested_quickstart, tmp_path, monkeypatch):
+    """A copy of the ingested quickstart of a test's own, and the folder it runs in."""
+    folder = tmp_path / "quickstart"
+    shutil.copytree(ingested_quickstart, folder)
+    monkeypatch.chdir(folder)
+    return folder

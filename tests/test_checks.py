@@ -1,0 +1,188 @@
+"""Every check is shown a broken ledger and fires; on a good ledger all are silent. A check without a broken example fails."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import costctl
+
+CHECKS = {path.stem for path in (Path(costctl.__file__).parent / "checks").glob("*.sql")}
+
+CONFIG = """
+    version: 1
+    teams: teams.csv
+    rules:
+      - {name: gpu nodes, when: {SubAccountId: [nodes]}, pool: gpu}
+    pools:
+      gpu: {tokens: {deployment: [atlas-70b-p5]}, idle: {policy: owner, owner: platform}}
+    policy: {capacity_owner: platform, quarantine_rows: 1}
+"""
+TEAMS = """
+    team,aliases
+    search,srch
+    ads,
+    platform,infra
+"""
+# A commitment used and not drawn, a pool, a bought model, tax, a credit, a fee, an unknown cost, a zero, a month-long charge.
+BILL = """
+    cost      day         team    SubAccountId  ChargeCategory  InvoiceId  CommitmentDiscountStatus  x_Machine    ConsumedQuantity  ConsumedUnit  x_Model    x_TokenClass
+    100.10    2026-10-03  search  web           Usage           -          -                         -            -                 -             -          -
+    40.20     2026-10-03  srch    web           Usage           -          -                         -            -                 -             -          -
+    0         2026-10-03  ads     web           Usage           -          -                         -            -                 -             -          -
+    7.000001  2026-10-03  -       web           Usage           -          -                         -            -                 -             -          -
+    480       2026-10-03  -       nodes         Usage           -          Used                      p5.48xlarge  24                Hours         -          -
+    480.7     2026-10-04  -       nodes         Usage           -          Used                      p5.48xlarge  24                Hours         -          -
+    20        2026-10-04  -       nodes         Usage           -          Unused                    -            -                 -             -          -
+    33.3      2026-10-04  -       api           Usage           -          -                         -            5                 1K tokens     atlas-70b  input
+    -5        2026-10-04  search  web           Credit          INV-1      -                         -            -                 -             -          -
+    90        2026-10-01  search  web           Purchase        INV-1      -                         -            -                 -             -          -
+    11.9      2026-10-01  -       -             Tax             INV-1      -                         -            -                 -             -          -
+    bad       2026-10-01  -       -             Usage           -          -                         -            -                 -             -          -
+"""
+TOKENS = """
+    start,end,provider,deployment,model,team,input_uncached,input_cache_read,output,requests
+    2026-10-03T00:00:00Z,2026-10-03T01:00:00Z,self,atlas-70b-p5,atlas-70b,search,1000,50,300,9
+    2026-10-03T01:00:00Z,2026-10-03T02:00:00Z,self,atlas-70b-p5,atlas-70b,ads,500,,70,2
+    2026-10-04T00:00:00Z,2026-10-04T01:00:00Z,self,atlas-70b-p5,atlas-70b,search,10,,7,1
+    2026-10-04T00:00:00Z,2026-10-04T01:00:00Z,aws.bedrock,,atlas-70b,ads,5000,,,3
+"""
+CHIPS = """
+    pool,resource,start,end,chips,state,team,model
+    gpu,i-1,2026-10-03T00:00:00Z,2026-10-03T18:00:00Z,8,serving,,atlas-70b
+    gpu,i-1,2026-10-03T18:00:00Z,2026-10-04T00:00:00Z,8,idle,,
+    gpu,i-1,2026-10-04T00:00:00Z,2026-10-04T06:00:00Z,8,training,ads,
+"""
+
+A_CENT = "CAST('0.01' AS DECIMAL(38, 18))"
+ONE_POSTING = "posting_id = (SELECT min(posting_id) FROM ledger.postings WHERE kind = 'direct' AND BilledCost <> 0)"
+POOL_DAY = "SELECT DISTINCT pool, slot_start, share_key FROM ledger.allocation_shares ORDER BY ALL LIMIT 1"
+BROKEN = {
+    "aliases_have_one_meaning": [
+        "INSERT INTO ledger.team_aliases VALUES ('srch', 'ads', NULL, DATE '2026-01-01', DATE '2027-01-01')",
+        "INSERT INTO ledger.team_aliases SELECT * FROM ledger.team_aliases LIMIT 1",
+        "INSERT INTO ledger.model_aliases SELECT * FROM ledger.model_aliases LIMIT 1",
+        "INSERT INTO ledger.model_aliases SELECT raw, 'another', valid_from, valid_to FROM ledger.model_aliases LIMIT 1",
+        "INSERT INTO ledger.pool_deployments VALUES ('atlas-70b-p5', 'another')",
+        "INSERT INTO ledger.providers VALUES ('anthropic', 'another')",
+        "INSERT INTO ledger.machines SELECT provider, name, 'another', chip, 1, 1 FROM ledger.machines LIMIT 1",
+        "INSERT INTO ledger.units VALUES ('hours', 'token', 1)",
+    ],
+    "charges_are_live": [
+        "UPDATE ledger.delivery_periods SET live = FALSE WHERE delivery_id IN (SELECT delivery_id FROM ledger.deliveries WHERE kind = 'bill')",
+        "DELETE FROM ledger.delivery_periods WHERE delivery_id IN (SELECT delivery_id FROM ledger.deliveries WHERE kind = 'bill')",
+        "UPDATE ledger.deliveries SET source = 'hourly', dataset = 'token_usage' WHERE source = 'chip_time'",
+    ],
+    "group_ids_are_unique": [
+        "UPDATE ledger.charge_groups SET group_id = (SELECT min(group_id) FROM ledger.charge_groups)",
+        "INSERT INTO ledger.postings SELECT * FROM ledger.postings WHERE team = 'ads' AND kind = 'direct' AND BilledCost = 0",
+    ],
+    "groups_equal_charges": [
+        "UPDATE ledger.charge_groups SET row_count = row_count + 1 WHERE ChargeCategory = 'Tax'",
+        f"UPDATE ledger.charge_groups SET BilledCost = BilledCost + {A_CENT} WHERE ChargeCategory = 'Tax'",
+        f"UPDATE ledger.charge_groups SET EffectiveCost = EffectiveCost - {A_CENT} WHERE ChargeCategory = 'Tax'",
+        "DELETE FROM ledger.charge_groups",
+        "UPDATE ledger.charge_groups SET scope = 'another'",
+    ],
+    "posting_days_equal_postings": [
+        *(
+            f"UPDATE ledger.posting_days SET {value} = {value} + {A_CENT} WHERE {ONE_POSTING}"
+            for value in ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost", "chip_hours")
+        ),
+        f"DELETE FROM ledger.posting_days WHERE {ONE_POSTING}",
+    ],
+    "posting_kinds_are_known": [
+        "UPDATE ledger.postings SET kind = 'mystery' WHERE kind = 'tax'",
+        "UPDATE ledger.postings SET team = NULL WHERE kind = 'direct'",
+        "UPDATE ledger.postings SET team = NULL WHERE kind = 'shared'",
+        "UPDATE ledger.postings SET team = 'ads' WHERE kind = 'unallocated'",
+        "UPDATE ledger.postings SET reason = NULL WHERE kind = 'unallocated'",
+    ],
+    "postings_equal_charges": [
+        *(
+            f"UPDATE ledger.postings SET {key} = 'another' WHERE {ONE_POSTING}"
+            for key in ("provider", "BillingAccountId", "InvoiceId", "BillingCurrency")
+        ),
+        *(
+            f"UPDATE ledger.postings SET {cost}_unknown = {cost}_unknown + 1 WHERE {ONE_POSTING}"
+            for cost in ("billed", "effective", "list", "contracted")
+        ),
+        *(
+            f"UPDATE ledger.postings SET {cost} = {cost} + {A_CENT} WHERE {ONE_POSTING};"  # and its day, not to fall out with it
+            f"UPDATE ledger.posting_days SET {cost} = {cost} + {A_CENT} WHERE {ONE_POSTING}"
+            for cost in ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
+        ),
+    ],
+    "rates_do_not_overlap": [
+        "INSERT INTO ledger.chip_prices SELECT card || 'x', * EXCLUDE (card) REPLACE (price_per_chip_hour + 1 AS price_per_chip_hour) FROM ledger.chip_prices LIMIT 1",
+        "INSERT INTO ledger.chip_prices SELECT card || 'x', * EXCLUDE (card) REPLACE (price_per_chip_hour + 1 AS price_per_chip_hour, NULL AS valid_from, NULL AS valid_to) FROM ledger.chip_prices LIMIT 1",
+    ],
+    "records_are_accounted_for": [
+        "UPDATE ledger.delivery_files SET records = records + 1 WHERE kept = 4",
+        "UPDATE ledger.delivery_files SET kept = kept - 1 WHERE kept = 4",
+        "UPDATE ledger.delivery_files SET kept = kept - 1, quarantined = quarantined + 1 WHERE kept = 4",
+        "UPDATE ledger.delivery_files SET kept = kept - 1, excluded = excluded + 1 WHERE kept = 4",
+        "DELETE FROM ledger.quarantine",
+        "INSERT INTO ledger.exclusions SELECT delivery_id, file_no, 'a rule', 1 FROM ledger.delivery_files LIMIT 1",
+    ],
+    "shares_are_whole": [
+        "UPDATE ledger.allocation_shares SET weight = weight + 1 WHERE team = 'search'",
+        "UPDATE ledger.allocation_shares SET total = total + 1 WHERE team = 'search'",
+        "UPDATE ledger.allocation_shares SET weight = 0, total = 0",
+        "DELETE FROM ledger.allocation_shares WHERE team = 'search' AND pool = 'gpu'",
+    ],
+    "tokens_are_disjoint": [
+        "INSERT INTO ledger.token_quantity SELECT * FROM ledger.token_quantity LIMIT 1",
+        "UPDATE ledger.token_quantity SET tokens = -1 WHERE tokens = 50",
+        "UPDATE ledger.token_quantity SET token_class = 'input' WHERE tokens = 50",
+    ],
+    "totals_equal_charges": [
+        *(
+            f"UPDATE ledger.delivery_totals SET {cost} = {cost} + {A_CENT}"
+            for cost in ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
+        ),
+        "UPDATE ledger.delivery_totals SET charges = charges - 1",
+        "UPDATE ledger.delivery_totals SET BillingCurrency = 'EUR'",
+        "DELETE FROM ledger.delivery_totals",
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def good(places):
+    place = places()
+    place.write("costctl.yaml", CONFIG)
+    place.write("teams.csv", TEAMS)
+    place.write("tokens.csv", TOKENS)
+    place.write("chips.csv", CHIPS)
+    place.bill("bill.csv", BILL)
+    place.ingest("bill.csv", "tokens.csv", "chips.csv")
+    return place
+
+
+def test_every_check_has_a_broken_example():
+    assert set(BROKEN) == CHECKS
+
+
+def test_all_are_silent_on_a_good_ledger(good):
+    assert good.broken() == []
+
+
+def test_the_good_ledger_has_something_of_everything(good):
+    """So that a check is silent because all is well, not because it has nothing to look at."""
+    kinds = {row[0] for row in good.ask("SELECT DISTINCT kind FROM ledger.postings")}
+    assert kinds == {"direct", "shared", "idle", "unused", "unallocated", "tax", "fee", "credit"}
+    for table in ("token_quantity", "accelerator_usage", "allocation_shares", "quarantine", "chip_prices"):
+        assert good.ask(f"SELECT count(*) > 0 FROM ledger.{table}") == [(True,)], table
+
+
+@pytest.mark.parametrize(
+    ("check", "statement"),
+    [(check, statement) for check, statements in BROKEN.items() for statement in statements],
+)
+def test_exactly_this_check_fires(good, places, check, statement):
+    place = places()
+    shutil.copy(good.path, place.path)
+    for part in statement.split(";"):
+        assert place.change(part) > 0, "the example changes nothing"
+    assert place.broken() == [check]

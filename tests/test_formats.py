@@ -1,0 +1,212 @@
+"""Every bill format and token source, by its folder: `sample*` is recognised, loads, and gives what `expected*` says.
+
+A new format needs no line here: its folder brings sample.csv (or .jsonl, .parquet) and expected.csv, and more pairs named
+alike (sample-net.csv, expected-net.csv). `pytest --update-golden tests/test_formats.py` writes what is expected; read it.
+"""
+
+import contextlib
+import csv
+import gzip
+import io
+import json
+import zipfile
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from costctl import formats, pipeline
+from costctl.bills.deliveries import Wanted
+from costctl.errors import InputRefused
+
+PACKAGE = Path(__file__).parents[1] / "costctl"
+FOLDERS = sorted(path.parent for kind in ("bill", "usage") for path in PACKAGE.glob(f"*/*/{kind}.yaml"))
+SAMPLES = sorted(path for folder in FOLDERS for path in folder.glob("sample*"))
+CUR, FOCUS = PACKAGE / "bills" / "aws_cur", PACKAGE / "bills" / "focus"
+COSTS = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
+TABLES = {  # what a format fills, without where it came from
+    "charges": "SELECT * EXCLUDE (source, scope, delivery_id) FROM ledger.charges WHERE source = $source ORDER BY file_no, record_no, part_no",
+    "accelerator_usage": "SELECT * EXCLUDE (source, delivery_id) FROM ledger.accelerator_usage WHERE source = $source ORDER BY file_no, record_no",
+    "token_usage": """
+        WITH counted AS (
+            SELECT delivery_id, file_no, record_no, string_agg(token_class || '=' || tokens, ' ' ORDER BY token_class) AS tokens
+            FROM ledger.token_quantity GROUP BY ALL
+        )
+        SELECT u.* EXCLUDE (source, delivery_id), c.tokens
+        FROM ledger.token_usage AS u LEFT JOIN counted AS c USING (delivery_id, file_no, record_no)
+        WHERE u.source = $source ORDER BY u.file_no, u.record_no""",
+}
+
+
+def name(path):
+    return f"{path.parent.name}/{path.name}"
+
+
+def records(path):
+    """Return header and rows of a sample as the file spells them."""
+    if path.suffix == ".jsonl":
+        lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        return list(lines[0]), [list(line.values()) for line in lines]
+    header, *rows = csv.reader(io.StringIO(path.read_text("utf-8"), newline=""))
+    return header, rows
+
+
+def as_csv(header, rows, end="\n"):
+    """Write records as CSV; a value that is JSON in the sample becomes its text."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator=end)
+    writer.writerows([header, *([as_text(value) for value in row] for row in rows)])
+    return out.getvalue().encode()
+
+
+def as_text(value):
+    return json.dumps(value) if isinstance(value, dict | list) else value
+
+
+def other_case(header):
+    """Headers in capitals, but a tag's key as its owner wrote it."""
+    return [title if title.lower().startswith(("resource", "cost")) else title.upper() for title in header]
+
+
+def variants(sample, folder):
+    """Write the same records in every packing and spelling that must not matter; return their files by name."""
+    header, rows = records(sample)
+    plain = sample.read_bytes()
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(sample.name, plain)
+    texts = {
+        "gzip": (".gz", gzip.compress(plain)),
+        "zip": (".zip", packed.getvalue()),
+        "byte order mark": ("", b"\xef\xbb\xbf" + plain),
+    }
+    if sample.suffix == ".jsonl":
+        texts |= {
+            "array": ("", json.dumps([dict(zip(header, row, strict=True)) for row in rows], indent=2).encode()),
+            "as CSV": ("", as_csv(header, rows)),
+        }
+    else:
+        texts |= {
+            "CRLF": ("", as_csv(header, rows, "\r\n")),
+            "reordered": ("", as_csv(header[::-1], [row[::-1] for row in rows])),
+            "header case": ("", as_csv(other_case(header), rows)),
+            "another column": ("", as_csv(["Surprise", *header], [["=1+1", *row] for row in rows])),
+        }
+    written = {}
+    for variant, (suffix, content) in texts.items():
+        written[variant] = folder / f"{variant}{suffix}"
+        written[variant].write_bytes(content)
+    return written
+
+
+VARIANTS = {  # by name, for the parameters; the files are made by variants()
+    sample: ["gzip", "zip", "byte order mark"]
+    + (["array", "as CSV"] if sample.suffix == ".jsonl" else ["CRLF", "reordered", "header case", "another column"])
+    for sample in SAMPLES
+}
+
+
+@pytest.fixture(scope="session")
+def loaded(places):
+    """Return a function: a sample's ledger, with the sample as source `plain` and each variant as a source of its own."""
+    made = {}
+
+    def load(sample):
+        if sample not in made:
+            place = places()
+            place.ingest(sample, source="plain")
+            others = variants(sample, place.home)
+            with contextlib.suppress(InputRefused):  # then it has no rows, and its own test fails
+                pipeline.take_in(place.run, [Wanted(path, source) for source, path in others.items()])
+            made[sample] = place.path
+        return made[sample]
+
+    return load
+
+
+def stored(ledger, target, source):
+    """Return columns and rows of what a source has in the ledger."""
+    with duckdb.connect(ledger, read_only=True) as connection:
+        found = connection.execute(TABLES[target], {"source": source})
+        return [column[0] for column in found.description], found.fetchall()
+
+
+def written(value):
+    """A value in full: decimals without trailing zeros, empty for NULL."""
+    if isinstance(value, Decimal):
+        text = f"{value:f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    return "" if value is None else str(value)
+
+
+def target_of(sample):
+    return pipeline.known()[sample.parent.name].target
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_a_format_is_a_folder_without_python_with_samples_and_what_is_expected_of_them(folder):
+    samples = {path.stem.removeprefix("sample") for path in folder.glob("sample*")}
+    assert samples
+    assert samples == {path.stem.removeprefix("expected") for path in folder.glob("expected*")}
+    assert [path.name for path in folder.rglob("*.py")] == []
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=name)
+def test_exactly_one_format_recognises_a_sample(sample):
+    file = formats.inspect(sample)
+    assert formats.identify(file, pipeline.known()).name == sample.parent.name
+    recognising = []
+    for format_name, item in pipeline.known().items():
+        try:
+            recognising.append(formats.identify(file, {format_name: item}).name)
+        except InputRefused:
+            continue
+    assert recognising == [sample.parent.name]
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=name)
+def test_a_sample_gives_what_is_expected_of_it(sample, loaded, golden):
+    columns, rows = stored(loaded(sample), target_of(sample), "plain")
+    filled = [number for number in range(len(columns)) if any(row[number] is not None for row in rows)]
+    text = as_csv([columns[n] for n in filled], [[written(row[n]) for n in filled] for row in rows]).decode()
+    golden(sample.parent / (sample.stem.replace("sample", "expected") + ".csv"), text)
+
+
+@pytest.mark.parametrize(
+    ("sample", "variant"),
+    [pytest.param(sample, variant, id=f"{name(sample)}-{variant}") for sample in SAMPLES for variant in VARIANTS[sample]],
+)
+def test_packing_and_spelling_do_not_matter(sample, variant, loaded):
+    ledger, target = loaded(sample), target_of(sample)
+    assert stored(ledger, target, variant) == stored(ledger, target, "plain")
+
+
+def exact_sum(sample, header, *, words=("", "NULL", "null", "None")):
+    """Sum a column of a file without costctl: the texts as Decimal, words for nothing left out."""
+    titles, rows = records(sample)
+    position = [formats.fold(title) for title in titles].index(formats.fold(header))
+    return sum((Decimal(row[position]) for row in rows if row[position] not in words), Decimal(0))
+
+
+def total(sample, loaded, column):
+    _, rows = stored(loaded(sample), "charges", "plain")
+    position = stored(loaded(sample), "charges", "plain")[0].index(column)
+    return sum((row[position] for row in rows if row[position] is not None), Decimal(0))
+
+
+BILLS = [sample for sample in SAMPLES if target_of(sample) == "charges"]
+
+
+@pytest.mark.parametrize("sample", BILLS, ids=name)
+def test_billed_cost_is_the_exact_sum_of_a_money_column_of_the_file(sample, loaded):
+    titles = {formats.fold(title) for title in records(sample)[0]}
+    money = [c.headers[0] for c in pipeline.known()[sample.parent.name].columns if c.type == "money" and titles & set(c.headers)]
+    sums = {header: exact_sum(sample, header) for header in money}
+    assert total(sample, loaded, "BilledCost") in sums.values(), sums
+
+
+@pytest.mark.parametrize("sample", sorted(FOCUS.glob("sample*")), ids=name)
+@pytest.mark.parametrize("cost", COSTS)
+def test_focus_keeps_each_of_its_four_costs(sample, cost, loaded):
+    assert total(sample, loaded, cost) == exact_sum(sample, cost)
