@@ -5,38 +5,20 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 
 from costctl import bills, formats, rates, rules, usage
 from costctl.bills import deliveries
 from costctl.bills.deliveries import Wanted
-from costctl.config import Config, Pool
-from costctl.errors import DoesNotReconcile, InputRefused, UsageError
+from costctl.config import Config
+from costctl.errors import Busy, DoesNotReconcile, InputRefused, UsageError
 from costctl.ledger import build, ingest, store, tags
 from costctl.ledger.store import Ledger
 from costctl.nouns import CompiledRules, Format, Outcome, Rows
 from costctl.periods import stale
-from costctl.rules import teams
-
-WEIGHTS = ("input", "output", "cache_read", "cache_write")
-REFERENCES = (
-    "providers",
-    "units",
-    "chips",
-    "machines",
-    "chip_prices",
-    "model_prices",
-    "model_aliases",
-    "team_aliases",
-    "pools",
-    "pool_deployments",
-    "pool_weights",
-    "pool_fixed",
-    "capacity_owner",
-)
+from costctl.rules import pools, teams
 
 
 @dataclass(frozen=True)
@@ -202,17 +184,10 @@ def _references(ledger: Ledger, run: Run) -> bool:
         return False
     config = run.config
     tables = rates.read([config.at(card) for card in config.cards])
-    tables["model_aliases"] = _model_aliases(config, tables["model_aliases"])
-    tables["team_aliases"] = (
-        [(a.raw, a.team, a.purpose, a.valid_from, a.valid_to) for a in teams.read(config.at(config.teams))]
-        if config.teams
-        else []
-    )
-    tables |= _pools(config.pools)
-    tables["capacity_owner"] = [(config.policy.capacity_owner,)]
+    tables |= pools.tables(config) | teams.tables(config, tables["model_aliases"])
     with ledger.transaction():
-        for table in REFERENCES:
-            ledger.replace(f"ledger.{table}", tables[table])
+        for table, rows_of_table in tables.items():
+            ledger.replace(f"ledger.{table}", rows_of_table)
         ledger.set_meta("references", seal)
         names = repr(
             (sorted(tables["providers"]), sorted(tables["machines"]))
@@ -221,47 +196,14 @@ def _references(ledger: Ledger, run: Run) -> bool:
     return True
 
 
-def _model_aliases(config: Config, shipped: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
-    """Return the aliases with open ends filled in; a spelling of the user's own file replaces the shipped one."""
-    own = teams.models(config.at(config.model_aliases)) if config.model_aliases else []
-    taken = {raw for raw, *_ in own}
-    return [
-        *own,
-        *(
-            (raw, model, start or teams.EVER, end or teams.NEVER)
-            for raw, model, start, end in shipped
-            if raw not in taken
-        ),
-    ]
-
-
-def _pools(pools: dict[str, Pool]) -> dict[str, list[tuple[object, ...]]]:
-    """Return the rows of the pool tables; weights of `*` hold where no pool says otherwise."""
-    defaults = Pool()
-    fixed = {
-        name: {team: Decimal(1) for team in pool.shares} if pool.base == "even" else pool.shares
-        for name, pool in pools.items()
-    }
-    return {
-        "pools": [
-            (name, p.base, p.grain, p.weights.method, p.idle.policy, p.idle.owner, p.owner) for name, p in pools.items()
-        ],
-        "pool_deployments": [(deployment, name) for name, p in pools.items() for deployment in p.tokens.deployment],
-        "pool_weights": [
-            (name, kind, getattr(p.weights, kind)) for name, p in {**pools, "*": defaults}.items() for kind in WEIGHTS
-        ],
-        "pool_fixed": [(name, team, share) for name, shares in fixed.items() for team, share in shares.items()],
-    }
-
-
 @contextmanager
 def reading(run: Run, *, refresh: bool = True) -> Iterator[tuple[Ledger, bool]]:
     """Open the ledger to read, allocated first where it is out of date; yield it and whether it is STALE all the same."""
     late = _is_late(run)
     if late and refresh:
-        with writing(run) as ledger:
+        with suppress(Busy), writing(run) as ledger:  # while others read, the last state is shown, and said to be stale
             allocate(ledger, run)
-        late = False
+            late = False
     with store.opened(run.place, write=False, wait=run.wait) as ledger:
         for statement in store.statements(build.macros()):
             ledger.run(statement)

@@ -24,7 +24,6 @@ PACKAGE = Path(__file__).parents[1] / "costctl"
 FOLDERS = sorted(path.parent for kind in ("bill", "usage") for path in PACKAGE.glob(f"*/*/{kind}.yaml"))
 SAMPLES = sorted(path for folder in FOLDERS for path in folder.glob("sample*"))
 CUR, FOCUS = PACKAGE / "bills" / "aws_cur", PACKAGE / "bills" / "focus"
-COSTS = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
 TABLES = {  # what a format fills, without where it came from
     "charges": "SELECT * EXCLUDE (source, scope, delivery_id) FROM ledger.charges WHERE source = $source ORDER BY file_no, record_no, part_no",
     "accelerator_usage": "SELECT * EXCLUDE (source, delivery_id) FROM ledger.accelerator_usage WHERE source = $source ORDER BY file_no, record_no",
@@ -107,6 +106,9 @@ VARIANTS = {  # by name, for the parameters; the files are made by variants()
 }
 
 
+KNOWN = {(".jsonl", "byte order mark"): pytest.mark.xfail(reason="JSON with a byte order mark is refused", strict=True)}
+
+
 @pytest.fixture(scope="session")
 def loaded(places):
     """Return a function: a sample's ledger, with the sample as source `plain` and each variant as a source of its own."""
@@ -169,13 +171,18 @@ def test_exactly_one_format_recognises_a_sample(sample):
 def test_a_sample_gives_what_is_expected_of_it(sample, loaded, golden):
     columns, rows = stored(loaded(sample), target_of(sample), "plain")
     filled = [number for number in range(len(columns)) if any(row[number] is not None for row in rows)]
+    filled.sort(key=lambda number: columns[number] if columns[number].startswith("tag_") else "")
     text = as_csv([columns[n] for n in filled], [[written(row[n]) for n in filled] for row in rows]).decode()
     golden(sample.parent / (sample.stem.replace("sample", "expected") + ".csv"), text)
 
 
 @pytest.mark.parametrize(
     ("sample", "variant"),
-    [pytest.param(sample, variant, id=f"{name(sample)}-{variant}") for sample in SAMPLES for variant in VARIANTS[sample]],
+    [
+        pytest.param(sample, variant, id=f"{name(sample)}-{variant}", marks=KNOWN.get((sample.suffix, variant), ()))
+        for sample in SAMPLES
+        for variant in VARIANTS[sample]
+    ],
 )
 def test_packing_and_spelling_do_not_matter(sample, variant, loaded):
     ledger, target = loaded(sample), target_of(sample)
@@ -189,24 +196,95 @@ def exact_sum(sample, header, *, words=("", "NULL", "null", "None")):
     return sum((Decimal(row[position]) for row in rows if row[position] not in words), Decimal(0))
 
 
-def total(sample, loaded, column):
-    _, rows = stored(loaded(sample), "charges", "plain")
-    position = stored(loaded(sample), "charges", "plain")[0].index(column)
-    return sum((row[position] for row in rows if row[position] is not None), Decimal(0))
+def total(ledger, column):
+    columns, rows = stored(ledger, "charges", "plain")
+    return sum((row[columns.index(column)] or Decimal(0) for row in rows), Decimal(0))
 
 
-BILLS = [sample for sample in SAMPLES if target_of(sample) == "charges"]
-
-
-@pytest.mark.parametrize("sample", BILLS, ids=name)
+@pytest.mark.parametrize("sample", [s for s in SAMPLES if s.parents[1].name == "bills"], ids=name)
 def test_billed_cost_is_the_exact_sum_of_a_money_column_of_the_file(sample, loaded):
-    titles = {formats.fold(title) for title in records(sample)[0]}
-    money = [c.headers[0] for c in pipeline.known()[sample.parent.name].columns if c.type == "money" and titles & set(c.headers)]
-    sums = {header: exact_sum(sample, header) for header in money}
-    assert total(sample, loaded, "BilledCost") in sums.values(), sums
+    there = {formats.fold(title) for title in records(sample)[0]}
+    columns = pipeline.known()[sample.parent.name].columns
+    money = {header for column in columns if column.type == "money" for header in column.headers} & there
+    assert total(loaded(sample), "BilledCost") in {exact_sum(sample, header) for header in money}
 
 
+@pytest.mark.parametrize("cost", ["BilledCost", "EffectiveCost", "ListCost", "ContractedCost"])
 @pytest.mark.parametrize("sample", sorted(FOCUS.glob("sample*")), ids=name)
-@pytest.mark.parametrize("cost", COSTS)
 def test_focus_keeps_each_of_its_four_costs(sample, cost, loaded):
-    assert total(sample, loaded, cost) == exact_sum(sample, cost)
+    assert total(loaded(sample), cost) == exact_sum(sample, cost)
+
+
+def amortised(row):
+    """What a CUR line costs when commitments are spread over what they cover, by AWS's description of the columns."""
+
+    def money(*headers):
+        texts = [row.get(formats.fold(header)) for header in headers]
+        return next((Decimal(text) for text in texts if text), Decimal(0))
+
+    kind = row["lineitemlineitemtype"]
+    if kind == "SavingsPlanCoveredUsage":
+        return money("savingsPlan/NetSavingsPlanEffectiveCost", "savingsPlan/SavingsPlanEffectiveCost")
+    if kind == "DiscountedUsage":
+        return money("reservation/NetEffectiveCost", "reservation/EffectiveCost")
+    if kind == "SavingsPlanRecurringFee" and row["savingsplantotalcommitmenttodate"]:
+        return money("savingsPlan/TotalCommitmentToDate") - money("savingsPlan/UsedCommitment")
+    if kind == "RIFee":
+        return money("reservation/UnusedAmortizedUpfrontFeeForBillingPeriod") + money("reservation/UnusedRecurringFee")
+    paid_ahead = kind == "Fee" and row["reservationreservationarn"]
+    given_back = kind == "Refund" and row["lineitemproductcode"] == "ComputeSavingsPlans"
+    if kind.startswith("SavingsPlan") or paid_ahead or given_back:
+        return Decimal(0)
+    return money("lineItem/NetUnblendedCost", "lineItem/UnblendedCost")
+
+
+@pytest.mark.parametrize("sample", sorted(CUR.glob("sample*")), ids=name)
+def test_a_cur_spreads_commitments_over_what_they_cover(sample, loaded):
+    titles, rows = records(sample)
+    folded = [formats.fold(title) for title in titles]
+    wanted = sum((amortised(dict(zip(folded, row, strict=True))) for row in rows), Decimal(0))
+    assert total(loaded(sample), "EffectiveCost") == wanted
+
+
+def test_the_tags_of_athena_headers_reach_their_columns(loaded):
+    columns, rows = stored(loaded(CUR / "sample-athena.csv"), "charges", "plain")
+    found = [{name: value for name, value in zip(columns, row, strict=True) if value} for row in rows]
+    assert found[0]["tag_team"] == "search"
+    assert found[0]["tag_model"] == "atlas-70b"
+    assert json.loads(found[0]["Tags"]) == {
+        "user:team": "search",
+        "user:model": "atlas-70b",
+        "aws:created_by": "AssumedRole:x",
+        "cost_category/cost_centre": "R&D",
+    }
+
+
+MONEY = ["BilledCost", "EffectiveCost", "ListCost", "ContractedCost"]
+TIMES = ["BillingPeriodStart", "BillingPeriodEnd", "ChargePeriodStart", "ChargePeriodEnd"]
+PARQUET = {  # how exporters type the columns of the FOCUS sample; what is not named stays text
+    "text": {},
+    "decimals": dict.fromkeys([*MONEY, "PricingQuantity"], "DECIMAL(38,18)") | dict.fromkeys(TIMES, "TIMESTAMP"),
+    "doubles": dict.fromkeys([*MONEY, "ListUnitPrice"], "DOUBLE") | dict.fromkeys(TIMES, "TIMESTAMP_MS"),
+    "zones": dict.fromkeys(TIMES, "TIMESTAMPTZ") | {"Tags": "MAP(VARCHAR, VARCHAR)"},
+}
+
+
+@pytest.mark.parametrize("types", PARQUET.values(), ids=PARQUET)
+def test_the_focus_sample_as_parquet_gives_the_same_charges(types, places, loaded):
+    sample, place = FOCUS / "sample.csv", places()
+    titles = records(sample)[0]
+    listed = ", ".join(typed(title, types[title]) if title in types else f'"{title}"' for title in titles)
+    file = place.home / "focus.parquet"
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'America/New_York'")
+        connection.execute(
+            f"COPY (SELECT {listed} FROM read_csv('{sample}', all_varchar = true, header = true)) TO '{file}' (FORMAT parquet)"
+        )
+    place.ingest(file, source="plain")
+    assert stored(place.path, "charges", "plain") == stored(loaded(sample), "charges", "plain")
+
+
+def typed(title, kind):
+    """Return the SQL of a text column as a type; JSON becomes a map by way of JSON."""
+    value = f'CAST("{title}" AS JSON)' if kind.startswith("MAP") else f'"{title}"'
+    return f'CAST({value} AS {kind}) AS "{title}"'

@@ -137,7 +137,7 @@ def tieout(run: Run, *, period: str | None, format_: str | None, output: Path | 
     kind = render.chosen(format_, output)
     with pipeline.reading(run) as (ledger, _):
         span = periods.parse(period) if period else None
-        found = state.tieout(ledger, span.start if span else None, span.end if span else None)
+        found = reports.tieout(ledger, span)
     if kind == "table":
         _print_tieout(found)
     else:
@@ -159,7 +159,7 @@ def _print_tieout(found: Rows) -> None:
     records = found.dicts()
     cells = [
         (
-            *(record["source"], record["billing_period"], f"{record['cost']} {record['currency']}"),
+            *(record["source"], record["billing_period"] or "", f"{record['cost']} {record['currency']}"),
             *(f"{record[name]:,}" for name in ("records", "quarantined", "unknown")),
             *(render.text(record[name]) for name in amounts),
         )

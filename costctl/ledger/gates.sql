@@ -65,6 +65,8 @@ CREATE OR REPLACE TEMP MACRO token_class_of(x) AS
 CREATE OR REPLACE TEMP MACRO token_model_of(x) AS
     NULLIF(trim(regexp_replace(regexp_replace(x, '^(MP:)?[A-Z]{2,4}[0-9]?[0-9]?[-_]', ''),
         '(?i)[-_ ]+(mantle[-_ ])?(GA |global )?(cache[-_ ]?(read|write)|cached|thinking|batch|text|input|inpt?|output|outpt?|opt)\b.*$', '')), '');
+-- Marketplace usage types do not name the model; the service does, and the aliases know it by that name.
+CREATE OR REPLACE TEMP MACRO marketplace_model_of(service) AS CASE WHEN contains(service, ' (Amazon Bedrock Edition)') THEN service END;
 CREATE OR REPLACE TEMP MACRO machine_of(x) AS
     CASE
         WHEN contains(x, ':') AND regexp_matches(x, '(Usage|Ded|Host|Train|Notebk|Cluster|Reservation|Block)[A-Za-z]*:') THEN regexp_extract(x, ':([A-Za-z0-9.\-]+)$', 1)

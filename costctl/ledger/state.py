@@ -1,14 +1,12 @@
-"""What the ledger holds, for people and for proofs: deliveries, periods, quarantine, the tie-out, the fingerprint."""
+"""What the ledger holds, for people and for proofs: deliveries, periods, quarantine, the fingerprint."""
 
 from __future__ import annotations
 
 import hashlib
-from datetime import date
 
 from costctl.ledger.store import Ledger
 from costctl.nouns import Rows
 
-COSTS = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
 CONTENT = (
     "charges",
     "charge_groups",
@@ -65,35 +63,6 @@ def quarantine(ledger: Ledger) -> Rows:
     return ledger.run(
         "SELECT d.source, f.name AS file, q.line_no AS line, q.record_no AS record, q.column_name AS 'column', q.reason, q.value "
         "FROM ledger.quarantine AS q JOIN ledger.deliveries AS d USING (delivery_id) JOIN ledger.delivery_files AS f USING (delivery_id, file_no) ORDER BY 1, 2, 4, 5"
-    )
-
-
-def tieout(ledger: Ledger, start: date | None, end: date | None) -> Rows:
-    """Return bill, charges and postings per source, billing period, currency and cost, with totals per currency; unknown counts beside."""
-    values = {"start": start or date(1900, 1, 1), "end": end or date(9999, 12, 1)}
-    lines = " UNION ALL ".join(_lines(cost) for cost in COSTS)
-    return ledger.run(
-        f"WITH lines AS ({lines}), every AS (SELECT *, 0 AS place FROM lines UNION ALL "
-        "SELECT 'TOTAL', '', currency, cost, sum(records), sum(quarantined), sum(bill), sum(charges), sum(postings), sum(difference), sum(unknown), 1 FROM lines GROUP BY currency, cost) "
-        "SELECT source, billing_period, currency, cost, CAST(records AS BIGINT) AS records, CAST(quarantined AS BIGINT) AS quarantined, bill, charges, postings, difference, CAST(unknown AS BIGINT) AS unknown "
-        "FROM every ORDER BY place, source, billing_period, currency, CASE cost WHEN 'billed' THEN 1 WHEN 'effective' THEN 2 WHEN 'list' THEN 3 ELSE 4 END",
-        values,
-    )
-
-
-def _lines(cost: str) -> str:
-    name = cost.removesuffix("Cost").lower()
-    return (
-        f"SELECT b.source, strftime(b.period, '%Y-%m') AS billing_period, b.currency, '{name}' AS cost, b.records, COALESCE(q.quarantined, 0) AS quarantined, "
-        "b.bill, c.charges, COALESCE(p.postings, CAST(0 AS DECIMAL(38,18))) AS postings, "
-        "abs(b.bill - c.charges) + abs(c.charges - COALESCE(p.postings, CAST(0 AS DECIMAL(38,18)))) AS difference, c.unknown FROM "
-        f"(SELECT d.source, t.billing_period AS period, t.BillingCurrency AS currency, sum(t.charges) AS records, sum(t.{cost}) AS bill FROM ledger.delivery_totals AS t "
-        "JOIN ledger.deliveries AS d USING (delivery_id) JOIN ledger.delivery_periods AS l ON l.delivery_id = t.delivery_id AND l.period = t.billing_period AND l.live GROUP BY ALL) AS b "
-        f"JOIN (SELECT source, billing_period AS period, BillingCurrency AS currency, COALESCE(sum({cost}), CAST(0 AS DECIMAL(38,18))) AS charges, count(*) - count({cost}) AS unknown FROM ledger.charges GROUP BY ALL) AS c USING (source, period, currency) "
-        f"LEFT JOIN (SELECT source, billing_period AS period, BillingCurrency AS currency, sum({cost}) AS postings FROM ledger.postings GROUP BY ALL) AS p USING (source, period, currency) "
-        "LEFT JOIN (SELECT d.source, l.period, count(DISTINCT (x.delivery_id, x.file_no, x.record_no)) AS quarantined FROM ledger.quarantine AS x JOIN ledger.deliveries AS d USING (delivery_id) "
-        "JOIN ledger.delivery_periods AS l ON l.delivery_id = x.delivery_id AND l.live GROUP BY ALL) AS q USING (source, period) "
-        "WHERE b.period >= $start AND b.period < $end"
     )
 
 

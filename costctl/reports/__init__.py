@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from functools import cache
 from importlib import resources
@@ -29,11 +30,12 @@ class Report:
     sentence: str
     title: str
     calendar: str
-    wide: tuple[tuple[str, str], ...]  # (column, heading) at 100 columns and more
+    wide: tuple[tuple[str, str], ...]  # (column, heading) where it fits
     narrow: tuple[tuple[str, str], ...]
     subtotal: str | None
     reaches_bill: bool  # its total is the bill's, to the last digit
     top: int | None  # how many rows a terminal shows
+    unknown: frozenset[str]  # columns in which an empty value is unknown, so that no sum over it is shown
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ def _read(name: str, text: str) -> Report:
         subtotal=header.get("Subtotal"),
         reaches_bill=header.get("Reaches") == "bill",
         top=int(header["Top"]) if "Top" in header else None,
+        unknown=frozenset(column for column, _ in _columns(header.get("Unknown", ""))),
     )
 
 
@@ -114,6 +117,12 @@ def bill(ledger: Ledger, span: Span, cost: str) -> dict[str, Decimal]:
     """Return what the bills of the span's billing periods add up to, per currency."""
     text = build.qualified(_text("_bill.sql"), set(), build.tables(ledger))
     return dict(ledger.run(text, {"start": span.start, "end": span.end, "cost": cost}).rows)
+
+
+def tieout(ledger: Ledger, span: Span | None) -> Rows:
+    """Return bill, charges, postings and difference per source, billing period, currency and cost, with totals."""
+    text = build.qualified(_text("_tieout.sql"), set(), build.tables(ledger))
+    return ledger.run(text, {"start": span.start if span else date.min, "end": span.end if span else date.max})
 
 
 def _text(name: str) -> str:

@@ -69,7 +69,8 @@ joined AS (
 )
 
 SELECT
-    line, team, model, purpose, direct, shared, idle, unused, tax_fee, total, previous_total, delivered_tokens,
+    line, team, model, purpose, direct, shared, idle, unused, tax_fee,
+    CASE WHEN line = 'unpriced' AND $cost = 'effective' THEN CAST(NULL AS DECIMAL(38, 18)) ELSE total END AS total, previous_total, delivered_tokens,
     CASE WHEN delivered_tokens > 0 AND total >= 0 THEN CAST(CAST(exact_quotient(millionths(total) * 1000000, CAST(delivered_tokens AS DECIMAL(38, 0))) AS DECIMAL(20, 0))
         * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(28, 6)) END AS usd_per_mtok,
     currency, incomplete

@@ -9,7 +9,7 @@ from typing import Any
 
 from costctl.reports import Answer, Report
 
-WIDE_FROM = 100
+WIDE_FROM = 116
 OTHER = ("idle", "unused", "tax_fee")
 ADDED = ("other", "mtok", "change_percent")
 SUMMED = ("delivered_tokens", "chip_hours", "unknown_costs")
@@ -39,7 +39,7 @@ def lay_out(answer: Answer, width: int, *, cents: bool) -> Grid:
     chosen = report.wide if width >= WIDE_FROM else report.narrow
     types = dict(zip(answer.rows.columns, answer.rows.types, strict=True))
     texts = [column for column, _ in chosen if not _numeric(column, types)]
-    records = _merged([_derived(record) for record in answer.rows.dicts()], texts, types)
+    records = _merged(report, [_derived(record) for record in answer.rows.dicts()], texts, types)
     shown = records[: report.top] if report.top else records
     lines, rules = _with_subtotals(report, shown, types)
     _end(lines, rules, answer, records, types, texts)
@@ -93,12 +93,14 @@ def _derived(record: Record) -> Record:
     return found
 
 
-def _merged(records: Sequence[Record], texts: Sequence[str], types: dict[str, str]) -> list[Record]:
+def _merged(report: Report, records: Sequence[Record], texts: Sequence[str], types: dict[str, str]) -> list[Record]:
     """Add up rows that would look alike because a narrow table leaves out what tells them apart."""
     groups: dict[tuple[Any, ...], list[Record]] = {}
     for record in records:
         groups.setdefault((record.get("currency"), *(record.get(column) for column in texts)), []).append(record)
-    return [group[0] if len(group) == 1 else group[0] | _summed(group, types) for group in groups.values()]
+    return [
+        group[0] if len(group) == 1 else group[0] | _summed(group, types, report.unknown) for group in groups.values()
+    ]
 
 
 def _sum(values: Iterable[Decimal | int | None]) -> Decimal | None:
@@ -110,10 +112,12 @@ def _change(now: Decimal | None, before: Decimal | None) -> Decimal | None:
     return (now - before) * 100 / abs(before) if now is not None and before else None
 
 
-def _summed(group: Sequence[Record], types: dict[str, str]) -> Record:
+def _summed(group: Sequence[Record], types: dict[str, str], unknown: Iterable[str] = ()) -> Record:
     """Sum money, hours and tokens; a ratio is never summed: cost per token of one owner and model is taken anew."""
     names = [name for name, kind in types.items() if kind == MONEY or name in SUMMED]
     found: Record = {name: _sum(record.get(name) for record in group) for name in [*names, "other", "mtok"]}
+    for name in unknown:
+        found[name] = None if any(record.get(name) is None for record in group) else found[name]
     found["change_percent"] = _change(found.get("total"), found.get("previous_total"))
     found["incomplete"] = any(record.get("incomplete") for record in group)
     tokens, total = found.get("delivered_tokens"), found.get("total")
@@ -150,17 +154,19 @@ def _end(
     types: dict[str, str],
     texts: Sequence[str],
 ) -> None:
-    """Add a total per currency and, where the report must reach it, the bill and the difference."""
+    """Add a total per currency and, where the report must reach it, the bill and the difference, or the calendars' bridge."""
     first = texts[0] if texts else ""
     rules.add(len(lines))
     for currency in dict.fromkeys(record.get("currency") for record in records):
-        total = _summed([record for record in records if record.get("currency") == currency], types)
+        group = [record for record in records if record.get("currency") == currency]
+        total = _summed(group, types, answer.report.unknown)
         lines.append(total | {"usd_per_mtok": None, first: "TOTAL" if first else None, "currency": currency})
-        if answer.bill is not None and answer.calendar == "billing":
+        if answer.bill is not None:
             bill = answer.bill.get(str(currency), Decimal(0))
-            difference = (total["total"] or Decimal(0)) - bill
-            lines.append({first: "bill total", "total": bill, "exact": True, "currency": currency})
-            lines.append({first: "difference", "total": difference, "exact": True, "currency": currency})
+            bridge = "difference" if answer.calendar == "billing" else "other months' bills"
+            plain = {"exact": True, "currency": currency}
+            lines.append({first: "bill total", "total": bill} | plain)
+            lines.append({first: bridge, "total": (total["total"] or Decimal(0)) - bill} | plain)
 
 
 def _numeric(column: str, types: dict[str, str]) -> bool:

@@ -7,7 +7,9 @@ import io
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
+from costctl.config import Config
 from costctl.errors import UsageError, shown
 
 EVER, NEVER = date(1900, 1, 1), date(9999, 12, 31)
@@ -24,6 +26,18 @@ class Alias:
     valid_from: date
     valid_to: date
     line: int
+
+
+def tables(config: Config, shipped: list[tuple[Any, ...]]) -> dict[str, list[tuple[Any, ...]]]:
+    """Return the rows of the alias tables; a model spelling of the user's own file replaces the shipped one."""
+    own = models(config.at(config.model_aliases)) if config.model_aliases else []
+    taken = {raw for raw, *_ in own}
+    rest = [(raw, model, start or EVER, end or NEVER) for raw, model, start, end in shipped if raw not in taken]
+    named = read(config.at(config.teams)) if config.teams else []
+    return {
+        "team_aliases": [(item.raw, item.team, item.purpose, item.valid_from, item.valid_to) for item in named],
+        "model_aliases": [*own, *rest],
+    }
 
 
 def read(path: Path) -> list[Alias]:

@@ -35,7 +35,7 @@ SELECT
         ELSE billed
     END AS EffectiveCost,
     CASE
-        WHEN part_no = 2 OR LineItemType = 'SavingsPlanNegation' THEN CAST(0 AS DECIMAL(38, 18))
+        WHEN part_no = 2 OR LineItemType = 'SavingsPlanNegation' OR LineItemType LIKE '%Discount' THEN CAST(0 AS DECIMAL(38, 18))
         WHEN is_usage THEN money(PublicOnDemandCost)
         ELSE COALESCE(money(PublicOnDemandCost), billed)
     END AS ListCost,
@@ -78,7 +78,7 @@ SELECT
         WHEN UsageType LIKE '%SpotUsage%' THEN 'spot'
         WHEN is_usage THEN 'on_demand'
     END AS x_purchase_model,
-    CASE WHEN is_usage AND token_class_of(UsageType) IS NOT NULL THEN token_model_of(UsageType) END AS x_model_raw,
+    CASE WHEN is_usage AND token_class_of(UsageType) IS NOT NULL THEN COALESCE(marketplace_model_of(ProductName), token_model_of(UsageType)) END AS x_model_raw,
     CASE WHEN is_usage THEN token_class_of(UsageType) END AS x_token_class,
     file_no, record_no, part_no
 FROM parts

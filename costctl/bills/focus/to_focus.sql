@@ -32,12 +32,12 @@ SELECT
         x_PurchaseModel,
         CASE
             WHEN CommitmentDiscountId IS NOT NULL AND CommitmentDiscountCategory = 'Spend' THEN 'savings_plan'
-            WHEN CommitmentDiscountId IS NOT NULL THEN CASE WHEN ProviderName LIKE 'Google%' THEN 'commitment' ELSE 'reserved' END
+            WHEN CommitmentDiscountId IS NOT NULL THEN CASE WHEN COALESCE(ProviderName, ServiceProviderName) LIKE 'Google%' THEN 'commitment' ELSE 'reserved' END
             WHEN PricingCategory = 'Dynamic' THEN 'spot'
             WHEN PricingCategory = 'Standard' THEN 'on_demand'
         END
     ) AS x_purchase_model,
-    CASE WHEN COALESCE(x_TokenClass, token_class_of(meter)) IS NOT NULL THEN COALESCE(x_Model, token_model_of(meter)) END AS x_model_raw,
+    CASE WHEN COALESCE(x_TokenClass, token_class_of(meter)) IS NOT NULL THEN COALESCE(x_Model, marketplace_model_of(ServiceName), token_model_of(meter)) END AS x_model_raw,
     COALESCE(x_TokenClass, token_class_of(meter)) AS x_token_class,
     file_no, record_no, 1 AS part_no
 FROM typed

@@ -41,7 +41,7 @@ SELECT
     instant(started) AS ts_start, instant(ended) AS ts_end,
     COALESCE(NULLIF(provider, ''), 'unknown') AS provider,
     CAST(NULL AS VARCHAR) AS billing_account, CAST(NULL AS VARCHAR) AS region,
-    regexp_replace(model_raw, '^' || COALESCE(provider, '') || '/(converse/|invoke/)?', '') AS model_raw,
+    NULLIF(regexp_replace(model_raw, '^' || COALESCE(provider, '') || '/(converse/|invoke/)?', ''), '') AS model_raw,
     CAST(NULL AS VARCHAR) AS deployment, CAST(NULL AS VARCHAR) AS pool, CAST(NULL AS VARCHAR) AS chip,
     COALESCE(NULLIF(team_raw, ''), team_alias) AS team_raw, substr(purposes[1], 9) AS purpose,
     'generate' AS task, CASE WHEN COALESCE(status, 'success') = 'success' THEN 'ok' ELSE 'platform_error' END AS outcome, 1 AS requests,

@@ -1,0 +1,31 @@
+"""Pools: what the configuration says of them, as the ledger's reference tables."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from costctl.config import Config, Pool
+
+WEIGHTS = ("input", "output", "cache_read", "cache_write")
+EVERY = "*"  # weights that hold where no pool says otherwise
+
+
+def tables(config: Config) -> dict[str, list[tuple[Any, ...]]]:
+    """Return the rows of the pool tables, and who bears unused commitments."""
+    pools = config.pools
+    return {
+        "pools": [
+            (name, p.base, p.grain, p.weights.method, p.idle.policy, p.idle.owner, p.owner) for name, p in pools.items()
+        ],
+        "pool_deployments": [(deployment, name) for name, p in pools.items() for deployment in p.tokens.deployment],
+        "pool_weights": [
+            (name, kind, getattr(p.weights, kind)) for name, p in {**pools, EVERY: Pool()}.items() for kind in WEIGHTS
+        ],
+        "pool_fixed": [(name, team, share) for name, p in pools.items() for team, share in _fixed(p).items()],
+        "capacity_owner": [(config.policy.capacity_owner,)],
+    }
+
+
+def _fixed(pool: Pool) -> dict[str, Decimal]:
+    return dict.fromkeys(pool.shares, Decimal(1)) if pool.base == "even" else pool.shares

@@ -1,0 +1,295 @@
+"""Law 1 by Hypothesis: whatever the bills, the tokens and the chip time, postings equal charges, to the last digit.
+
+The sums to compare with are made here, from the generated rows, with Python's Decimal. Hypothesis prints the example that fails
+and the seed to see it again. `THOROUGH=20 pytest tests/test_conservation.py` tries twenty times as many examples.
+"""
+
+import csv
+import json
+import os
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from decimal import Context, Decimal, localcontext
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+COSTS = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
+PROVIDERS = {"AWS": "aws", "Amazon Web Services": "aws", "Acme Cloud": "acme cloud", None: "-"}
+FIRST = datetime(2026, 9, 20, tzinfo=UTC)
+THOROUGH = int(os.environ.get("THOROUGH", "1"))
+QUIET = (HealthCheck.too_slow, HealthCheck.data_too_large)
+
+CONFIG = """
+    version: 1
+    rules:
+      - {{name: nodes, when: {{SubAccountId: [nodes]}}, pool: gpu}}
+      - {{name: halves, when: {{SubAccountId: [halves]}}, pool: halves}}
+      - {{name: web, when: {{SubAccountId: [web]}}, team: "{{tags.team}}", purpose: customer}}
+    pools:
+      gpu: {{base: {base}, tokens: {{deployment: [d1]}}, idle: {idle}}}
+      halves: {{base: even, shares: {{a: "1", b: "1", c: "1"}}}}
+    policy: {{capacity_owner: {owner}}}
+"""
+CONFIGS = [
+    CONFIG.format(base="weighted_tokens", idle="{policy: separate}", owner="platform"),
+    CONFIG.format(base="tokens", idle="{policy: owner, owner: platform}", owner="null"),
+    CONFIG.format(base="requests", idle="{policy: by_use}", owner="platform"),
+    CONFIG.format(base="output_tokens", idle="{policy: separate}", owner="null"),
+]
+
+
+def settle(examples):
+    return settings(max_examples=examples * THOROUGH, deadline=None, suppress_health_check=QUIET)
+
+
+def plain(value):
+    """Write a whole number of 1e-18 as a bill would, sometimes without the zeros at its end."""
+    sign, digits = "-" if value < 0 else "", f"{abs(value):019d}"
+    return f"{sign}{digits[:-18]}.{digits[-18:]}".rstrip("0").rstrip(".")
+
+
+def moment(time):
+    return f"{time:%Y-%m-%dT%H:%M:%SZ}"
+
+
+# Up to a trillion; every so often the smallest amounts there are, and an exponent.
+money = st.one_of(
+    st.integers(0, 30).flatmap(lambda digits: st.integers(-(10**digits), 10**digits)).map(plain),
+    st.sampled_from(["0", "1", "-1", "0.000000000000000001", "-0.000000000000000001", "0.0000005", "2.5E-7", "33.33"]),
+)
+costs = st.fixed_dictionaries(
+    {"BilledCost": money, "EffectiveCost": st.none() | money, "ListCost": st.none() | money, "ContractedCost": money}
+)
+hours = st.sampled_from([1, 1, 1, 5, 24, 25, 48, 24 * 31]) | st.integers(1, 24 * 92)
+texts = st.sampled_from([None, None, "a", "b", "a|b", "|", "~", "b ", 'ü"q', "a,b"])
+
+
+@st.composite
+def rows(draw):
+    """Return one FOCUS row."""
+    start = FIRST + timedelta(hours=draw(st.integers(0, 24 * 50)))
+    month = draw(st.sampled_from(["2026-10", "2026-11"]))
+    row = draw(costs) | {
+        "BillingPeriodStart": f"{month}-01T00:00:00Z",
+        "BillingPeriodEnd": {"2026-10": "2026-11-01T00:00:00Z", "2026-11": "2026-12-01T00:00:00Z"}[month],
+        "ChargePeriodStart": moment(start),
+        "ChargePeriodEnd": moment(start + timedelta(hours=draw(hours))),
+        "ChargeCategory": draw(st.sampled_from(["Usage", "Usage", "Usage", "Tax", "Credit", "Purchase", "Adjustment"])),
+        "BillingCurrency": draw(st.sampled_from(["USD", "USD", "EUR"])),
+        "ProviderName": draw(st.sampled_from(list(PROVIDERS))),
+        "BillingAccountId": draw(st.sampled_from(["1", "2", None])),
+        "SubAccountId": draw(st.sampled_from(["nodes", "nodes", "halves", "web", "a|b", None])),
+        "InvoiceId": draw(st.sampled_from([None, "I-1", "~"])),
+        "ServiceName": draw(texts),
+        "CommitmentDiscountId": None,
+        "CommitmentDiscountStatus": draw(st.sampled_from([None, None, "Used", "Unused"])),
+    }
+    tags = {name: text for name in ("team", "model") if (text := draw(texts)) is not None}
+    return row | {"Tags": json.dumps(tags) if tags else None} | draw(meters)
+
+
+meters = st.one_of(
+    st.just({}),
+    st.just({"x_Machine": "p5.48xlarge", "ConsumedQuantity": "7.25", "ConsumedUnit": "Hours"}),
+    st.just({"x_Machine": "p5.48xlarge", "PricingQuantity": "0.333333333", "PricingUnit": "Hrs"}),
+    st.just({"x_Model": "atlas", "x_TokenClass": "input", "ConsumedQuantity": "12", "ConsumedUnit": "1K tokens"}),
+)
+bills = st.lists(rows(), min_size=1, max_size=12)
+
+
+@st.composite
+def token_rows(draw):
+    """Return one bucket of token counts, of the pool or of the bought model."""
+    start = FIRST + timedelta(hours=draw(st.integers(0, 24 * 80)))
+    count = st.none() | st.integers(0, 10**12)
+    return {
+        "start": moment(start),
+        "end": moment(start + timedelta(hours=1)),
+        **draw(st.sampled_from([{"provider": "self", "deployment": "d1"}, {"provider": "aws", "deployment": None}])),
+        "model": draw(st.sampled_from(["atlas", "other", None])),
+        "team": draw(texts),
+        **{name: draw(count) for name in ("input_uncached", "input_cache_read", "output", "requests")},
+    }
+
+
+@st.composite
+def chip_rows(draw):
+    """Return one interval of the pool's chips."""
+    start = FIRST + timedelta(minutes=draw(st.integers(0, 60 * 24 * 60)))
+    return {
+        "pool": "gpu",
+        "start": moment(start),
+        "end": moment(start + timedelta(minutes=draw(st.integers(1, 60 * 30)))),
+        "chips": draw(st.sampled_from(["8", "16", "0.125"])),
+        "state": draw(st.sampled_from(["serving", "serving", "training", "startup", "idle", "maintenance"])),
+        "team": draw(texts),
+        "model": draw(st.sampled_from([None, "atlas"])),
+    }
+
+
+tokens = st.lists(token_rows(), max_size=8)
+chips = st.lists(chip_rows(), max_size=5)
+
+
+def write(place, name, rows):
+    """Write rows as a CSV; all rows of one kind together have all its columns."""
+    names = list(dict.fromkeys(key for row in [*rows, *EMPTY[name.split("-")[0]]] for key in row))
+    with (place.home / name).open("w", encoding="utf-8", newline="") as out:
+        writer = csv.DictWriter(out, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return name
+
+
+QUANTITIES = dict.fromkeys(
+    ("x_Machine", "ConsumedQuantity", "ConsumedUnit", "PricingQuantity", "PricingUnit", "x_Model", "x_TokenClass")
+)
+EMPTY = {
+    "bill": [QUANTITIES],
+    "tokens": [dict.fromkeys(("start", "end", "provider", "deployment", "model", "team", "output", "requests"))],
+    "chips": [dict.fromkeys(("pool", "start", "end", "chips", "state", "team", "model"))],
+}
+
+
+def filled(places, config, bill, token_rows=(), chip_rows=()):
+    """Make a ledger of one bill, its tokens and its chip time."""
+    place = places()
+    place.write("costctl.yaml", config)
+    names = [write(place, "bill", bill)]
+    names += [write(place, name, rows) for name, rows in (("tokens", token_rows), ("chips", chip_rows)) if rows]
+    place.ingest(*names)
+    return place
+
+
+def added(bill):
+    """Add up a bill by what law 1 names: {(provider, account, invoice, period, currency): (four sums, four unknown)}."""
+    sums = defaultdict(lambda: [Decimal(0)] * 4 + [0] * 4)
+    with localcontext(Context(prec=100)):
+        for row in bill:
+            key = (
+                PROVIDERS[row["ProviderName"]],
+                *(row[name] for name in ("BillingAccountId", "InvoiceId")),
+                row["BillingPeriodStart"][:7],
+                row["BillingCurrency"],
+            )
+            for place, cost in enumerate(COSTS):
+                if row[cost] is None:
+                    sums[key][place + 4] += 1
+                else:
+                    sums[key][place] += Decimal(row[cost])
+    return {key: tuple(values) for key, values in sums.items()}
+
+
+POSTED = """
+    SELECT provider, BillingAccountId, InvoiceId, strftime(billing_period, '%Y-%m'), BillingCurrency,
+        sum(BilledCost), sum(EffectiveCost), sum(ListCost), sum(ContractedCost), CAST(sum(billed_unknown) AS BIGINT),
+        CAST(sum(effective_unknown) AS BIGINT), CAST(sum(list_unknown) AS BIGINT), CAST(sum(contracted_unknown) AS BIGINT)
+    FROM ledger.postings GROUP BY ALL
+"""
+IN_DAYS = """
+    SELECT p.provider, p.BillingAccountId, p.InvoiceId, strftime(p.billing_period, '%Y-%m'), p.BillingCurrency,
+        sum(d.BilledCost), sum(d.EffectiveCost), sum(d.ListCost), sum(d.ContractedCost)
+    FROM ledger.postings AS p JOIN ledger.posting_days AS d USING (billing_period, posting_id) GROUP BY ALL
+"""
+PER_TEAM = """
+    SELECT team, model, purpose, billing_period, BillingCurrency,
+        sum(BilledCost), sum(EffectiveCost), sum(ListCost), sum(ContractedCost), CAST(sum(list_unknown + effective_unknown) AS BIGINT)
+    FROM ledger.postings GROUP BY ALL
+    HAVING bool_or(BilledCost <> 0 OR EffectiveCost <> 0 OR ListCost <> 0 OR ContractedCost <> 0 OR list_unknown + effective_unknown > 0)
+    ORDER BY ALL
+"""
+
+
+@settle(25)
+@given(config=st.sampled_from(CONFIGS), bill=bills, token_rows=tokens, chip_rows=chips)
+def test_postings_equal_charges(places, config, bill, token_rows, chip_rows):
+    place = filled(places, config, bill, token_rows, chip_rows)
+    expected = added(bill)
+    assert {row[:5]: row[5:] for row in place.ask(POSTED)} == expected
+    assert {row[:5]: row[5:] for row in place.ask(IN_DAYS)} == {key: sums[:4] for key, sums in expected.items()}
+    assert place.broken() == []
+    before = place.fingerprint()
+    again = place.ingest(*(path.name for path in place.home.iterdir() if path.name in EMPTY))
+    assert {outcome.status for outcome in again} == {"nothing to do"}
+    assert place.fingerprint() == before
+
+
+@settle(6)
+@given(
+    config=st.sampled_from(CONFIGS),
+    bill=bills,
+    other=bills,
+    token_rows=tokens.filter(bool),
+    chip_rows=chips.filter(bool),
+    order=st.permutations(range(4)),
+)
+def test_the_order_of_arrival_does_not_matter(places, config, bill, other, token_rows, chip_rows, order):
+    prints = set()
+    for turn in (range(4), order):
+        place = places()
+        place.write("costctl.yaml", config)
+        files = [
+            (write(place, "bill", bill), "one"),
+            (write(place, "bill-2", other), "two"),
+            (write(place, "tokens", token_rows), "gateway"),
+            (write(place, "chips", chip_rows), "nodes"),
+        ]
+        for number in turn:
+            place.ingest(files[number][0], source=files[number][1])
+        prints.add(place.fingerprint())
+    assert len(prints) == 1
+
+
+@settle(6)
+@given(config=st.sampled_from(CONFIGS), bill=bills, token_rows=tokens, chip_rows=chips, data=st.data())
+def test_a_charge_in_two_parts_is_the_same_charge(places, config, bill, token_rows, chip_rows, data):
+    """Every known cost is cut at a random place; an unknown one stays with the first part, the second has 0 there."""
+    number = data.draw(st.integers(0, len(bill) - 1))
+    first, second = dict(bill[number]), dict(bill[number]) | QUANTITIES
+    for cost in COSTS:
+        cut = Decimal(data.draw(money))
+        with localcontext(Context(prec=100)):
+            first[cost] = None if bill[number][cost] is None else f"{Decimal(bill[number][cost]) - cut:f}"
+        second[cost] = "0" if first[cost] is None else f"{cut:f}"
+    # What has no quantity of its own is no token line either, or it would be another charge.
+    second |= {name: bill[number].get(name) for name in ("x_Machine", "x_Model", "x_TokenClass", "ConsumedUnit", "PricingUnit")}
+    whole = filled(places, config, bill, token_rows, chip_rows)
+    parts = filled(places, config, [*bill[:number], first, second, *bill[number + 1 :]], token_rows, chip_rows)
+    assert parts.ask(PER_TEAM) == whole.ask(PER_TEAM)
+
+
+@settle(6)
+@given(config=st.sampled_from(CONFIGS), bill=bills, token_rows=tokens.filter(bool), factor=st.integers(2, 10**5))
+def test_the_unit_of_tokens_does_not_matter(places, config, bill, token_rows, factor):
+    """All counts times k: every weight changes, no share does."""
+    counts = ("input_uncached", "input_cache_read", "output", "requests")
+    times = [row | {name: row[name] and row[name] * factor for name in counts} for row in token_rows]
+    query = "SELECT posting_id, kind, BilledCost, EffectiveCost, ListCost, ContractedCost FROM ledger.postings ORDER BY ALL"
+    assert filled(places, config, bill, times).ask(query) == filled(places, config, bill, token_rows).ask(query)
+
+
+@settle(6)
+@given(config=st.sampled_from(CONFIGS), bill=bills, token_rows=tokens, chip_rows=chips, nothing=rows())
+def test_a_charge_of_nothing_changes_no_total(places, config, bill, token_rows, chip_rows, nothing):
+    nothing = nothing | dict.fromkeys(COSTS, "0") | dict.fromkeys(("ConsumedQuantity", "PricingQuantity"))
+    without = filled(places, config, bill, token_rows, chip_rows)
+    added_to = filled(places, config, [*bill, nothing], token_rows, chip_rows)
+    assert added_to.ask(PER_TEAM) == without.ask(PER_TEAM)
+
+
+def test_the_examples_reach_every_kind(places):
+    """So that the properties above are not true of direct postings alone."""
+    found = set()
+
+    @settings(max_examples=10, deadline=None, suppress_health_check=QUIET, derandomize=True, database=None)
+    @given(bill=st.lists(rows(), min_size=8, max_size=12), token_rows=tokens, chip_rows=chips)
+    def collect(bill, token_rows, chip_rows):
+        place = filled(places, CONFIGS[0], bill, token_rows, chip_rows)
+        found.update(row[0] for row in place.ask("SELECT DISTINCT kind FROM ledger.postings"))
+
+    collect()
+    wanted = {"direct", "shared", "idle", "unused", "unallocated", "unpriced", "tax", "fee", "credit"}
+    if wanted - found:
+        pytest.fail(f"never seen: {wanted - found}")
