@@ -77,6 +77,7 @@ class Delivery:
     files: tuple[InputFile, ...]
     manifest: str | None = None
     period: str | None = None  # what the manifest says, for messages
+    older: tuple[str, ...] = ()  # manifests that its folder shows to be older than its own
     role: str | None = None
     notes: tuple[str, ...] = ()
 

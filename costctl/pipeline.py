@@ -140,7 +140,11 @@ def allocate(ledger: Ledger, run: Run) -> None:
     for period, seal in late:
         build.postings(ledger, period, seal)
     if late:
-        check(ledger)
+        try:
+            check(ledger)
+        except DoesNotReconcile:
+            build.forget(ledger)  # so that the next run, and every report, fails again
+            raise
 
 
 def _regroup(ledger: Ledger, rule_set: CompiledRules) -> None:

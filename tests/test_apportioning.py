@@ -121,9 +121,7 @@ def test_a_share_is_its_part_in_whole_units(sql, cells):
     """The macro by itself, weights of zero among them."""
     parts = [(amount, weight, sum(named)) for amount, named in cells for weight in named] or [(0, 0, 1)]
     rows = [(money(amount), decimal(weight), decimal(total), str(i)) for i, (amount, weight, total) in enumerate(parts)]
-    found = sql.execute(
-        f"SELECT share_of(a, w, t) FROM {listed(rows, ('a', 'w', 't', 'i'))} ORDER BY i"
-    ).fetchall()
+    found = sql.execute(f"SELECT share_of(a, w, t) FROM {listed(rows, ('a', 'w', 't', 'i'))} ORDER BY i").fetchall()
     units = [(abs(amount) + 5 * 10**11) // 10**12 * (-1 if amount < 0 else 1) for amount, _, _ in parts]
     assert [exact(row[0]) for row in found] == [
         toward_zero(n * weight, total) * 10**12 for n, (_, weight, total) in zip(units, parts, strict=True)
@@ -154,7 +152,9 @@ def test_it_fits_up_to_the_last_digit(sql):
 
 
 SLOT = "TIMESTAMP '2026-10-03' AS slot_start, TIMESTAMP '2026-10-04' AS slot_end"
-NONE_UNKNOWN = ", ".join(f"CAST(2 AS BIGINT) AS {name}_unknown" for name in ("billed", "effective", "list", "contracted"))
+NONE_UNKNOWN = ", ".join(
+    f"CAST(2 AS BIGINT) AS {name}_unknown" for name in ("billed", "effective", "list", "contracted")
+)
 
 
 def fill(sql, name, select):
@@ -244,8 +244,7 @@ START = datetime(2026, 10, 1, tzinfo=UTC)
 def test_days_split_to_the_last_digit(sql, postings):
     """Model 41: a posting longer than a day over the UTC days it lies in, by its seconds in each."""
     rows = [
-        (f"'{i}'", f"'{START + timedelta(seconds=begin):%F %T}'", f"'{START + timedelta(seconds=begin + length):%F %T}'")
-        + tuple(map(money, values))
+        (f"'{i}'", *(f"'{START + timedelta(seconds=at):%F %T}'" for at in (begin, begin + length)), *map(money, values))
         for i, (values, begin, length) in enumerate(postings)
     ]
     fill(
@@ -253,7 +252,11 @@ def test_days_split_to_the_last_digit(sql, postings):
         "postings",
         f"DATE '2026-10-01' AS billing_period, DATE '2026-10-01' AS booked_period, id AS posting_id, CAST(b AS TIMESTAMP) AS slot_start, CAST(e AS TIMESTAMP) AS slot_end, {', '.join(COSTS)} FROM {listed(rows, ('id', 'b', 'e', *COSTS))}",
     )
-    fill(sql, "calendar", "CAST(unnest(generate_series(DATE '2026-10-01', DATE '2027-03-01', INTERVAL 1 DAY)) AS DATE) AS day")
+    fill(
+        sql,
+        "calendar",
+        "CAST(unnest(generate_series(DATE '2026-10-01', DATE '2027-03-01', INTERVAL 1 DAY)) AS DATE) AS day",
+    )
     found = answer(sql, "posting_days", "CAST(day AS VARCHAR)", "posting_id")
     for i, (values, begin, length) in enumerate(postings):
         seconds = {}

@@ -254,7 +254,9 @@ def test_a_charge_in_two_parts_is_the_same_charge(places, config, bill, token_ro
             first[cost] = None if bill[number][cost] is None else f"{Decimal(bill[number][cost]) - cut:f}"
         second[cost] = "0" if first[cost] is None else f"{cut:f}"
     # What has no quantity of its own is no token line either, or it would be another charge.
-    second |= {name: bill[number].get(name) for name in ("x_Machine", "x_Model", "x_TokenClass", "ConsumedUnit", "PricingUnit")}
+    second |= {
+        name: bill[number].get(name) for name in ("x_Machine", "x_Model", "x_TokenClass", "ConsumedUnit", "PricingUnit")
+    }
     whole = filled(places, config, bill, token_rows, chip_rows)
     parts = filled(places, config, [*bill[:number], first, second, *bill[number + 1 :]], token_rows, chip_rows)
     assert parts.ask(PER_TEAM) == whole.ask(PER_TEAM)
@@ -266,7 +268,9 @@ def test_the_unit_of_tokens_does_not_matter(places, config, bill, token_rows, fa
     """All counts times k: every weight changes, no share does."""
     counts = ("input_uncached", "input_cache_read", "output", "requests")
     times = [row | {name: row[name] and row[name] * factor for name in counts} for row in token_rows]
-    query = "SELECT posting_id, kind, BilledCost, EffectiveCost, ListCost, ContractedCost FROM ledger.postings ORDER BY ALL"
+    query = (
+        "SELECT posting_id, kind, BilledCost, EffectiveCost, ListCost, ContractedCost FROM ledger.postings ORDER BY ALL"
+    )
     assert filled(places, config, bill, times).ask(query) == filled(places, config, bill, token_rows).ask(query)
 
 

@@ -288,3 +288,53 @@ def typed(title, kind):
     """Return the SQL of a text column as a type; JSON becomes a map by way of JSON."""
     value = f'CAST("{title}" AS JSON)' if kind.startswith("MAP") else f'"{title}"'
     return f'CAST({value} AS {kind}) AS "{title}"'
+
+
+EXACT = {  # how amounts are written, and what they are
+    "0.123456789012345678": "0.123456789012345678",
+    "-0.1234567890123456780": "-0.123456789012345678",
+    "12345678901234567890": "12345678901234567890",
+    " +1.50 ": "1.5",
+    ".5": "0.5",
+    "7.": "7",
+    "5.2E-9": "0.0000000052",
+    "1.5e+3": "1500",
+    "1e-18": "0.000000000000000001",
+    "0E-20": "0",
+}
+REFUSED = [
+    "0.1234567890123456789",
+    "1e-19",
+    "123456789012345678901",
+    "1e20",
+    "1,5",
+    "1_000",
+    "NaN",
+    "inf",
+    "0x10",
+    "$5",
+    "--1",
+]
+
+
+def test_amounts_are_stored_to_the_last_digit(place):
+    place.bill("bill.csv", [{"cost": text} for text in EXACT])
+    place.ingest("bill.csv")
+    found = place.ask("SELECT BilledCost FROM ledger.charges ORDER BY record_no")
+    assert [row[0] for row in found] == [Decimal(value) for value in EXACT.values()]
+
+
+@pytest.mark.parametrize("text", REFUSED[:4])
+def test_an_amount_that_cannot_be_kept_whole_is_refused_and_not_rounded(text, place):
+    place.bill("bill.csv", [{"cost": "1"}, {"cost": text}])
+    with pytest.raises(InputRefused, match=r"bill\.csv:3: 1 record cannot be taken in"):
+        place.ingest("bill.csv")
+    assert place.ask("SELECT * FROM ledger.charges") == []
+
+
+def test_whatever_is_no_plain_number_is_set_aside_by_name(place):
+    place.bill("bill.csv", [{"cost": "1"}, *({"cost": text} for text in REFUSED)])
+    place.ingest("bill.csv", quarantine_rows=len(REFUSED))
+    asked = "SELECT DISTINCT record_no, value FROM ledger.quarantine WHERE column_name = 'BilledCost' ORDER BY 1"
+    assert [value for _, value in place.ask(asked)] == REFUSED
+    assert place.ask("SELECT sum(BilledCost) FROM ledger.charges") == [(Decimal(1),)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from costctl import formats
@@ -50,14 +50,14 @@ class Manifest:
 def find(wanted: Sequence[Wanted], known: dict[str, Format]) -> list[Delivery]:
     """Turn paths into deliveries, in a stable order; raise InputRefused for what cannot be one."""
     loose: dict[tuple[str, str, str | None], list[InputFile]] = defaultdict(list)
-    listed: dict[tuple[str, str], Delivery] = {}
+    listed: dict[tuple[str, ...], Delivery] = {}
     for item in wanted:
         paths = list(_walked(item.path))
         manifests = [_manifest(path) for path in paths if path.name.lower().endswith(MANIFEST)]
         covered = {path for manifest in manifests for path in _beneath(manifest, paths)}
-        for manifest in _current(manifests):
-            delivery = _from_manifest(manifest, item, known)
-            listed[delivery.scope + delivery.source, manifest.start] = delivery
+        for manifest, older in _current(manifests):
+            delivery = replace(_from_manifest(manifest, item, known), older=older)
+            listed[delivery.source, delivery.scope, manifest.start, manifest.assembly] = delivery
         for path in paths:
             if path in covered or path.name.lower().endswith(MANIFEST):
                 continue
@@ -133,12 +133,20 @@ def _manifest(path: Path) -> Manifest:
         ) from error
 
 
-def _current(manifests: Sequence[Manifest]) -> list[Manifest]:
-    """Of the manifests of one report and period, the one nearest the top names the current assembly."""
-    chosen: dict[tuple[str, str], Manifest] = {}
+def _current(manifests: Sequence[Manifest]) -> list[tuple[Manifest, tuple[str, ...]]]:
+    """Of the manifests of one report and period, the one above the others names the current assembly; the others are older.
+
+    Where none stands above, every assembly is a delivery, and what they hold tells which is newer.
+    """
+    groups: dict[tuple[str, str], list[Manifest]] = defaultdict(list)
     for manifest in sorted(manifests, key=lambda item: (len(item.path.parts), str(item.path))):
-        chosen.setdefault((manifest.scope, manifest.start), manifest)
-    return list(chosen.values())
+        groups[manifest.scope, manifest.start].append(manifest)
+    chosen = []
+    for members in groups.values():
+        top = {item.assembly: item for item in members if len(item.path.parts) == len(members[0].path.parts)}
+        rest = {item.assembly for item in members} - set(top)
+        chosen += [(item, tuple(sorted(rest))) for item in top.values()]
+    return chosen
 
 
 def _beneath(manifest: Manifest, paths: Sequence[Path]) -> set[Path]:

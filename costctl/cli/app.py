@@ -58,7 +58,10 @@ PeriodOption = Annotated[
 def demo(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to put the example.")] = Path("costctl-demo"),
 ) -> None:
-    """Two months of an example company: ingested, allocated and reported. Needs nothing else."""
+    """Show two months of an example company.
+
+    They are ingested, allocated and reported; nothing else is needed.
+    """
     from costctl.cli import start
 
     start.demo(folder)
@@ -66,7 +69,10 @@ def demo(
 
 @app.command()
 def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to put the files.")] = Path()) -> None:
-    """Write a commented costctl.yaml, teams.csv and templates; nothing that exists is touched."""
+    """Write a commented costctl.yaml to begin with.
+
+    Beside it teams.csv and a rate card to fill in; nothing that exists is touched.
+    """
     from costctl.cli import start
 
     start.init(folder)
@@ -107,7 +113,10 @@ def ingest(
     config: ConfigOption = None,
     wait: WaitOption = 10,
 ) -> None:
-    """Take bills and usage in; they are identified by themselves. Again is harmless: the same content is nothing to do."""
+    """Take bills, token counts and chip time in.
+
+    Files are identified by their headers. Again is harmless: the same content is nothing to do.
+    """
     from costctl.cli import work
 
     work.ingest(
@@ -148,7 +157,10 @@ def report(
     config: ConfigOption = None,
     wait: WaitOption = 10,
 ) -> None:
-    """Show a report: chargeback, tokens-per-dollar, unallocated, reconciliation."""
+    """Show a report, or list the reports.
+
+    chargeback, tokens-per-dollar, unallocated, reconciliation, rate-variance.
+    """
     from costctl.cli import work
 
     run = work.run(config, ledger, wait)
@@ -175,7 +187,10 @@ def tieout(
     config: ConfigOption = None,
     wait: WaitOption = 10,
 ) -> None:
-    """Usage bill against charges against postings, for each cost; every gap is named, exit 5 when one is left."""
+    """Tie the bill to its charges and postings.
+
+    For each cost, source and month, every digit; exit 5 when a difference is left.
+    """
     from costctl.cli import work
 
     work.tieout(work.run(config, ledger, wait), period=period, format_=format_, output=output)
@@ -185,7 +200,7 @@ def tieout(
 def status(
     format_: FormatOption = None, ledger: LedgerOption = None, config: ConfigOption = None, wait: WaitOption = 10
 ) -> None:
-    """Deliveries, periods, row accounting, quarantine and freshness."""
+    """Show deliveries, periods and what was set aside."""
     from costctl.cli import work
 
     work.status(work.run(config, ledger, wait), format_)
@@ -193,7 +208,10 @@ def status(
 
 @app.command()
 def run(ledger: LedgerOption = None, config: ConfigOption = None, wait: WaitOption = 10) -> None:
-    """What cron calls: ingest the configured sources, allocate, check, write the configured exports."""
+    """Do what cron calls: ingest to export.
+
+    Ingest the configured sources, allocate, check, write the configured exports.
+    """
     from costctl.cli import work
 
     work.everything(work.run(config, ledger, wait))
@@ -225,7 +243,10 @@ def doctor(
     config: ConfigOption = None,
     wait: WaitOption = 10,
 ) -> None:
-    """Examine configuration, rates and ledger; run every check; print the fingerprint of the content."""
+    """Examine configuration and ledger.
+
+    Run every check; print the fingerprint of the content.
+    """
     from costctl.cli import work
 
     work.doctor(work.run(config, ledger, wait), fingerprint=not no_fingerprint)

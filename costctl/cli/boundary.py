@@ -15,7 +15,7 @@ def guarded() -> int:
     from costctl.cli.app import app
 
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)  # typer.Exit comes back as its code
     except CostctlError as error:
         print(error.text(), file=sys.stderr)
         return error.exit_code
@@ -28,7 +28,7 @@ def guarded() -> int:
         return 0
     except Exception as error:  # noqa: BLE001  the one boundary
         return _other(error)
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 def _other(error: Exception) -> int:

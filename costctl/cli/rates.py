@@ -49,7 +49,10 @@ def show(
 
 @app.command()
 def check(at: At = None, format_: Printed = None) -> None:
-    """Find prices that are old, implausible or contradictory; exit 9 when one is an error."""
+    """Find old, odd or contradictory prices.
+
+    Exit 9 when one is an error; a warning passes.
+    """
     from costctl.errors import GateFailed
     from costctl.rates import check as rates_check
     from costctl.rates.sheets import sentence

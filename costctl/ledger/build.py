@@ -108,7 +108,7 @@ def prepare(ledger: Ledger) -> bool:
             made.add(model.name)
             if model.keep:
                 ledger.run(f"CREATE OR REPLACE TABLE ledger.{model.name} AS SELECT * FROM temp.{model.name} LIMIT 0")
-        ledger.run("UPDATE ledger.periods SET fingerprint = NULL")
+        forget(ledger)
         ledger.run("DELETE FROM ledger.meta WHERE key = 'groups'")
         ledger.set_meta("models", fingerprint())
     return True
@@ -161,6 +161,11 @@ def postings(ledger: Ledger, period: date, seal: str) -> None:
             "INSERT OR REPLACE INTO ledger.periods SELECT $period, COALESCE((SELECT state FROM ledger.periods WHERE billing_period = $period), 'open'), $seal",
             {"period": period, "seal": seal},
         )
+
+
+def forget(ledger: Ledger) -> None:
+    """Have every open period count as stale."""
+    ledger.run("UPDATE ledger.periods SET fingerprint = NULL WHERE state = 'open'")
 
 
 def _cover(ledger: Ledger, period: date) -> None:

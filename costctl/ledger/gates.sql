@@ -9,6 +9,7 @@ CREATE OR REPLACE TEMP MACRO money_fits(x) AS
         WHEN regexp_full_match(x, '\s*[+-]?(\d{1,20}(\.\d{0,40})?|\.\d{1,40})[eE][+-]?\d{1,2}\s*')
         THEN length(rtrim(regexp_extract(x, '\.(\d*)[eE]', 1), '0')) - CAST(regexp_extract(x, '[eE]([+-]?\d+)', 1) AS INTEGER) <= 18
             AND length(ltrim(regexp_extract(x, '(\d*)\.?\d*[eE]', 1), '0')) + CAST(regexp_extract(x, '[eE]([+-]?\d+)', 1) AS INTEGER) <= 20
+            OR regexp_matches(x, '^\s*[+-]?[0.]+[eE]')     -- a zero is a zero: 0E-20
         ELSE FALSE
     END;
 CREATE OR REPLACE TEMP MACRO quantity_fits(x) AS money_fits(x);

@@ -110,6 +110,8 @@ def _outcome(
 
 def _known(ledger: Ledger, delivery: Delivery, identity: str, settings: Settings) -> Outcome | None:
     """Tell whether this very content is in the ledger already, and what that means."""
+    if settings.decision is None and (periods := _contained(ledger, delivery)):
+        return _outcome(delivery, "nothing to do", 0, 0, tuple(_label(delivery, period) for period in periods))
     found = ledger.run("SELECT definition FROM ledger.deliveries WHERE delivery_id = $id", {"id": identity}).rows
     if not found or found[0][0] != _definition(delivery):
         return None
@@ -117,10 +119,11 @@ def _known(ledger: Ledger, delivery: Delivery, identity: str, settings: Settings
         "SELECT CAST(period AS VARCHAR), live FROM ledger.delivery_periods WHERE delivery_id = $id ORDER BY 1",
         {"id": identity},
     ).rows
+    back = settings.decision == "replace" and not (all(is_live for _, is_live in live) and _alone(ledger, identity))
+    if back:
+        return None
     if any(is_live for _, is_live in live) or not live:
         return _outcome(delivery, "nothing to do", 0, 0, tuple(_label(delivery, period) for period, _ in live))
-    if settings.decision == "replace":
-        return None
     if delivery.manifest is not None:
         return _outcome(
             delivery,
@@ -135,6 +138,40 @@ def _known(ledger: Ledger, delivery: Delivery, identity: str, settings: Settings
         "was replaced by other files before",
         evidence=f"source {delivery.source}",
         remedy="To go back to it, say --replace.",
+    )
+
+
+def _contained(ledger: Ledger, delivery: Delivery) -> list[str]:
+    """Return the periods of a wholly live delivery of plain files that holds all files of this one, if there is one."""
+    if delivery.manifest is not None:
+        return []
+    found = ledger.run(
+        "SELECT CAST(p.period AS VARCHAR) FROM ledger.delivery_periods AS p WHERE p.delivery_id = ("
+        "SELECT d.delivery_id FROM ledger.deliveries AS d JOIN ledger.delivery_files AS f USING (delivery_id) "
+        "WHERE d.source = $source AND d.scope = $scope AND d.dataset = $dataset AND d.definition = $definition "
+        "AND d.delivery_id IN (SELECT delivery_id FROM ledger.delivery_periods GROUP BY 1 HAVING bool_and(live)) "
+        "GROUP BY d.delivery_id HAVING count(DISTINCT f.sha256) FILTER (WHERE list_contains($files, f.sha256)) = $number "
+        "ORDER BY d.delivery_id LIMIT 1) ORDER BY 1",
+        {
+            "source": delivery.source,
+            "scope": delivery.scope,
+            "dataset": delivery.dataset,
+            "definition": _definition(delivery),
+            "files": [file.sha256 for file in delivery.files],
+            "number": len(delivery.files),
+        },
+    )
+    return [row[0] for row in found.rows]
+
+
+def _alone(ledger: Ledger, identity: str) -> bool:
+    """Tell whether no other delivery of the same source, scope and dataset is live for a period of this one."""
+    return not ledger.value(
+        "SELECT count(*) FROM ledger.delivery_periods AS mine JOIN ledger.deliveries AS me USING (delivery_id) "
+        "JOIN ledger.delivery_periods AS other ON other.period = mine.period AND other.live AND other.delivery_id <> mine.delivery_id "
+        "JOIN ledger.deliveries AS d ON d.delivery_id = other.delivery_id AND d.source = me.source AND d.scope = me.scope "
+        "AND d.dataset = me.dataset AND d.kind = me.kind WHERE mine.delivery_id = $id",
+        {"id": identity},
     )
 
 
@@ -227,14 +264,12 @@ def _recorded(
             raise _refusal(readings, problems, len(bad), settings)
         ledger.run("CREATE OR REPLACE TEMP TABLE bad_records (file_no INTEGER, record_no BIGINT)")
         ledger.insert("temp.bad_records", bad)
+        ledger.run(
+            "DELETE FROM temp.records AS r WHERE EXISTS (SELECT 1 FROM temp.bad_records AS b WHERE b.file_no = r.file_no AND b.record_no = r.record_no)"
+        )
         with ledger.transaction():
             _clear(ledger, identity)
-            _write(
-                ledger,
-                delivery,
-                identity,
-                "(SELECT * FROM temp.records AS r WHERE NOT EXISTS (SELECT 1 FROM temp.bad_records AS b WHERE b.file_no = r.file_no AND b.record_no = r.record_no))",
-            )
+            _write(ledger, delivery, identity, "(SELECT * FROM temp.records)")
             _quarantined(ledger, identity, readings, problems)
             rounded = records.roundings(ledger, delivery.format)
             ledger.insert("ledger.roundings", [(identity, *row) for row in rounded])
@@ -472,7 +507,7 @@ def _supersede(
 ) -> None:
     """Decide between this delivery and those live for the same (source, scope, dataset, period)."""
     live = ledger.run(
-        "SELECT p.delivery_id, p.version FROM ledger.delivery_periods AS p JOIN ledger.deliveries AS d USING (delivery_id) "
+        "SELECT p.delivery_id, p.version, d.manifest FROM ledger.delivery_periods AS p JOIN ledger.deliveries AS d USING (delivery_id) "
         "WHERE p.live AND p.period = $period AND d.source = $source AND d.scope = $scope AND d.dataset = $dataset AND d.kind = $kind AND p.delivery_id <> $id",
         {
             "period": period,
@@ -486,8 +521,13 @@ def _supersede(
     if not live or settings.decision == "add":
         return
     if settings.decision is None:
-        _judge(delivery, str(period), version, [other for _, other in live])
-    for other, _ in live:
+        rivals = [
+            other
+            for key, other, manifest in live
+            if manifest not in delivery.older and not _holds(ledger, delivery, key, period)
+        ]
+        _judge(delivery, str(period), version, rivals)
+    for other, _, _ in live:
         values = {"id": other, "period": period}
         ledger.run(
             "UPDATE ledger.delivery_periods SET live = FALSE WHERE delivery_id = $id AND period = $period", values
@@ -509,8 +549,23 @@ def _supersede(
                 )
 
 
+def _holds(ledger: Ledger, delivery: Delivery, other: str, period: object) -> bool:
+    """Tell whether plain files hold, byte for byte, every file that another delivery has for a period: the same and more."""
+    if delivery.manifest is not None:
+        return False
+    at = "c.billing_period" if delivery.format.kind == "bill" else "CAST(date_trunc('day', c.ts_start) AS DATE)"
+    held = ledger.run(
+        f"SELECT DISTINCT f.sha256 FROM ledger.{delivery.format.target} AS c JOIN ledger.delivery_files AS f USING (delivery_id, file_no) "
+        f"WHERE c.delivery_id = $id AND {at} = $period",
+        {"id": other, "period": period},
+    ).rows
+    return {row[0] for row in held} <= {file.sha256 for file in delivery.files}
+
+
 def _judge(delivery: Delivery, period: str, version: str | None, others: list[str | None]) -> None:
     """Only evidence inside the deliveries decides: a later cut-off, or an invoice where there was none."""
+    if not others:
+        return
     label = _label(delivery, period)
     known = [other for other in others if other is not None]
     if version is None or len(known) < len(others) or any(_rank(other) == _rank(version) for other in known):

@@ -20,6 +20,10 @@ CONTENT = (
     "delivery_totals",
     "quarantine",
 )
+# What a delivery set aside counts for nothing once all of it was superseded.
+IN_FORCE = (
+    "delivery_id NOT IN (SELECT delivery_id FROM ledger.delivery_periods GROUP BY delivery_id HAVING NOT bool_or(live))"
+)
 
 
 def deliveries(ledger: Ledger) -> Rows:
@@ -62,7 +66,8 @@ def quarantine(ledger: Ledger) -> Rows:
     """Return the fields that kept records out of the ledger."""
     return ledger.run(
         "SELECT d.source, f.name AS file, q.line_no AS line, q.record_no AS record, q.column_name AS 'column', q.reason, q.value "
-        "FROM ledger.quarantine AS q JOIN ledger.deliveries AS d USING (delivery_id) JOIN ledger.delivery_files AS f USING (delivery_id, file_no) ORDER BY 1, 2, 4, 5"
+        "FROM ledger.quarantine AS q JOIN ledger.deliveries AS d USING (delivery_id) JOIN ledger.delivery_files AS f USING (delivery_id, file_no) "
+        f"WHERE {IN_FORCE} ORDER BY 1, 2, 4, 5"
     )
 
 
@@ -77,8 +82,9 @@ def fingerprint(ledger: Ledger) -> str:
             ).rows
         ]
         listed = ", ".join(f'COALESCE(CAST("{name}" AS VARCHAR), chr(0))' for name in columns)
+        rows = f"ledger.{table} WHERE {IN_FORCE}" if table == "quarantine" else f"ledger.{table}"
         part = ledger.value(
-            f"SELECT sha256(COALESCE(string_agg(h, '' ORDER BY h), '')) FROM (SELECT sha256(concat_ws(chr(1), {listed})) AS h FROM ledger.{table})"
+            f"SELECT sha256(COALESCE(string_agg(h, '' ORDER BY h), '')) FROM (SELECT sha256(concat_ws(chr(1), {listed})) AS h FROM {rows})"
         )
         whole.update(f"{table}={part}\n".encode())
     return whole.hexdigest()

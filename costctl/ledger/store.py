@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -52,7 +53,7 @@ class Ledger:
             types = tuple(str(item[1]) for item in done.description)
             return Rows(names, types, done.fetchall())
         except duckdb.Error as error:
-            raise _ours(error) from error
+            raise _ours(error, self.path) from error
 
     def value(self, sql: str, parameters: dict[str, Any] | None = None) -> Any:
         """Return the first value of a statement's answer, or None."""
@@ -71,7 +72,7 @@ class Ledger:
                     [value for row in batch for value in row],
                 )
         except duckdb.Error as error:
-            raise _ours(error) from error
+            raise _ours(error, self.path) from error
 
     def replace(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
         """Have a table hold these rows and no others."""
@@ -101,11 +102,18 @@ class Ledger:
         self.run("INSERT OR REPLACE INTO ledger.meta VALUES ($key, $value)", {"key": key, "value": value})
 
 
-def _ours(error: duckdb.Error) -> Exception:
-    """Translate a DuckDB error: a gate, a full disk, a lock, or the message as it is."""
+def _ours(error: duckdb.Error, path: Path | None) -> Exception:
+    """Translate a DuckDB error: a gate, a damaged ledger, a full disk, a lock, or the message as it is."""
     text = str(error)
     if GATE in text:
         return GateFired(text)
+    if "Corrupt database file" in text or ("Could not read enough bytes" in text and f'"{path}"' in text):
+        return StorageFault(
+            str(path or "the ledger"),
+            "is damaged",
+            evidence=text.splitlines()[0],
+            remedy="Put a copy of it in its place, or move it aside; ingesting the deliveries again makes a new one.",
+        )
     if "No space left" in text or isinstance(error, duckdb.FatalException) or errno.errorcode[errno.ENOSPC] in text:
         return StorageFault(
             "the ledger",
@@ -141,14 +149,25 @@ def opened(path: Path, *, write: bool, wait: float = 10, folders: Iterable[Path]
             str(path.parent), "no such folder", remedy="Make it first, or choose another place with --ledger."
         )
     with lock.held(path, write=write, wait=wait):
+        if write:
+            _swept(path)
         connection = _connected(path, write=write)
         try:
-            _lock_down(connection, path, folders)
             ledger = Ledger(connection, path)
+            if write and ledger.value("SELECT count(*) = 0 FROM duckdb_tables()"):
+                create(connection)
+            _lock_down(connection, path, folders)
             _check_version(ledger)
             yield ledger
         finally:
             _closed(connection)
+
+
+def _swept(path: Path) -> None:
+    """Remove what a killed run left beside the ledger; its lock is ours alone, so nobody works there."""
+    shutil.rmtree(f"{path}.tmp", ignore_errors=True)
+    for half in Path(f"{path}.files").glob(".*.tmp"):
+        half.unlink(missing_ok=True)
 
 
 def _connected(path: Path, *, write: bool) -> duckdb.DuckDBPyConnection:
@@ -173,11 +192,6 @@ def _connected(path: Path, *, write: bool) -> duckdb.DuckDBPyConnection:
             evidence=str(error).splitlines()[0],
             remedy="Move the file aside; ingesting the deliveries again makes a new one.",
         ) from error
-    if (
-        write
-        and not connection.execute("SELECT 1 FROM information_schema.schemata WHERE schema_name = 'ledger'").fetchall()
-    ):
-        create(connection)
     return connection
 
 

@@ -57,11 +57,11 @@ grouped AS (
 SELECT
     billing_period, source, scope,
     MD5(ARRAY_TO_STRING([
-        source, scope, CAST(slot_start AS VARCHAR), CAST(slot_end AS VARCHAR), provider, COALESCE(BillingAccountId, '~'), COALESCE(SubAccountId, '~'),
-        COALESCE(InvoiceId, '~'), BillingCurrency, COALESCE(ServiceCategory, '~'), COALESCE(ServiceName, '~'), ChargeCategory,
-        COALESCE(ChargeClass, '~'), COALESCE(RegionId, '~'), COALESCE(PricingCategory, '~'), COALESCE(CommitmentDiscountStatus, '~'),
-        COALESCE(unit, '~'), COALESCE(x_machine, '~'), COALESCE(x_purchase_model, '~'), COALESCE(x_model_raw, '~'), COALESCE(x_token_class, '~'),
-        CAST(rule AS VARCHAR), COALESCE(raw_team, '~'), COALESCE(raw_model, '~'), COALESCE(raw_purpose, '~'), COALESCE(pool, '~')
+        keyed(source), keyed(scope), CAST(slot_start AS VARCHAR), CAST(slot_end AS VARCHAR), keyed(provider), keyed(BillingAccountId),
+        keyed(SubAccountId), keyed(InvoiceId), keyed(BillingCurrency), keyed(ServiceCategory), keyed(ServiceName), keyed(ChargeCategory),
+        keyed(ChargeClass), keyed(RegionId), keyed(PricingCategory), keyed(CommitmentDiscountStatus), keyed(unit), keyed(x_machine),
+        keyed(x_purchase_model), keyed(x_model_raw), keyed(x_token_class), CAST(rule AS VARCHAR), keyed(raw_team), keyed(raw_model),
+        keyed(raw_purpose), keyed(pool)
     ], '|')) AS group_id,
     slot_start, slot_end, provider, BillingAccountId, SubAccountId, InvoiceId, BillingCurrency, ServiceCategory, ServiceName,
     ChargeCategory, ChargeClass, RegionId, PricingCategory, CommitmentDiscountStatus, unit,

@@ -7,6 +7,8 @@ WITH cells AS (
         CASE WHEN g.pool = 'api' THEN g.model END AS api_model, CASE WHEN g.pool = 'api' THEN g.x_token_class END AS api_class,
         SUM(g.BilledCost) AS BilledCost, SUM(g.EffectiveCost) AS EffectiveCost, SUM(g.ListCost) AS ListCost, SUM(g.ContractedCost) AS ContractedCost,
         SUM(CAST(COALESCE(h.chip_hours, CAST('0' AS DECIMAL(18, 6))) AS DECIMAL(38, 18))) AS chip_hours,
+        SUM(CASE WHEN g.pool = 'api' AND u.measure = 'token' THEN
+            CAST(CAST(g.quantity AS DECIMAL(24, 6)) * 1000000 AS DECIMAL(38, 0)) * CAST(u.multiplier AS DECIMAL(38, 0)) END) AS billed_millionths,
         CAST(SUM(CAST(g.billed_unknown AS DECIMAL(38, 0))) AS BIGINT) AS billed_unknown,
         CAST(SUM(CAST(g.effective_unknown AS DECIMAL(38, 0))) AS BIGINT) AS effective_unknown,
         CAST(SUM(CAST(g.list_unknown AS DECIMAL(38, 0))) AS BIGINT) AS list_unknown,
@@ -14,17 +16,18 @@ WITH cells AS (
         CAST(SUM(CAST(g.row_count AS DECIMAL(38, 0))) AS BIGINT) AS row_count
     FROM attributed_groups AS g
     LEFT JOIN chip_hours AS h ON h.group_id = g.group_id
+    LEFT JOIN units AS u ON u.unit = LOWER(TRIM(g.billed_unit))
     WHERE g.pool IS NOT NULL
     GROUP BY ALL
 )
 
 SELECT
     MD5(ARRAY_TO_STRING([
-        CAST(billing_period AS VARCHAR), pool, unit, CAST(slot_start AS VARCHAR), CAST(slot_end AS VARCHAR), source, provider,
-        COALESCE(BillingAccountId, '~'), COALESCE(InvoiceId, '~'), BillingCurrency, ChargeCategory, nature, COALESCE(chip, '~'),
-        COALESCE(purchase_model, '~'), COALESCE(RegionId, '~'), COALESCE(api_model, '~'), COALESCE(api_class, '~')
+        CAST(billing_period AS VARCHAR), keyed(pool), keyed(unit), CAST(slot_start AS VARCHAR), CAST(slot_end AS VARCHAR), keyed(source),
+        keyed(provider), keyed(BillingAccountId), keyed(InvoiceId), keyed(BillingCurrency), keyed(ChargeCategory), keyed(nature),
+        keyed(chip), keyed(purchase_model), keyed(RegionId), keyed(api_model), keyed(api_class)
     ], '|')) AS cell_id,
     billing_period, pool, unit, slot_start, slot_end, source, provider, BillingAccountId, InvoiceId, BillingCurrency, ChargeCategory, nature,
     chip, purchase_model, RegionId, api_model, api_class, BilledCost, EffectiveCost, ListCost, ContractedCost, chip_hours,
-    billed_unknown, effective_unknown, list_unknown, contracted_unknown, row_count
+    exact_quotient(billed_millionths, CAST('1000000' AS DECIMAL(38, 0))) AS billed_tokens, billed_unknown, effective_unknown, list_unknown, contracted_unknown, row_count
 FROM cells

@@ -30,7 +30,7 @@ shared AS (
 )
 
 SELECT
-    MD5(ARRAY_TO_STRING([s.cell_id, s.state, COALESCE(s.state_team, '~'), COALESCE(s.state_model, '~')], '|')) AS state_cell_id,
+    MD5(ARRAY_TO_STRING([keyed(s.cell_id), keyed(s.state), keyed(s.state_team), keyed(s.state_model)], '|')) AS state_cell_id,
     s.cell_id, s.pool, s.slot_start, s.slot_end, s.nature, s.state,
     COALESCE(s.state_team, CASE WHEN s.state IN ('idle', 'maintenance') THEN p.idle_owner END) AS state_team, s.state_model, s.provider, s.api_model, s.api_class,
     CASE

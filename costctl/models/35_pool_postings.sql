@@ -1,5 +1,5 @@
 -- State cells split by their shares; a cell without a share stays whole and says why.
--- Grain: one row per state cell, team, model and purpose.
+-- Grain: one row per state cell, team, model, purpose and method.
 WITH parts AS (
     SELECT
         c.state_cell_id, c.cell_id, c.pool, c.nature, c.state, c.share_key, c.api_model,
@@ -19,13 +19,14 @@ shared AS (
         BilledCost, EffectiveCost, ListCost, ContractedCost, chip_hours, billed_unknown, effective_unknown, list_unknown, contracted_unknown,
         share_of(BilledCost, weight, total) AS billed, share_of(EffectiveCost, weight, total) AS effective, share_of(ListCost, weight, total) AS list,
         share_of(ContractedCost, weight, total) AS contracted, share_of(chip_hours, weight, total) AS hours,
-        ROW_NUMBER() OVER (PARTITION BY state_cell_id ORDER BY weight DESC, COALESCE(team, ''), model, purpose) AS place
+        ROW_NUMBER() OVER (PARTITION BY state_cell_id ORDER BY weight DESC, COALESCE(team, ''), model, purpose, method) AS place
     FROM parts
 )
 
 SELECT
     state_cell_id, cell_id, pool, nature, state, team, model, purpose, method, weight, total,
     CASE
+        WHEN method = 'not counted' THEN 'tokens on the bill that no source counted'
         WHEN NOT unsplit AND team IS NULL AND state NOT IN ('idle', 'unused') THEN 'tokens without a known team'
         WHEN unsplit AND pool = 'api' THEN 'no tokens counted for this model, class and day'
         WHEN unsplit AND state = 'unknown' THEN 'paid chip time that no state covers'

@@ -36,7 +36,7 @@ WITH posted AS (
 
 SELECT
     $billing_period AS billing_period, $billing_period AS booked_period,
-    MD5(ARRAY_TO_STRING([p.origin, COALESCE(p.pool, '~'), COALESCE(p.team, '~'), p.model, p.purpose], '|')) AS posting_id,
+    MD5(ARRAY_TO_STRING([keyed(p.origin), keyed(p.pool), keyed(p.team), keyed(p.model), keyed(p.purpose), keyed(p.method)], '|')) AS posting_id,
     CASE
         WHEN p.nature IN ('credit', 'fee', 'tax') THEN p.nature
         WHEN p.unpriced THEN 'unpriced'

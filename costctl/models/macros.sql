@@ -2,7 +2,8 @@
 -- Everything is portable: decimals of scale 0, `%`, and a quotient that starts from DOUBLE and is corrected to the exact one.
 
 -- The quotient of two whole numbers, without remainder, toward zero. The DOUBLE estimate is off by at most one part in 2^52;
--- each correction divides that by 2^52 again, so three steps are exact for all of DECIMAL(38,0).
+-- each correction divides that by 2^52 again, so three steps are exact below 10^38 - 10^23; beyond, where the estimate itself may
+-- not fit, the answer is exact or an error.
 CREATE OR REPLACE TEMP MACRO quotient_estimate(n, t) AS CAST(ROUND(CAST(n AS DOUBLE) / NULLIF(CAST(t AS DOUBLE), 0), 0) AS DECIMAL(38, 0));
 CREATE OR REPLACE TEMP MACRO quotient_corrected(n, q, t) AS q + quotient_estimate(n - q * t, t);
 CREATE OR REPLACE TEMP MACRO exact_quotient(n, t) AS
@@ -16,3 +17,7 @@ CREATE OR REPLACE TEMP MACRO millionths(amount) AS CAST(CAST(ABS(amount) AS DECI
 CREATE OR REPLACE TEMP MACRO share_of(amount, weight, total) AS
     CAST(CAST(exact_quotient(millionths(amount) * CAST(weight AS DECIMAL(38, 0)), CAST(total AS DECIMAL(38, 0))) AS DECIMAL(20, 0))
         * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(38, 18)) * (CASE WHEN amount < 0 THEN -1 ELSE 1 END);
+
+-- A text with its length before it, to stand in a list that names something: whatever the texts hold, no two lists read alike,
+-- and no text reads as the one that is missing.
+CREATE OR REPLACE TEMP MACRO keyed(x) AS CASE WHEN x IS NULL THEN '~' ELSE CONCAT(CAST(LENGTH(x) AS VARCHAR), ':', x) END;

@@ -29,14 +29,14 @@ def _chip(row: Row, machines: Counter[str], prices: Counter[str | int | None], o
     texts = [rate.row.texts["price_per_chip_hour"] for rate in ordered]
     return {
         "short": row["short"],
-        "chip": row["chip"],
         "title": row["title"],
-        "memory_gb": row["memory_gb"],
-        "tdp_w": row["tdp_w"],
-        "machines": str(machines[row["chip"]]),
-        "prices": str(prices[row["chip"]]),
         "lowest": texts[0] if texts else None,
         "highest": texts[-1] if texts else None,
+        "prices": str(prices[row["chip"]]),
+        "machines": str(machines[row["chip"]]),
+        "chip": row["chip"],
+        "memory_gb": row["memory_gb"],
+        "tdp_w": row["tdp_w"],
         "price_visibility": row["price_visibility"],
     }
 
@@ -91,11 +91,11 @@ def _line(row: Row, layer: str, regions: str, state: str, holds: tuple[date | No
     return {
         "provider": row["provider"],
         "machine": row["machine"],
-        "region": regions,
         "purchase_model": row["purchase_model"],
-        "term_months": row.texts.get("term_months"),
-        "layer": layer,
         "price_per_chip_hour": row.texts.get("price_per_chip_hour"),
+        "region": regions,
+        "layer": layer,
+        "term_months": row.texts.get("term_months"),
         "currency": row["currency"],
         "valid_from": begins.isoformat() if begins else None,
         "valid_to": ends.isoformat() if ends else None,

@@ -20,6 +20,7 @@ from costctl.nouns import Rows
 from costctl.reports import Answer, layout
 
 FORMATS = ("table", "csv", "json", "jsonl", "md", "parquet")
+READABLE = 14  # a text column narrower than this says too little
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\x00")
 
 
@@ -77,15 +78,32 @@ def rows(found: Rows, format_: str, output: Path | None = None, *, title: str = 
 
 
 def emit(title: str, records: Sequence[dict[str, str | None]], format_: str | None) -> None:
-    """Print a small list of text records, such as rates, in the format asked for."""
+    """Print a small list of text records, such as rates, in the format asked for; a single one stands upright."""
     columns = tuple(records[0]) if records else ()
-    found = Rows(columns, ("VARCHAR",) * len(columns), [tuple(record.values()) for record in records])
     name = chosen(format_, None)
-    if name == "table":
-        cells = [["-" if value is None else value for value in record.values()] for record in records]
-        terminal.table(title, columns, cells, right=_numbers(cells))
+    if name != "table":
+        found = [tuple(record.values()) for record in records]
+        rows(Rows(columns, ("VARCHAR",) * len(columns), found), name)
+    elif len(records) == 1:
+        upright = [[column, value or layout.UNKNOWN] for column, value in records[0].items()]
+        terminal.table(title, ("", ""), upright, right=set())
     else:
-        rows(found, name)
+        cells = [[value or layout.UNKNOWN for value in record.values()] for record in records]
+        _emit_table(title, columns, cells)
+
+
+def _emit_table(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    """Print records side by side; the last columns stay out where they would make every text unreadable."""
+    numbers = _numbers(cells)
+    widths = [max(len(line[at]) for line in [columns, *cells]) for at in range(len(columns))]
+    least = [width if at in numbers else min(width, READABLE) for at, width in enumerate(widths)]
+    count = len(columns)
+    while count > 1 and sum(least[:count]) + count > terminal.width():
+        count -= 1
+    left = ", ".join(columns[count:])
+    notes = [f"also in --format csv: {left}"] if left else []
+    right = {at for at in numbers if at < count}
+    terminal.table(title, columns[:count], [line[:count] for line in cells], right=right, notes=notes)
 
 
 def _numbers(cells: Sequence[Sequence[str]]) -> set[int]:
@@ -122,7 +140,11 @@ def _csv(found: Rows) -> str:
 
 
 def _unarmed(value: Any) -> str:
-    return "'" + value if isinstance(value, str) and value.startswith(FORMULA_STARTS) else text(value)
+    return (
+        "'" + value
+        if isinstance(value, str) and value.startswith(FORMULA_STARTS) and value != layout.UNKNOWN
+        else text(value)
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -146,5 +168,5 @@ def _markdown(grid: layout.Grid) -> str:
     marks = ["---:" if number in grid.right else "---" for number in range(len(grid.headings))]
     lines = [f"**{grid.title}**", ""] if grid.title else []
     lines += ["| " + " | ".join(grid.headings) + " |", "| " + " | ".join(marks) + " |"]
-    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in grid.rows]
+    lines += ["| " + " | ".join(terminal.plain(cell).replace("|", "\\|") for cell in row) + " |" for row in grid.rows]
     return "\n".join([*lines, "", *grid.notes]) + "\n"

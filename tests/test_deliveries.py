@@ -1,0 +1,508 @@
+"""Law 3, a delivery replaces: same again, changed, older, newer, beside; and law 2, every record of it is accounted for."""
+
+import json
+import shutil
+from decimal import Decimal
+
+import pytest
+
+from costctl.errors import InputRefused
+
+OCTOBER = """
+    cost  day         team
+    10    2026-10-03  search
+    2.5   2026-10-04  ads
+"""
+CHANGED = """
+    cost  day         team
+    11    2026-10-03  search
+"""
+SEPTEMBER = """
+    cost  day         team
+    7     2026-09-30  search
+"""
+TOKENS = """
+    start,end,provider,pool,model,team,output,requests
+    2026-10-{day}T00:00:00Z,2026-10-{day}T01:00:00Z,self,gpu,atlas,{team},{count},1
+"""
+
+
+def statuses(outcomes):
+    return [outcome.status for outcome in outcomes]
+
+
+def billed(place):
+    """Return BilledCost by source and period, as a report would add it up."""
+    query = "SELECT source, strftime(billing_period, '%Y-%m'), sum(BilledCost) FROM ledger.postings GROUP BY ALL"
+    return {(source, period): cost for source, period, cost in place.ask(query)}
+
+
+def everything(place):
+    """Return what a refusal must leave as it was: the content, the deliveries, the kept bytes."""
+    kept = sorted(path.name for path in (place.home / "costctl.duckdb.files").iterdir())
+    return place.fingerprint(), place.ask("SELECT * FROM ledger.deliveries ORDER BY ALL"), kept
+
+
+@pytest.fixture
+def refused(place):
+    """Ingest what must be refused, and see that nothing changed."""
+
+    def ingest(*names, **options):
+        before = everything(place)
+        with pytest.raises(InputRefused) as refusal:
+            place.ingest(*names, **options)
+        assert refusal.value.exit_code == 3
+        assert everything(place) == before
+        assert place.broken() == []
+        return refusal.value
+
+    return ingest
+
+
+class TestPlainFiles:
+    def test_the_same_content_again_is_nothing_to_do(self, place):
+        place.bill("october.csv", OCTOBER)
+        assert statuses(place.ingest("october.csv")) == ["loaded"]
+        before = everything(place)
+        assert statuses(place.ingest("october.csv")) == ["nothing to do"]
+        place.bill("october, the same.csv", OCTOBER)
+        assert statuses(place.ingest("october, the same.csv")) == ["nothing to do"]
+        assert everything(place) == before
+
+    def test_other_files_for_the_same_period_are_refused(self, place, refused):
+        place.bill("october.csv", OCTOBER)
+        place.bill("changed.csv", CHANGED)
+        place.ingest("october.csv")
+        refusal = refused("changed.csv")
+        assert refusal.where.endswith("changed.csv")
+        assert "2026-10 of source focus" in refusal.what
+        assert all(word in refusal.remedy for word in ("--replace", "--add", "--source"))
+
+    def test_another_period_goes_beside(self, place):
+        place.bill("october.csv", OCTOBER)
+        place.bill("september.csv", SEPTEMBER)
+        place.ingest("october.csv")
+        place.ingest("september.csv")
+        assert billed(place) == {("focus", "2026-09"): 7, ("focus", "2026-10"): Decimal("12.5")}
+
+    def test_replace_supersedes(self, place):
+        place.bill("october.csv", OCTOBER)
+        place.bill("changed.csv", CHANGED)
+        place.ingest("october.csv")
+        place.ingest("changed.csv", decision="replace")
+        assert billed(place) == {("focus", "2026-10"): 11}
+        assert place.broken() == []
+
+    def test_what_was_replaced_does_not_come_back_by_itself(self, place, refused):
+        place.bill("october.csv", OCTOBER)
+        place.bill("changed.csv", CHANGED)
+        place.ingest("october.csv")
+        place.ingest("changed.csv", decision="replace")
+        assert "was replaced" in refused("october.csv").what
+
+    def test_replace_goes_back(self, place):
+        place.bill("october.csv", OCTOBER)
+        place.bill("changed.csv", CHANGED)
+        place.ingest("october.csv")
+        before = place.fingerprint()
+        place.ingest("changed.csv", decision="replace")
+        place.ingest("october.csv", decision="replace")
+        assert place.fingerprint() == before
+        assert statuses(place.ingest("october.csv", decision="replace")) == ["nothing to do"]
+
+    def test_replace_goes_back_where_only_one_of_two_periods_was_lost(self, place):
+        place.bill("both.csv", OCTOBER + SEPTEMBER.split("team\n")[1])
+        place.bill("changed.csv", CHANGED)
+        place.ingest("both.csv")
+        before = place.fingerprint()
+        place.ingest("changed.csv", decision="replace")
+        assert billed(place) == {("focus", "2026-09"): 7, ("focus", "2026-10"): 11}
+        place.ingest("both.csv", decision="replace")
+        assert place.fingerprint() == before
+
+    def test_replace_takes_out_what_was_added(self, place):
+        place.bill("october.csv", OCTOBER)
+        place.bill("changed.csv", CHANGED)
+        place.ingest("october.csv")
+        before = place.fingerprint()
+        place.ingest("changed.csv", decision="add")
+        place.ingest("october.csv", decision="replace")
+        assert place.fingerprint() == before
+
+    def test_add_goes_beside_in_any_order(self, place, places):
+        prints = set()
+        for order in (("october.csv", "more.csv"), ("more.csv", "october.csv")):
+            place = places()
+            place.bill("october.csv", OCTOBER)
+            place.bill("more.csv", CHANGED)
+            place.ingest(order[0])
+            place.ingest(order[1], decision="add")
+            assert billed(place) == {("focus", "2026-10"): Decimal("23.5")}
+            assert place.broken() == []
+            prints.add(place.fingerprint())
+        assert len(prints) == 1
+
+    def test_another_source_is_another_export(self, place):
+        place.bill("october.csv", OCTOBER)
+        place.bill("changed.csv", CHANGED)
+        place.ingest("october.csv")
+        place.ingest("changed.csv", source="subsidiary")
+        assert billed(place) == {("focus", "2026-10"): Decimal("12.5"), ("subsidiary", "2026-10"): 11}
+        place.ingest(
+            "october.csv", source="subsidiary", decision="replace"
+        )  # one delivery per source, the bytes kept once
+        assert billed(place) == dict.fromkeys([("focus", "2026-10"), ("subsidiary", "2026-10")], Decimal("12.5"))
+
+    def test_the_same_file_twice_counts_once(self, place):
+        place.bill("october.csv", OCTOBER)
+        place.bill("copy.csv", OCTOBER)
+        (outcome,) = place.ingest("october.csv", "copy.csv", "october.csv")
+        assert (outcome.files, outcome.records) == (1, 2)
+        assert billed(place) == {("focus", "2026-10"): Decimal("12.5")}
+        assert sum("taken once" in note for note in outcome.notes) == 2
+
+    def test_the_files_of_one_command_are_one_delivery(self, place):
+        place.bill("october.csv", OCTOBER)
+        place.bill("more.csv", CHANGED)
+        (outcome,) = place.ingest("october.csv", "more.csv")
+        assert (outcome.files, outcome.records) == (2, 3)
+        assert statuses(place.ingest("more.csv", "october.csv")) == ["nothing to do"]
+
+    def test_a_folder_that_gains_a_file_is_taken_in(self, place):
+        """What cron sees: the configured folder holds one file more each month."""
+        place.bill("bills/september.csv", SEPTEMBER)
+        place.ingest("bills")
+        place.bill("bills/october.csv", OCTOBER)
+        place.ingest("bills")
+        assert billed(place) == {("focus", "2026-09"): 7, ("focus", "2026-10"): Decimal("12.5")}
+
+    def test_a_part_of_what_is_there_is_nothing_to_do(self, place):
+        place.bill("bills/september.csv", SEPTEMBER)
+        place.bill("bills/october.csv", OCTOBER)
+        place.ingest("bills")
+        before = place.fingerprint()
+        assert statuses(place.ingest("bills/october.csv")) == ["nothing to do"]
+        assert place.fingerprint() == before
+        place.write("t/third.csv", TOKENS.format(day="03", team="search", count=5))
+        place.ingest("t")
+        place.write("t/fourth.csv", TOKENS.format(day="04", team="search", count=6))
+        assert statuses(place.ingest("t")) == ["loaded"]
+        (place.home / "t/third.csv").unlink()
+        place.write("t/fifth.csv", TOKENS.format(day="05", team="search", count=7))
+        assert statuses(place.ingest("t")) == ["loaded"]
+        assert place.ask("SELECT sum(tokens) FROM ledger.token_days") == [(18,)]
+        assert place.broken() == []
+
+    def test_a_folder_where_a_file_changed_is_refused(self, place, refused):
+        place.bill("bills/september.csv", SEPTEMBER)
+        place.bill("bills/october.csv", OCTOBER)
+        place.ingest("bills")
+        place.bill("bills/october.csv", CHANGED)
+        assert "2026-10" in refused("bills").what
+
+    def test_replace_and_add_contradict_each_other(self, place):
+        place.bill("october.csv", OCTOBER)
+        done = place.costctl("ingest", "october.csv", "--replace", "--add")
+        assert done.returncode == 2
+        assert not place.path.exists()
+
+
+class TestUsage:
+    """Token counts replace by UTC day."""
+
+    def test_another_day_goes_beside_and_the_same_day_is_refused(self, place, refused):
+        place.bill("october.csv", OCTOBER)
+        place.write("third.csv", TOKENS.format(day="03", team="search", count=5))
+        place.write("fourth.csv", TOKENS.format(day="04", team="search", count=6))
+        place.write("third, changed.csv", TOKENS.format(day="03", team="ads", count=7))
+        place.ingest("october.csv", "third.csv")
+        place.ingest("fourth.csv")
+        assert "2026-10-03 of source hourly" in refused("third, changed.csv").what
+        place.ingest("third, changed.csv", decision="replace")
+        counted = place.ask("SELECT team, tokens FROM ledger.token_days WHERE token_class = 'output' ORDER BY day")
+        assert counted == [("ads", 7), ("search", 6)]
+
+
+CUR = (
+    "lineItem/LineItemType,lineItem/UnblendedCost,lineItem/CurrencyCode,bill/BillingPeriodStartDate,bill/BillingPeriodEndDate,"
+    "lineItem/UsageStartDate,lineItem/UsageEndDate,bill/PayerAccountId,bill/InvoiceId,lineItem/ProductCode\n"
+)
+ENDS = {"2026-09": "2026-10", "2026-10": "2026-11"}
+
+
+def assembly(place, folder, *, costs, until, month="2026-10", invoice="", listed=("part-1.csv",), report="daily"):
+    """Write a Cost and Usage Report as AWS delivers it: a manifest and its file, usage of an hour per cost until a day."""
+    start, end = f"{month}-01T00:00:00Z", f"{ENDS[month]}-01T00:00:00Z"
+    lines = [
+        f"Usage,{cost},USD,{start},{end},{month}-{until:02}T00:00:00Z,{month}-{until:02}T01:00:00Z,111,{invoice},AmazonEC2\n"
+        for cost in costs
+    ]
+    place.write(f"{folder}/part-1.csv", CUR + "".join(lines))
+    manifest = {
+        "assemblyId": folder,
+        "account": "111",
+        "reportName": report,
+        "billingPeriod": {"start": f"{month.replace('-', '')}01T000000.000Z"},
+        "reportKeys": [f"cur/{report}/{folder}/{name}" for name in listed],
+    }
+    place.write(f"{folder}/{report}-Manifest.json", json.dumps(manifest))
+    return folder
+
+
+class TestManifests:
+    def test_a_later_assembly_replaces(self, place):
+        assembly(place, "first", costs=[1, 2], until=5)
+        assembly(place, "second", costs=[1, 2, 3], until=9)
+        place.ingest("first")
+        assert statuses(place.ingest("second")) == ["loaded"]
+        assert billed(place) == {("aws_cur", "2026-10"): 6}
+        assert place.broken() == []
+
+    def test_an_older_assembly_is_skipped(self, place):
+        assembly(place, "first", costs=[1, 2], until=5)
+        assembly(place, "second", costs=[1, 2, 3], until=9)
+        place.ingest("second")
+        before = everything(place)
+        assert statuses(place.ingest("first")) == ["older, skipped"]
+        assert everything(place) == before
+
+    def test_an_older_assembly_known_from_before_is_skipped(self, place):
+        assembly(place, "first", costs=[1, 2], until=5)
+        assembly(place, "second", costs=[1, 2, 3], until=9)
+        place.ingest("first")
+        place.ingest("second")
+        before = everything(place)
+        assert statuses(place.ingest("first")) == ["older, skipped"]
+        assert everything(place) == before
+
+    @pytest.mark.parametrize(
+        "order", [("first", "second", "third"), ("third", "first", "second"), ("second", "third", "first")]
+    )
+    def test_any_order_gives_the_same_ledger(self, places, order):
+        prints = []
+        for turn in (("third",), order):
+            place = places()
+            assembly(place, "first", costs=[1, 2], until=5)
+            assembly(place, "second", costs=[1, 2, 3], until=9)
+            assembly(place, "third", costs=[1, 2, 2.5], until=9, invoice="INV-1")  # the final bill, with its invoice
+            for folder in turn:
+                place.ingest(folder)
+            prints.append(place.fingerprint())
+        assert prints[0] == prints[1]
+
+    def test_records_set_aside_from_an_older_assembly_leave_no_trace(self, places):
+        """The same ledger whether the older one, with a bad record in it, came first or never."""
+        prints = []
+        for turn in (["second"], ["first", "second"]):
+            place = places()
+            assembly(place, "first", costs=[1, "bad"], until=5)
+            assembly(place, "second", costs=[1, 2, 3], until=9)
+            for folder in turn:
+                place.ingest(folder, quarantine_rows=1)
+            prints.append(place.fingerprint())
+        assert prints[0] == prints[1]
+
+    @pytest.mark.parametrize(
+        "order",
+        [("first", "second"), ("second", "first")],
+    )
+    def test_two_assemblies_in_one_command(self, place, order):
+        assembly(place, "first", costs=[1, 2], until=5)
+        assembly(place, "second", costs=[1, 2, 3], until=9)
+        place.ingest(*order)
+        assert billed(place) == {("aws_cur", "2026-10"): 6}
+
+    @pytest.mark.parametrize(
+        ("older", "newer"),
+        [("b", "a"), ("a", "b")],
+    )
+    def test_two_assemblies_in_one_folder(self, place, older, newer):
+        assembly(place, f"cur/{older}", costs=[1, 2], until=5)
+        assembly(place, f"cur/{newer}", costs=[1, 2, 3], until=9)
+        place.ingest("cur")
+        assert billed(place) == {("aws_cur", "2026-10"): 6}
+
+    def test_without_evidence_which_is_newer_it_is_refused(self, place, refused):
+        assembly(place, "first", costs=[1, 2], until=5)
+        assembly(place, "second", costs=[1, 3], until=5)
+        place.ingest("first")
+        assert "nothing in the files tells which is newer" in refused("second").evidence[0]
+        place.ingest("second", decision="replace")
+        assert billed(place) == {("aws_cur", "2026-10"): 4}
+
+    def test_a_listed_file_that_is_missing(self, place, refused):
+        assembly(place, "first", costs=[1, 2], until=5)
+        place.ingest("first")
+        assembly(place, "second", costs=[1, 2, 3], until=9, listed=("part-1.csv", "part-2.csv"))
+        refusal = refused("second")
+        assert refusal.what == "lists a file that is not there"
+        assert "part-2.csv" in refusal.evidence[0]
+
+    def test_a_redelivery_replaces_its_period_and_nothing_else(self, place):
+        """Same source: another month, another report, a usage file; another source: the same month."""
+        place.write("tokens.csv", TOKENS.format(day="03", team="search", count=5))
+        place.bill("focus.csv", OCTOBER)
+        september = assembly(place, "september", costs=[4], until=30, month="2026-09")
+        place.ingest(
+            assembly(place, "first", costs=[1, 2], until=5),
+            september,
+            assembly(place, "other", costs=[9], until=5, report="hourly"),
+        )
+        place.ingest("focus.csv", "tokens.csv")
+
+        def untouched():
+            kept = {}
+            for name in ("charges", "charge_groups", "postings"):
+                mine = "source = 'aws_cur' AND billing_period = DATE '2026-10-01' AND origin NOT IN (SELECT group_id FROM ledger.charge_groups WHERE scope = 'hourly:111')"
+                if name != "postings":
+                    mine = "source = 'aws_cur' AND billing_period = DATE '2026-10-01' AND scope = 'daily:111'"
+                kept[name] = place.ask(f"SELECT * FROM ledger.{name} WHERE NOT ({mine}) ORDER BY ALL")
+            return kept | {"tokens": place.ask("SELECT * FROM ledger.token_days ORDER BY ALL")}
+
+        before = untouched()
+        assert {len(rows) > 0 for rows in before.values()} == {True}
+        place.ingest(assembly(place, "second", costs=[1, 2, 3], until=9))
+        assert untouched() == before
+        assert billed(place)["aws_cur", "2026-10"] == 6 + 9
+
+
+class TestRowAccounting:
+    BILL = """
+        cost  day         team    BillingCurrency
+        10    2026-10-03  search  USD
+        1,5   2026-10-03  search  USD
+        2.5   2026-10-04  ads     dollars
+        4     2026-10-04  ads     USD
+        x     2026-10-04  ads     -
+    """
+
+    def test_every_record_is_somewhere(self, place):
+        place.bill("october.csv", self.BILL)
+        (outcome,) = place.ingest("october.csv", quarantine_rows=3)
+        assert (outcome.status, outcome.records, outcome.quarantined) == ("loaded", 5, 3)
+        counts = place.ask("SELECT records, kept, quarantined, excluded FROM ledger.delivery_files")
+        assert counts == [(5, 2, 3, 0)]
+        aside = place.ask("SELECT record_no, line_no, column_name, value FROM ledger.quarantine ORDER BY 1, 3")
+        assert [row for row in aside if row[0] != 5] == [
+            (2, 3, "BilledCost", "1,5"),
+            (2, 3, "ContractedCost", "1,5"),
+            (2, 3, "EffectiveCost", "1,5"),
+            (2, 3, "ListCost", "1,5"),
+            (3, 4, "BillingCurrency", "dollars"),
+        ]
+        assert {(row[2], row[3]) for row in aside if row[0] == 5} >= {("BilledCost", "x"), ("BillingCurrency", None)}
+        assert billed(place) == {("focus", "2026-10"): 14}
+        assert place.broken() == []
+
+    def test_the_exit_code_is_4_when_records_are_set_aside(self, place):
+        place.bill("october.csv", self.BILL)
+        done = place.costctl("ingest", "october.csv", "--quarantine-rows", 3)
+        assert "5 records from 1 file, 3 set aside" in done.stderr
+        assert done.returncode == 4
+        assert place.costctl("ingest", "october.csv", "--quarantine-rows", 3).returncode == 0  # nothing to do
+
+    def test_the_policy_decides_how_many(self, place, refused):
+        place.bill("september.csv", SEPTEMBER)
+        place.bill("october.csv", self.BILL)
+        place.ingest("september.csv")
+        refusal = refused("october.csv", quarantine_rows=2)
+        assert refusal.where.endswith("october.csv:3")
+        assert "3 records cannot be taken in; policy quarantine_rows allows 2" in refusal.what
+        assert "BilledCost" in refusal.evidence[0]
+        assert "'1,5'" in refusal.evidence[0]
+
+    def test_a_file_of_bad_records_only(self, place):
+        place.bill("september.csv", SEPTEMBER)
+        place.ingest("september.csv")
+        place.bill("october.csv", "cost  day\nx     2026-10-03\n")
+        (outcome,) = place.ingest("october.csv", quarantine_rows=1)
+        assert (outcome.records, outcome.quarantined, outcome.periods) == (1, 1, ())
+        assert place.broken() == []
+        assert statuses(place.ingest("october.csv", quarantine_rows=1)) == ["nothing to do"]
+
+    def test_ragged_records_are_named(self, place):
+        path = place.bill("october.csv", OCTOBER)
+        path.write_text(path.read_text("utf-8") + "one,field too few\n", encoding="utf-8")
+        place.ingest("october.csv", quarantine_rows=1)
+        assert place.ask("SELECT record_no, line_no, column_name, raw FROM ledger.quarantine") == [
+            (3, 4, "(record)", "one,field too few")
+        ]
+
+    def test_newlines_in_quotes_are_one_record(self, place):
+        place.bill("october.csv", [{"ServiceName": 'two\nlines, "quoted"'}, {"ServiceName": "\n"}, {"cost": "x"}])
+        place.ingest("october.csv", quarantine_rows=1)
+        assert place.ask("SELECT records, kept, quarantined FROM ledger.delivery_files") == [(3, 2, 1)]
+        assert place.ask("SELECT DISTINCT record_no, line_no FROM ledger.quarantine") == [(3, 6)]
+
+
+class TestRoundings:
+    """A binary float printed in full has more than 18 decimals; what rounding takes away is written down, exactly."""
+
+    FLOATS = ("0.00012345678901234567", "0.0000018518518518518519", "1.2345678901234567E-7")
+    BILL = [{"cost": "1", "ListCost": text} for text in FLOATS] + [{"cost": "0.1", "ListCost": "0.1"}]
+
+    def expected(self, texts):
+        """Return count, rounded sum and what was rounded away, half away from zero, by Decimal."""
+        exact = [Decimal(text) for text in texts]
+        kept = [value.quantize(Decimal("1e-18"), "ROUND_HALF_UP") for value in exact]
+        return len(texts), sum(kept), sum(exact) - sum(kept)
+
+    def test_they_are_rounded_and_recorded(self, place):
+        place.bill("october.csv", self.BILL)
+        (outcome,) = place.ingest("october.csv")
+        count, kept, away = self.expected(self.FLOATS)
+        assert away != 0
+        assert place.ask("SELECT file_no, column_name, records, rounded_away FROM ledger.roundings") == [
+            (1, "ListCost", count, away)
+        ]
+        assert place.ask("SELECT sum(ListCost) FROM ledger.charges") == [(kept + Decimal("0.1"),)]
+        assert (
+            outcome.notes[-1]
+            == f"ListCost: 3 binary floats with more than 18 decimals, rounded; {away.normalize():f} in all"
+        )
+        assert place.broken() == []
+
+    def test_records_set_aside_are_not_among_them(self, place):
+        place.bill("october.csv", [*self.BILL, {"cost": "x", "ListCost": self.FLOATS[0]}])
+        place.ingest("october.csv", quarantine_rows=1)
+        count, _, away = self.expected(self.FLOATS)
+        assert place.ask("SELECT column_name, records, rounded_away FROM ledger.roundings") == [
+            ("ListCost", count, away)
+        ]
+
+    def test_other_texts_with_more_decimals_are_refused(self, place, refused):
+        place.bill("september.csv", SEPTEMBER)
+        place.ingest("september.csv")
+        place.bill("october.csv", [{"cost": "1", "ListCost": "0.1234567890123456789"}])
+        assert "ListCost is not a plain decimal number" in refused("october.csv").evidence[0]
+
+    def test_a_replaced_delivery_takes_its_roundings_along(self, place):
+        place.bill("october.csv", self.BILL)
+        place.bill("changed.csv", CHANGED)
+        place.ingest("october.csv")
+        place.ingest("changed.csv", decision="replace")
+        live = "SELECT count(*) FROM ledger.roundings JOIN ledger.delivery_periods USING (delivery_id) WHERE live"
+        assert place.ask(live) == [(0,)]
+
+
+class TestTheArchive:
+    def test_the_bytes_are_kept_by_their_hash(self, place):
+        path = place.bill("october.csv", OCTOBER)
+        place.ingest("october.csv")
+        ((digest,),) = place.ask("SELECT sha256 FROM ledger.delivery_files")
+        assert (place.home / "costctl.duckdb.files" / digest).read_bytes() == path.read_bytes()
+
+    def test_without_an_archive_nothing_is_kept(self, place):
+        place.write("costctl.yaml", "version: 1\narchive: none\n")
+        place.bill("october.csv", OCTOBER)
+        place.ingest("october.csv")
+        assert not (place.home / "costctl.duckdb.files").exists()
+        assert billed(place) == {("focus", "2026-10"): Decimal("12.5")}
+
+    def test_a_moved_ledger_knows_its_deliveries(self, place, places):
+        place.bill("october.csv", OCTOBER)
+        place.ingest("october.csv")
+        moved = places()
+        shutil.copy(place.path, moved.path)
+        moved.bill("october.csv", OCTOBER)
+        assert statuses(moved.ingest("october.csv")) == ["nothing to do"]

@@ -1,0 +1,124 @@
+"""What the README says is so: its commands run, its commands and flags exist and are all of them, its links lead somewhere."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from costctl import reports
+from costctl.cli.app import app
+from costctl.errors import CostctlError
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "rates/README.md", "examples/README.md")
+
+
+def commands():
+    """Yield every command of the program with its words: ("rates", "check"), command."""
+
+    def beneath(group, words):
+        for name, command in sorted(group.commands.items()):
+            if hasattr(command, "commands"):
+                yield from beneath(command, (*words, name))
+            else:
+                yield (*words, name), command
+
+    return list(beneath(typer.main.get_command(app), ()))
+
+
+COMMANDS = commands()
+FLAGS = {flag for _, command in COMMANDS for parameter in command.params for flag in parameter.opts}
+
+
+def blocks():
+    """Return the fenced sh and console blocks as lines, without prompts."""
+    found = re.findall(r"^```(?:sh|console)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    return [[line.removeprefix("$ ") for line in block.splitlines() if line.strip()] for block in found]
+
+
+def test_there_is_something_to_test():
+    assert len(COMMANDS) >= 12
+    lines = [line for block in blocks() for line in block]
+    assert len([line for line in lines if line.startswith("costctl ")]) >= 10
+    assert "costctl demo" in README
+
+
+@pytest.mark.parametrize("block", blocks(), ids=lambda block: block[0].split("#")[0][:30].strip())
+def test_the_commands_of_the_readme_work_in_their_order(block, ingested_quickstart, tmp_path, command, monkeypatch):
+    # the demo's folder beside it, as `costctl demo` leaves it; for the rest, bills and usage without a configuration
+    shutil.copytree(ingested_quickstart, tmp_path / "costctl-demo")
+    for name in ("bills", "usage"):
+        shutil.copytree(ingested_quickstart / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    for line in block:
+        program, *words = shlex.split(line, comments=True)
+        if program == "cd":
+            monkeypatch.chdir(words[0])
+        elif program == "costctl":
+            said = command(*words)
+            assert said.code == 0, f"{line}\n{said.err}"
+            assert said.out or said.err or "--output" in words
+
+
+def test_the_demo_needs_nothing_and_shows_both_reports(tmp_path, command, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = command("demo")
+    assert said.code == 0, said.err
+    assert "chargeback" in said.out
+    assert "tokens per dollar" in said.out
+    assert (tmp_path / "costctl-demo" / "costctl.duckdb").is_file()
+    assert command("demo").code == 0  # again is harmless
+
+
+def test_a_first_configuration_is_valid(tmp_path, command, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert command("init").code == 0
+    said = command("ingest")
+    assert said.code == 2  # valid, and names no sources yet
+    assert "names no sources" in said.err
+    assert command("init").code == 2  # nothing that exists is touched
+
+
+@pytest.mark.parametrize(
+    ("words", "found"), COMMANDS, ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
+)
+def test_every_command_explains_itself_and_is_in_the_readme(words, found, command):
+    said = command(*words, "--help")
+    assert said.code == 0
+    assert found.help
+    assert found.help.split("\n")[0] in " ".join(said.out.split())
+    for parameter in found.params:
+        assert getattr(parameter, "help", None), f"costctl {' '.join(words)}: {parameter.opts} has no help"
+    assert f"`costctl {' '.join(words)}" in README or f"`{' '.join(words)}" in README
+
+
+def test_every_flag_in_the_readme_exists():
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - {"--help"}
+    assert named
+    assert named <= FLAGS
+
+
+def test_every_report_is_in_the_readme_and_in_the_help(command):
+    missing = {name.replace("_", "-") for name in reports.known()}
+    assert [name for name in missing if name not in README] == []
+    assert [name for name in missing if name not in command("report", "--help").out] == []
+
+
+def test_every_exit_code_of_an_error_is_in_the_readme():
+    listed = dict(
+        re.findall(r"(\d+) ([^·]+?)(?: ·|\.\n)", README[README.index("Exit codes:") :].replace("\n", " ") + ".\n")
+    )
+    kinds = {kind.exit_code for kind in CostctlError.__subclasses__()}
+    assert kinds
+    assert {str(code) for code in {0, *kinds}} <= set(listed)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_links_of_a_page_lead_somewhere(page):
+    text = (ROOT / page).read_text("utf-8")
+    targets = [target for target in re.findall(r"\]\(([^)#]+)", text) if "://" not in target]
+    assert [target for target in targets if not (ROOT / page).parent.joinpath(target).exists()] == []
