@@ -283,6 +283,22 @@ def test_a_charge_of_nothing_changes_no_total(places, config, bill, token_rows, 
     assert added_to.ask(PER_TEAM) == without.ask(PER_TEAM)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"team": "a", "model": "b|c"}, {"team": "a|b", "model": "c"}),
+        ({"team": "a", "model": "~"}, {"team": "a"}),
+        ({"team": "a", "purpose": "1:x"}, {"team": "a", "purpose": "x"}),
+        ({"team": "a|4:b|~", "model": "c"}, {"team": "a", "model": "b|~|c"}),
+    ],
+)
+def test_texts_that_look_alike_are_told_apart(place, one, other):
+    """An id is made of texts side by side; no text may pass for two, or for one that is missing."""
+    place.bill("bill.csv", [{"Tags": json.dumps(one), "cost": "1"}, {"Tags": json.dumps(other), "cost": "2"}])
+    place.ingest("bill.csv")
+    assert place.ask("SELECT count(*), count(DISTINCT posting_id), sum(BilledCost) FROM ledger.postings") == [(2, 2, 3)]
+
+
 def test_the_examples_reach_every_kind(places):
     """So that the properties above are not true of direct postings alone."""
     found = set()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from costctl.errors import InputRefused, shown
-from costctl.files import parquet
+from costctl.files import objects, parquet
 from costctl.files.packing import BOM, blocks, unpacked
 
 MAX_HEADER = 4 << 20
@@ -105,36 +104,9 @@ def _decoded(path: Path, block: bytes) -> str:
         ) from error
 
 
-def json_header(path: Path) -> tuple[str, ...]:
-    """Return the keys of the first record of a JSON array or of JSON lines."""
-    with unpacked(path) as file:
-        text = file.read(MAX_HEADER).removeprefix(BOM).decode("utf-8", "replace").lstrip()
-    start = text.find("{")
-    try:
-        record, _ = json.JSONDecoder().raw_decode(text, max(start, 0))
-    except ValueError as error:
-        raise InputRefused(str(path), "is not valid JSON", evidence=str(error), remedy="Export it again.") from error
-    return tuple(record) if isinstance(record, dict) else ()
-
-
-def json_layout(path: Path) -> str:
-    """Tell a JSON `array` from `newline_delimited` records."""
-    with unpacked(path) as file:
-        return "array" if file.read(4096).removeprefix(BOM).lstrip()[:1] == b"[" else "newline_delimited"
-
-
-def json_records(path: Path) -> int:
-    """Count the records of a JSON array or of JSON lines, independently of the reader that loads them."""
-    if json_layout(path) == "newline_delimited":
-        with unpacked(path) as file:
-            return sum(1 for line in file if line.strip())
-    with unpacked(path) as file:
-        return len(json.load(file))
-
-
 def header(path: Path, kind: str) -> tuple[str, ...]:
     """Return the column names of a file of the given content."""
-    return {"csv": csv_header, "json": json_header, "parquet": parquet.header}[kind](path)
+    return {"csv": csv_header, "json": objects.header, "parquet": parquet.header}[kind](path)
 
 
 def raw_records(path: Path, wanted: set[int]) -> dict[int, tuple[int, str]]:

@@ -64,9 +64,20 @@ def load(ledger: Ledger, delivery: Delivery, settings: Settings) -> Outcome:
     except Superseded as older:
         _forget(kept)
         return _outcome(delivery, "older, skipped", 0, 0, (), (str(older),))
+    except InputRefused as refusal:
+        _forget(kept)
+        raise _named(refusal, ledger, delivery) from refusal
     except BaseException:
         _forget(kept)
         raise
+
+
+def _named(refusal: InputRefused, ledger: Ledger, delivery: Delivery) -> InputRefused:
+    """Return a refusal that names the user's file where it names the archived copy."""
+    where = refusal.where
+    for file in delivery.files:
+        where = where.replace(str(ledger.archive / file.sha256), file.name)
+    return InputRefused(where, refusal.what, evidence=refusal.evidence, remedy=refusal.remedy)
 
 
 def _hashed(delivery: Delivery) -> Delivery:

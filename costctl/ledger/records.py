@@ -18,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 
 from costctl.errors import InputRefused
-from costctl.files import packing, parquet, tables
+from costctl.files import objects, packing, parquet, tables
 from costctl.ledger import store
 from costctl.ledger.store import GATE, Ledger
 from costctl.nouns import Column, Format, InputFile
@@ -130,7 +130,7 @@ def _source(reading: Reading, at: Path, newline: str) -> str:
         listed = ", ".join(f"{_parquet_text(name)} AS c{number}" for number, name in enumerate(names))
         return f"(SELECT {listed}, file_row_number + 1 AS record_no FROM read_parquet({quoted(str(at))}, file_row_number = true))"
     columns = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in reading.file.header)
-    layout = tables.json_layout(at)
+    layout = objects.layout(at)
     listed = ", ".join(f"{name} AS c{number}" for number, name in enumerate(names))
     return (
         f"(SELECT {listed}, row_number() OVER () AS record_no FROM read_json({quoted(str(at))}, columns = {{{columns}}}, "
@@ -180,11 +180,11 @@ def piped(
 
 def _plain(reading: Reading, folder: Path) -> Path:
     """Return a place where DuckDB may read an unpacked JSON or Parquet file."""
-    if reading.file.compression == "none":
+    if reading.file.content == "parquet" and reading.file.compression == "none":
         return reading.bytes_at
     place = folder / f"{reading.file_no}.{reading.file.content}"
     with place.open("wb") as out:
-        out.writelines(packing.blocks(reading.bytes_at))
+        out.writelines(packing.blocks(reading.bytes_at))  # without a byte order mark
     return place
 
 
@@ -217,9 +217,7 @@ def counted(reading: Reading) -> int:
     """Return the number of records in a file, found independently of the reader that loaded it."""
     if reading.file.content == "csv":
         return reading.count.records
-    return (
-        tables.json_records(reading.bytes_at) if reading.file.content == "json" else parquet.records(reading.bytes_at)
-    )
+    return objects.records(reading.bytes_at) if reading.file.content == "json" else parquet.records(reading.bytes_at)
 
 
 def staged(ledger: Ledger, readings: list[Reading], item: Format, folder: Path) -> tuple[dict[int, int], list[Problem]]:
@@ -250,7 +248,8 @@ def _reshaped(reading: Reading, place: Path) -> tuple[int, list[Problem]]:
     width, problems, number = len(reading.file.header), [], 0
     csv.field_size_limit(MAX_FIELD)
     rows = csv.reader(
-        io.TextIOWrapper(_Blocks(packing.blocks(reading.bytes_at)), encoding="utf-8", newline=""), strict=True
+        io.TextIOWrapper(io.BufferedReader(_Blocks(packing.blocks(reading.bytes_at))), encoding="utf-8", newline=""),
+        strict=True,
     )
     with place.open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out, lineterminator="\n")
