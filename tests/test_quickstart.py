@@ -231,7 +231,6 @@ def test_what_is_unallocated_is_what_the_readme_says_nobody_owns(month, ask):
     assert found == untagged(month)
 
 
-@pytest.mark.xfail(reason="what the bill has and no gateway counted is spread over those who were counted", strict=True)
 @pytest.mark.parametrize("month", MONTHS)
 def test_bought_tokens_that_no_gateway_saw_are_unallocated(month, ask):
     gap = KNOWN[month]["bought_tokens"]["claude-sonnet-4-6"]

@@ -221,9 +221,7 @@ def test_the_specification_s_hour_30_is_refused_by_name(command):
 @pytest.mark.parametrize(
     "layout",
     [
-        pytest.param(
-            "as it is", marks=pytest.mark.xfail(reason="one object over several lines is refused", strict=True)
-        ),
+        "as it is",
         "a line",
         "an array",
     ],

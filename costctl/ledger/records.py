@@ -102,6 +102,8 @@ def _columns(reading: Reading, item: Format, *, raising: bool) -> list[str]:
                 f"CASE WHEN {source} IS NULL THEN error('{GATE} empty {column.name} ' || record_no) ELSE {source} END"
             )
         listed.append(f'{source} AS "{column.name}"')
+    present = ", ".join(quoted(column.name) for column in item.columns if column.name in reading.positions)
+    listed.append(f"[{present}] AS present")  # a column may be chosen per file
     if item.tag_prefixes:
         listed.append(f'{_prefixed_tags(reading, item)} AS "Tags"')
     return listed

@@ -32,13 +32,13 @@ def ensure(ledger: Ledger, wanted: dict[str, list[str]] | None = None) -> bool:
     if had == wanted:
         return False
     with ledger.transaction():
-        for name in wanted.keys() - had.keys():
+        for name in [name for name in wanted if name not in had]:
             ledger.run(f'ALTER TABLE ledger.charges ADD COLUMN "tag_{name}" VARCHAR')
         for name in wanted:
             if wanted[name] != had.get(name):
                 values = {f"k{number}": path(key) for number, key in enumerate(wanted[name])}
                 ledger.run(f'UPDATE ledger.charges SET "tag_{name}" = {_first_of(len(wanted[name]), "Tags")}', values)
-        for name in had.keys() - wanted.keys():
+        for name in [name for name in had if name not in wanted]:
             ledger.run(f'ALTER TABLE ledger.charges DROP COLUMN "tag_{name}"')
         ledger.set_meta("tags", json.dumps(wanted, sort_keys=True))
     return True

@@ -1,4 +1,4 @@
--- How many delivered tokens a dollar buys, per model, chip and source: all costs of what serves the model, training left out.
+-- How many delivered tokens a dollar buys, per model, chip and source: all costs of what serves the model; training, and bought tokens that nobody counted, left out.
 -- Grain: one row per model, chip, source and currency, grouped by model, best first. Ratios are truncated, never totalled.
 -- Title: tokens per dollar
 -- Calendar: usage
@@ -17,6 +17,7 @@ WITH costs AS (
     WHERE CASE $calendar WHEN 'usage' THEN d.day ELSE p.booked_period END >= $start
         AND CASE $calendar WHEN 'usage' THEN d.day ELSE p.booked_period END < $end
         AND p.kind NOT IN ('tax', 'credit', 'fee') AND p.purpose <> 'training' AND COALESCE(p.state, '') <> 'training'
+        AND p.method <> 'not counted'
 ),
 
 spent AS (

@@ -4,11 +4,16 @@
 WITH typed AS (
     SELECT
         *,
-        COALESCE(money(NetUnblendedCost), money(UnblendedCost)) AS billed,
+        -- The net column, where the file has it, has the discounts inside: their own lines are blank there and count 0.
+        CASE
+            WHEN NOT list_contains(present, 'NetUnblendedCost') THEN money(UnblendedCost)
+            WHEN LineItemType LIKE '%Discount' THEN COALESCE(money(NetUnblendedCost), CAST(0 AS DECIMAL(38, 18)))
+            ELSE COALESCE(money(NetUnblendedCost), money(UnblendedCost))
+        END AS billed,
         money(UnblendedCost) AS unblended,
         CASE LineItemType
             WHEN 'SavingsPlanRecurringFee' THEN money(TotalCommitmentToDate) - money(UsedCommitment)
-            WHEN 'RIFee' THEN money(UnusedUpfront) + money(UnusedRecurring)
+            WHEN 'RIFee' THEN COALESCE(money(NetUnusedUpfront), money(UnusedUpfront)) + COALESCE(money(NetUnusedRecurring), money(UnusedRecurring))
         END AS unused,
         LineItemType IN ('SavingsPlanRecurringFee', 'RIFee') AS is_recurring_fee,
         LineItemType IN ('Usage', 'SavingsPlanCoveredUsage', 'DiscountedUsage') AS is_usage,
@@ -18,7 +23,7 @@ WITH typed AS (
 ),
 
 parts AS (
-    SELECT t.*, p.part_no
+    SELECT t.*, p.part_no, p.part_no = 2 AND t.LineItemType = 'RIFee' AS is_unused_reservation
     FROM typed AS t
     CROSS JOIN (VALUES (1), (2)) AS p(part_no)
     WHERE p.part_no = 1 OR (t.is_recurring_fee AND (t.unused IS NULL OR t.unused <> 0))
@@ -65,16 +70,18 @@ SELECT
     ResourceId, COALESCE(RegionCode, Region) AS RegionId,
     CASE WHEN LineItemType IN ('SavingsPlanCoveredUsage', 'DiscountedUsage') THEN 'Committed' WHEN UsageType LIKE '%SpotUsage%' THEN 'Dynamic' WHEN is_usage THEN 'Standard' END AS PricingCategory,
     CASE WHEN is_usage THEN quantity(UsageAmount) END AS PricingQuantity, CASE WHEN is_usage THEN PricingUnit END AS PricingUnit,
-    CASE WHEN is_usage THEN quantity(UsageAmount) END AS ConsumedQuantity, CASE WHEN is_usage THEN PricingUnit END AS ConsumedUnit,
+    -- hours of a reservation that nobody drew, so that unused chips have their hours
+    CASE WHEN is_usage THEN quantity(UsageAmount) WHEN is_unused_reservation THEN quantity(UnusedQuantity) END AS ConsumedQuantity,
+    CASE WHEN is_usage THEN PricingUnit WHEN is_unused_reservation THEN 'Hrs' END AS ConsumedUnit,
     quantity(PublicOnDemandRate) AS ListUnitPrice,
     COALESCE(SavingsPlanArn, ReservationArn) AS CommitmentDiscountId,
     CASE WHEN SavingsPlanArn IS NOT NULL THEN 'Spend' WHEN ReservationArn IS NOT NULL THEN 'Usage' END AS CommitmentDiscountCategory,
     CASE WHEN part_no = 2 THEN 'Unused' WHEN LineItemType IN ('SavingsPlanCoveredUsage', 'DiscountedUsage') THEN 'Used' END AS CommitmentDiscountStatus,
     Tags,
-    CASE WHEN is_usage OR LineItemType = 'SavingsPlanNegation' THEN COALESCE(InstanceType, machine_of(UsageType)) END AS x_machine,
+    CASE WHEN is_usage OR is_unused_reservation OR LineItemType = 'SavingsPlanNegation' THEN COALESCE(InstanceType, machine_of(UsageType)) END AS x_machine,
     CASE
         WHEN LineItemType IN ('SavingsPlanCoveredUsage', 'SavingsPlanNegation') THEN 'savings_plan'
-        WHEN LineItemType = 'DiscountedUsage' THEN 'reserved'
+        WHEN LineItemType = 'DiscountedUsage' OR is_unused_reservation THEN 'reserved'
         WHEN UsageType LIKE '%SpotUsage%' THEN 'spot'
         WHEN is_usage THEN 'on_demand'
     END AS x_purchase_model,
