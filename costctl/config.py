@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from costctl import documents
-from costctl.errors import UsageError, shown
+from costctl.documents import Problem
+from costctl.errors import UsageError, nearest, shown
 
 NAME = "costctl.yaml"
 DEFAULT_LEDGER = "costctl.duckdb"
-SHOWN_PROBLEMS = 5
+DESCRIBED = "Every setting is described in the costctl.yaml that `costctl init` writes."
+WORDS = {
+    "Field required": "is missing",
+    "Input should be a valid integer, unable to parse string as an integer": "must be a whole number",
+    "Input should be a valid ": "must be a ",
+    "Value should have at least 1 item after validation, not 0": "is empty: name at least one value",
+    "String should match pattern '^[a-z][a-z0-9_]*$'": "must be lower case letters, digits and _",
+    "Input should": "must",
+}
+NOT_SETTINGS = ("home", "file")  # where the configuration was found
 
 
 def _as_list(value: Any) -> Any:
@@ -24,6 +35,8 @@ def _as_list(value: Any) -> Any:
 
 
 Texts = Annotated[list[str], BeforeValidator(_as_list)]
+Wanted = Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
+TagName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]  # it becomes the column tag_NAME
 Weight = Annotated[Decimal, Field(ge=0, max_digits=9, decimal_places=6)]
 
 
@@ -46,7 +59,7 @@ class Rule(Part):
     """Charges that match every key of `when` go to a team or to a pool; the first rule that matches wins."""
 
     name: str = Field(min_length=1)
-    when: dict[str, Texts]
+    when: dict[str, Wanted]
     team: str | None = None
     pool: str | None = None
     model: str | None = None
@@ -60,6 +73,8 @@ class Rule(Part):
             raise ValueError("a rule names either a team or a pool")
         if not self.when:
             raise ValueError("`when` is empty: the rule would take every charge")
+        if self.valid_from and self.valid_to and self.valid_from >= self.valid_to:
+            raise ValueError("the rule ends before it starts; valid_to is the first day on which it no longer holds")
         return self
 
 
@@ -134,7 +149,7 @@ class Config(Part):
     ledger: Path = Path(DEFAULT_LEDGER)
     archive: Literal["copy", "link", "none"] = "copy"
     sources: list[Source] = []
-    tags: dict[str, Texts] = {}
+    tags: dict[TagName, Wanted] = {}
     teams: Path | None = None
     model_aliases: Path | None = None
     cards: list[Path] = []
@@ -144,16 +159,6 @@ class Config(Part):
     exports: list[Export] = []
     home: Path = Path()
     file: Path | None = None
-
-    @model_validator(mode="after")
-    def _names_hold_together(self) -> Config:
-        unknown = sorted({rule.pool for rule in self.rules if rule.pool and rule.pool not in self.pools})
-        if unknown:
-            raise ValueError(f"rules name pools that `pools:` does not have: {', '.join(unknown)}")
-        names = [source.name for source in self.sources]
-        if len(set(names)) != len(names):
-            raise ValueError("two sources have the same name")
-        return self
 
     def at(self, path: Path) -> Path:
         """Return a path of the configuration, relative ones taken from its own folder."""
@@ -182,39 +187,63 @@ def load(path: Path | None = None) -> Config:
     document = documents.read(found)
     values = document.value
     if not isinstance(values, dict):
-        raise UsageError(
-            document.where(()),
-            "must be a mapping of settings",
-            remedy="Start it with `version: 1`; `costctl init` writes one.",
-        )
+        remedy = "Start it with `version: 1`; `costctl init` writes one."
+        raise UsageError(document.where(()), "must be a mapping of settings", remedy=remedy)
+    hidden = [
+        Problem((name,), f"{name}: there is no such setting", of_key=True) for name in NOT_SETTINGS if name in values
+    ]
+    blank = {name for name, value in values.items() if value is None and name in _settings(())}  # `rules:` and nothing
     try:
-        return Config(**{**values, "home": found.resolve().parent, "file": found.resolve()})
+        config = Config(**{name: value for name, value in values.items() if name not in blank})
     except ValidationError as error:
-        raise _explained(document, error) from error
+        raise document.refusal([*hidden, *map(_problem, error.errors())], DESCRIBED) from error
+    if problems := [*hidden, *_contradictions(config)]:
+        raise document.refusal(problems, DESCRIBED)
+    return config.model_copy(update={"home": found.resolve().parent, "file": found.resolve()})
 
 
-def _explained(document: documents.Document, error: ValidationError) -> UsageError:
-    """Turn pydantic's findings into one error, first position first."""
-    problems = [(document.where(_path(problem["loc"])), _sentence(problem)) for problem in error.errors()]
-    problems.sort(key=lambda item: [int(part) for part in item[0].rsplit(":", 2)[1:]])
-    where, what = problems[0]
-    rest = [f"{at}: {text}" for at, text in problems[1:SHOWN_PROBLEMS]]
-    if len(problems) > SHOWN_PROBLEMS:
-        rest.append(f"and {len(problems) - SHOWN_PROBLEMS} more")
-    return UsageError(
-        where, what, evidence=rest, remedy="The settings are described in the comments that `costctl init` writes."
-    )
+def _contradictions(config: Config) -> Iterator[Problem]:
+    """Find rules that name a pool which is not there, and two sources of one name."""
+    for number, rule in enumerate(config.rules):
+        if rule.pool and rule.pool not in config.pools and not rule.pool.startswith("{"):
+            near = nearest(rule.pool, config.pools)
+            what = f"rule {shown(rule.name)} names the pool {shown(rule.pool)}, which is not under `pools:`. {near}"
+            yield Problem(("rules", number, "pool"), what.rstrip())
+    names = [source.name for source in config.sources]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            yield Problem(
+                ("sources", number, "name"), f"two sources have the name {shown(name)}; a source is one export"
+            )
 
 
-def _path(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    return tuple(part for part in location if part != "[key]")
+def _problem(found: Any) -> Problem:
+    """Put one of pydantic's findings into words."""
+    location, kind = found["loc"], found["type"]
+    at = tuple(part for part in location if part != "[key]")
+    path = "".join(f" #{part + 1}" if isinstance(part, int) else f".{part}" for part in at).lstrip(".")
+    if kind == "extra_forbidden":
+        near = nearest(str(location[-1]), _settings(location[:-1]))
+        return Problem(at, f"{path}: there is no such setting. {near}".rstrip(), of_key=True)
+    if kind == "model_type":
+        return Problem(at, f"{path}: must be a mapping with {', '.join(_settings(location)[:2])} …")
+    message = found["msg"].removeprefix("Value error, ")
+    for theirs, word in WORDS.items():
+        message = message.replace(theirs, word)
+    value = found.get("input")
+    got = f" (got {shown(value)})" if isinstance(value, str | int) else ""
+    return Problem(at, f"{path}: {message}{got}", missing=kind == "missing")
 
 
-def _sentence(problem: Any) -> str:
-    path = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        return f"{path}: there is no such setting"
-    message = problem["msg"].removeprefix("Value error, ")
-    value = problem.get("input")
-    evidence = f" (got {shown(value)})" if isinstance(value, str | int) else ""
-    return f"{path}: {message}{evidence}" if path else message
+def _settings(location: tuple[int | str, ...]) -> list[str]:
+    """Return the names of the settings that a part of the configuration has."""
+    kind: Any = Config
+    for part in location:
+        if isinstance(kind, type) and issubclass(kind, Part):
+            fields = {field.alias or name: field for name, field in kind.model_fields.items()}
+            kind = fields[str(part)].annotation
+        else:
+            kind = get_args(kind)[-1]
+    if not (isinstance(kind, type) and issubclass(kind, Part)):
+        return []
+    return [field.alias or name for name, field in kind.model_fields.items() if name not in NOT_SETTINGS]

@@ -12,6 +12,9 @@ CostctlError            exit  meaning
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 EVIDENCE_LENGTH = 200
 
 
@@ -32,7 +35,8 @@ class CostctlError(Exception):
         """Return the message as printed: where and what, then the evidence indented, then the remedy."""
         lines = [f"costctl: error: {self.where + ': ' if self.where else ''}{self.what}"]
         lines += [f"  {line}" for line in self.evidence if line]
-        return "\n".join([*lines, self.remedy] if self.remedy else lines)
+        lines += [self.remedy] if self.remedy else []
+        return "\n".join(visible(line) for line in lines)
 
 
 class UsageError(CostctlError):
@@ -81,3 +85,14 @@ def shown(value: object) -> str:
     """Quote a value for an error message: control characters escaped, long text cut."""
     text = repr(value)
     return text if len(text) <= EVIDENCE_LENGTH else text[: EVIDENCE_LENGTH - 1] + "…"
+
+
+def visible(text: str) -> str:
+    """Return a line that cannot steer a terminal: what is not printable, in a file's name for example, is written out."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return `Did you mean …? ` with the most similar known name, or nothing when none is similar."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"Did you mean {near[0]}? " if near else ""

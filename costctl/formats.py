@@ -6,18 +6,22 @@ that `refines` another wins over it; any other tie is an error naming both.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
+import os
 import re
 from pathlib import Path
 from typing import Any
 
 from costctl import documents
-from costctl.errors import InputRefused, UsageError, shown
+from costctl.errors import InputRefused, UsageError, nearest, shown
 from costctl.files import packing, tables
 from costctl.nouns import Column, Format, InputFile
 
 DATA_SUFFIXES = {".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".zip"}
 NEAREST = 3
+SHOWN_COLUMNS = 12
+OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 def fold(header: str) -> str:
@@ -71,10 +75,13 @@ def _column(name: str, values: dict[str, Any]) -> Column:
 
 def inspect(path: Path, name: str | None = None) -> InputFile:
     """Look into a file: what it holds and its header. Raise InputRefused when it cannot be a table."""
+    name = name or os.fsencode(path).decode("utf-8", "backslashreplace")
     kind = tables.content(path)
     packed = packing.compression(path)
+    if kind == "parquet" and packed != "none":
+        raise InputRefused(name, f"is Parquet inside {packed}", remedy="Unpack it: Parquet is packed already.")
     sealed = packed != "none" or kind == "parquet"
-    return InputFile(path, name or str(path), kind, packed, tables.header(path, kind), sealed=sealed)
+    return InputFile(path, name, kind, packed, tables.header(path, kind), sealed=sealed)
 
 
 def identify(file: InputFile, formats: dict[str, Format]) -> Format:
@@ -87,8 +94,9 @@ def identify(file: InputFile, formats: dict[str, Format]) -> Format:
         return matches[0]
     if matches:
         names = ", ".join(item.name for item in matches)
+        remedy = "Say which with --as FORMAT."
         raise InputRefused(
-            file.name, f"several formats recognise this file: {names}", remedy="Say which with --as FORMAT."
+            file.name, f"several formats recognise this file: {names}", evidence=_found(file), remedy=remedy
         )
     raise _unknown(file, header, formats)
 
@@ -98,17 +106,23 @@ def _detects(item: Format, header: set[str]) -> bool:
 
 
 def _unknown(file: InputFile, header: set[str], formats: dict[str, Format]) -> InputRefused:
-    columns = ", ".join(file.header[:12]) + (", …" if len(file.header) > 12 else "")
     ranked = sorted(formats.values(), key=lambda item: (-len(set(item.detect_all) & header), item.name))
     near = [
         f"nearest: {item.name} (lacks {_lacking(item, header)})" for item in ranked[:1] if set(item.detect_all) & header
     ]
+    delimiter = next((word for mark, word in OTHER_DELIMITERS.items() if mark in "".join(file.header[:1])), None)
+    export = f"Its fields are separated by {delimiter}: export it again with commas" if delimiter else "Export it again"
     return InputRefused(
         file.name,
         "no format recognises this file",
-        evidence=[f"columns found: {columns or '(none)'}", *near],
-        remedy=f"Known formats: {', '.join(sorted(formats))}. Export it again in one of them, or say --as FORMAT.",
+        evidence=[_found(file), *near],
+        remedy=f"{export} in one of the known formats: {', '.join(sorted(formats))}. Or say --as FORMAT.",
     )
+
+
+def _found(file: InputFile) -> str:
+    more = ", …" if len(file.header) > SHOWN_COLUMNS else ""
+    return f"columns found: {', '.join(file.header[:SHOWN_COLUMNS]) or '(none)'}{more}"
 
 
 def _lacking(item: Format, header: set[str]) -> str:
@@ -118,42 +132,58 @@ def _lacking(item: Format, header: set[str]) -> str:
     return ", ".join(lacking[:NEAREST]) or f"nothing, but has {', '.join(clash)}"
 
 
-def chosen(name: str, formats: dict[str, Format]) -> Format:
-    """Return the format of a given name (`aws-cur` and `aws_cur` are one); raise UsageError when there is none."""
+def insisted(name: str, file: InputFile, formats: dict[str, Format]) -> Format:
+    """Return the format that the user named for a file (`aws-cur` and `aws_cur` are one)."""
     found = formats.get(name.replace("-", "_"))
     if found is None:
-        raise UsageError("--as", f"there is no format {shown(name)}", remedy=f"Formats: {', '.join(sorted(formats))}.")
+        remedy = f"{nearest(name.replace('-', '_'), formats)}Formats: {', '.join(sorted(formats))}."
+        raise UsageError("--as", f"there is no format {shown(name)}", remedy=remedy)
+    if file.content not in found.readers:
+        what = f"is {file.content.upper()}, while {found.name} comes as {' or '.join(found.readers).upper()}"
+        raise InputRefused(file.name, what, remedy="Leave out --as, or export it again.")
     return found
 
 
 def columns_of(item: Format, file: InputFile) -> dict[str, int]:
     """Map logical columns to positions in a file's header; refuse duplicates after folding and missing required ones."""
-    positions: dict[str, int] = {}
-    for number, name in enumerate(file.header):
-        folded = fold(name)
-        if folded in positions and (folded in _wanted(item)):
-            both = [file.header[positions[folded]], name]
-            raise InputRefused(
-                file.name,
-                "the header names a column twice",
-                evidence=" and ".join(shown(n) for n in both),
-                remedy="Remove one of the two.",
-            )
-        positions.setdefault(folded, number)
+    positions = _positions(item, file)
     found = {
         column.name: next((positions[header] for header in column.headers if header in positions), None)
         for column in item.columns
     }
     missing = [column.name for column in item.columns if column.required and found[column.name] is None]
     if missing:
+        many = len(missing) > 1
         raise InputRefused(
-            file.name,
-            f"lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}",
-            evidence=f"columns found: {', '.join(file.header[:12])}{', …' if len(file.header) > 12 else ''}",
-            remedy=f"Export it again with {'them' if len(missing) > 1 else 'it'}; the format {item.name} cannot do without.",
+            f"{file.name}:1" if file.content == "csv" else file.name,
+            f"lacks the column{'s' if many else ''} {', '.join(missing)}",
+            evidence=[_found(file), *_similar(missing, file)],
+            remedy=f"Export it again with {'them' if many else 'it'}; the format {item.name} cannot do without.",
         )
     return {name: position for name, position in found.items() if position is not None}
 
 
-def _wanted(item: Format) -> set[str]:
-    return {header for column in item.columns for header in column.headers}
+def _similar(missing: list[str], file: InputFile) -> list[str]:
+    """Name the columns whose names are like a missing one: a misspelling, or a new name."""
+    near = {name: difflib.get_close_matches(name, file.header, n=1) for name in missing}
+    return [f"nearest to {name}: {found[0]}" for name, found in near.items() if found]
+
+
+def _positions(item: Format, file: InputFile) -> dict[str, int]:
+    """Return where each folded header stands; a name that the format reads may stand there once."""
+    wanted = {header for column in item.columns for header in column.headers}
+    positions: dict[str, int] = {}
+    for number, name in enumerate(file.header):
+        folded = fold(name)
+        tag = any(name.lower().startswith(prefix.lower()) for prefix, _ in item.tag_prefixes)
+        twice = name in file.header[:number] if tag else folded in positions and folded in wanted
+        if twice:
+            other = name if tag else file.header[positions[folded]]
+            raise InputRefused(
+                f"{file.name}:1",
+                "the header names a column twice",
+                evidence=f"{shown(other)} and {shown(name)}",
+                remedy="Nothing tells which of the two holds: export it again with one of them.",
+            )
+        positions.setdefault(folded, number)
+    return positions

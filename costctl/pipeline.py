@@ -127,7 +127,7 @@ def compiled(ledger: Ledger, config: Config) -> CompiledRules:
     columns = [
         row[0]
         for row in ledger.run(
-            "SELECT column_name FROM duckdb_columns() WHERE schema_name = 'ledger' AND table_name = 'charges'"
+            "SELECT column_name FROM duckdb_columns() WHERE schema_name = 'ledger' AND table_name = 'charges' AND data_type = 'VARCHAR'"
         ).rows
     ]
     return rules.compile_rules(config.rules, columns, str(config.file or "costctl.yaml"))

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 COSTS = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
 PROVIDERS = {"AWS": "aws", "Amazon Web Services": "aws", "Acme Cloud": "acme cloud", None: "-"}
-FIRST = datetime(2026, 9, 20, tzinfo=UTC)
+FIRST = datetime(2026, 9, 28, tzinfo=UTC)  # days are few, so that costs, tokens and chip time meet
 THOROUGH = int(os.environ.get("THOROUGH", "1"))
 QUIET = (HealthCheck.too_slow, HealthCheck.data_too_large)
 
@@ -69,7 +69,7 @@ texts = st.sampled_from([None, None, "a", "b", "a|b", "|", "~", "b ", 'ü"q', "a
 @st.composite
 def rows(draw):
     """Return one FOCUS row."""
-    start = FIRST + timedelta(hours=draw(st.integers(0, 24 * 50)))
+    start = FIRST + timedelta(hours=draw(st.integers(0, 24 * 5)))
     month = draw(st.sampled_from(["2026-10", "2026-11"]))
     row = draw(costs) | {
         "BillingPeriodStart": f"{month}-01T00:00:00Z",
@@ -96,13 +96,13 @@ meters = st.one_of(
     st.just({"x_Machine": "p5.48xlarge", "PricingQuantity": "0.333333333", "PricingUnit": "Hrs"}),
     st.just({"x_Model": "atlas", "x_TokenClass": "input", "ConsumedQuantity": "12", "ConsumedUnit": "1K tokens"}),
 )
-bills = st.lists(rows(), min_size=1, max_size=12)
+bills = st.lists(rows(), min_size=1, max_size=10)
 
 
 @st.composite
 def token_rows(draw):
     """Return one bucket of token counts, of the pool or of the bought model."""
-    start = FIRST + timedelta(hours=draw(st.integers(0, 24 * 80)))
+    start = FIRST + timedelta(hours=draw(st.integers(0, 24 * 7)))
     count = st.none() | st.integers(0, 10**12)
     return {
         "start": moment(start),
@@ -117,7 +117,7 @@ def token_rows(draw):
 @st.composite
 def chip_rows(draw):
     """Return one interval of the pool's chips."""
-    start = FIRST + timedelta(minutes=draw(st.integers(0, 60 * 24 * 60)))
+    start = FIRST + timedelta(minutes=draw(st.integers(0, 60 * 24 * 7)))
     return {
         "pool": "gpu",
         "start": moment(start),
@@ -202,7 +202,7 @@ PER_TEAM = """
 """
 
 
-@settle(25)
+@settle(15)
 @given(config=st.sampled_from(CONFIGS), bill=bills, token_rows=tokens, chip_rows=chips)
 def test_postings_equal_charges(places, config, bill, token_rows, chip_rows):
     place = filled(places, config, bill, token_rows, chip_rows)
@@ -216,14 +216,14 @@ def test_postings_equal_charges(places, config, bill, token_rows, chip_rows):
     assert place.fingerprint() == before
 
 
-@settle(6)
+@settle(3)
 @given(
     config=st.sampled_from(CONFIGS),
     bill=bills,
     other=bills,
     token_rows=tokens.filter(bool),
     chip_rows=chips.filter(bool),
-    order=st.permutations(range(4)),
+    order=st.permutations(range(4)).filter(lambda order: order != [0, 1, 2, 3]),
 )
 def test_the_order_of_arrival_does_not_matter(places, config, bill, other, token_rows, chip_rows, order):
     prints = set()
@@ -242,7 +242,7 @@ def test_the_order_of_arrival_does_not_matter(places, config, bill, other, token
     assert len(prints) == 1
 
 
-@settle(6)
+@settle(5)
 @given(config=st.sampled_from(CONFIGS), bill=bills, token_rows=tokens, chip_rows=chips, data=st.data())
 def test_a_charge_in_two_parts_is_the_same_charge(places, config, bill, token_rows, chip_rows, data):
     """Every known cost is cut at a random place; an unknown one stays with the first part, the second has 0 there."""
@@ -262,7 +262,7 @@ def test_a_charge_in_two_parts_is_the_same_charge(places, config, bill, token_ro
     assert parts.ask(PER_TEAM) == whole.ask(PER_TEAM)
 
 
-@settle(6)
+@settle(5)
 @given(config=st.sampled_from(CONFIGS), bill=bills, token_rows=tokens.filter(bool), factor=st.integers(2, 10**5))
 def test_the_unit_of_tokens_does_not_matter(places, config, bill, token_rows, factor):
     """All counts times k: every weight changes, no share does."""
@@ -274,7 +274,7 @@ def test_the_unit_of_tokens_does_not_matter(places, config, bill, token_rows, fa
     assert filled(places, config, bill, times).ask(query) == filled(places, config, bill, token_rows).ask(query)
 
 
-@settle(6)
+@settle(5)
 @given(config=st.sampled_from(CONFIGS), bill=bills, token_rows=tokens, chip_rows=chips, nothing=rows())
 def test_a_charge_of_nothing_changes_no_total(places, config, bill, token_rows, chip_rows, nothing):
     nothing = nothing | dict.fromkeys(COSTS, "0") | dict.fromkeys(("ConsumedQuantity", "PricingQuantity"))

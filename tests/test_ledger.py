@@ -320,9 +320,6 @@ class TestStaleness:
         assert done.returncode == 0
         assert "STALE" in done.stdout
 
-    @pytest.mark.xfail(
-        reason="the period's fingerprint is stored before the checks ran: a check that fails, fails once"
-    )
     def test_a_check_that_fails_fails_again(self, ledger):
         """Exit 5 must not go away by itself."""
         ledger.bill("september.csv", [{"day": "2026-09-01", "team": "ads"}])

@@ -6,18 +6,21 @@ aws_manifest   what a CUR manifest lists is one delivery; the files it does not 
 
 from __future__ import annotations
 
-import json
+import os
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from costctl import formats
-from costctl.errors import InputRefused, shown
+from costctl.bills import manifests
+from costctl.bills.manifests import Manifest
+from costctl.errors import InputRefused, StorageFault
 from costctl.files import packing
 from costctl.nouns import Delivery, Format, InputFile
 
-MANIFEST = "-manifest.json"
+SUSPECT = {".zst", ".bz2", ".xz", ".7z", ".rar", ".tar", ".tgz", ".xlsx", ".xls", ".tsv", ".avro", ".orc"}
+SHOWN_FILES = 5
 
 
 @dataclass(frozen=True)
@@ -30,142 +33,100 @@ class Wanted:
     role: str | None = None
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """A CUR manifest: which files make up one assembly of one report and billing period."""
-
-    path: Path
-    report: str
-    account: str
-    assembly: str
-    start: str
-    keys: tuple[str, ...]
-
-    @property
-    def scope(self) -> str:
-        """Return the export's identity: its name and payer."""
-        return f"{self.report}:{self.account}"
-
-
 def find(wanted: Sequence[Wanted], known: dict[str, Format]) -> list[Delivery]:
     """Turn paths into deliveries, in a stable order; raise InputRefused for what cannot be one."""
     loose: dict[tuple[str, str, str | None], list[InputFile]] = defaultdict(list)
     listed: dict[tuple[str, ...], Delivery] = {}
+    notes: list[str] = []
     for item in wanted:
-        paths = list(_walked(item.path))
-        manifests = [_manifest(path) for path in paths if path.name.lower().endswith(MANIFEST)]
-        covered = {path for manifest in manifests for path in _beneath(manifest, paths)}
-        for manifest, older in _current(manifests):
+        paths = _walked(item.path, notes)
+        found = [manifests.read(path) for path in paths if manifests.is_one(path)]
+        covered = {path for path in paths if any(path.is_relative_to(manifest.path.parent) for manifest in found)}
+        for manifest, older in manifests.current(found):
             delivery = replace(_from_manifest(manifest, item, known), older=older)
             listed[delivery.source, delivery.scope, manifest.start, manifest.assembly] = delivery
         for path in paths:
-            if path in covered or path.name.lower().endswith(MANIFEST):
-                continue
-            file = formats.inspect(path)
-            found = formats.chosen(item.format, known) if item.format else formats.identify(file, known)
-            loose[item.source or found.name, found.name, item.role].append(file)
-    deliveries = list(listed.values())
-    for (source, name, role), members in loose.items():
-        _whole(members)
-        deliveries.append(
-            Delivery(
-                source,
-                "-",
-                known[name].target,
-                known[name],
-                tuple(sorted(members, key=lambda file: file.name)),
-                role=role,
-            )
-        )
+            if path not in covered:
+                file = formats.inspect(path)
+                form = _format(item, file, known)
+                loose[item.source or form.name, form.name, item.role].append(file)
+    deliveries = [*listed.values(), *(_from_files(*key, members, known) for key, members in loose.items())]
+    if deliveries and notes:
+        deliveries[0] = replace(deliveries[0], notes=tuple(notes))
     return sorted(
         deliveries, key=lambda delivery: (delivery.format.kind, delivery.source, delivery.scope, delivery.period or "")
     )
 
 
-def _walked(path: Path) -> Iterator[Path]:
-    """Yield the data files of a path: itself, or those beneath a folder that look like data."""
+def _format(item: Wanted, file: InputFile, known: dict[str, Format]) -> Format:
+    return formats.insisted(item.format, file, known) if item.format else formats.identify(file, known)
+
+
+def _from_files(
+    source: str, name: str, role: str | None, members: list[InputFile], known: dict[str, Format]
+) -> Delivery:
+    for file in members:
+        _refuse_unended(file)
+    files = tuple(sorted(members, key=lambda file: file.name))
+    return Delivery(source, "-", known[name].target, known[name], files, role=role)
+
+
+def _walked(path: Path, notes: list[str]) -> list[Path]:
+    """Return the data files of a path: itself, or those beneath a folder that look like data; note what else looks like some."""
     if not path.is_dir():
         packing.opened_raw(path).close()
-        yield path
-        return
-    found = [item for item in sorted(path.rglob("*")) if item.is_file() and not _hidden(item.relative_to(path))]
+        return [path]
+    found = [item for item in _beneath(path) if not _hidden(item.relative_to(path))]
     data = [item for item in found if item.suffix.lower() in formats.DATA_SUFFIXES]
+    suspect = [str(item) for item in found if item.suffix.lower() in SUSPECT]
     if not data:
         raise InputRefused(
             str(path),
             "no data file is in this folder",
-            evidence=f"{len(found)} other files",
+            evidence=f"{len(found)} other files: {', '.join(item.name for item in found[:SHOWN_FILES])}"
+            if found
+            else "it is empty",
             remedy=f"Data files end in {', '.join(sorted(formats.DATA_SUFFIXES))}.",
         )
+    if suspect:
+        notes.append(f"left out, for this kind of file is not read: {', '.join(suspect[:SHOWN_FILES])}")
     root = path.resolve()
     for item in data:
         if not item.resolve().is_relative_to(root):
-            raise InputRefused(
-                str(item),
-                "is a link that leads out of its folder",
-                evidence=str(item.resolve()),
-                remedy="Name the real folder.",
-            )
-        yield item
+            what, remedy = "is a link that leads out of its folder", "Name the real folder."
+            raise InputRefused(str(item), what, evidence=str(item.resolve()), remedy=remedy)
+    return data
+
+
+def _beneath(folder: Path) -> list[Path]:
+    """Return all files beneath a folder; one that cannot be looked into must not pass for empty."""
+
+    def refuse(error: OSError) -> None:
+        remedy = "Check its permissions: what it holds would be left out."
+        raise StorageFault(
+            str(error.filename), "cannot be read", evidence=error.strerror or "", remedy=remedy
+        ) from error
+
+    found = [Path(base, name) for base, _, names in os.walk(folder, onerror=refuse) for name in names]
+    return sorted(item for item in found if item.is_file())
 
 
 def _hidden(path: Path) -> bool:
     return any(part.startswith((".", "_")) for part in path.parts)
 
 
-def _manifest(path: Path) -> Manifest:
-    try:
-        values = json.loads(path.read_bytes())
-        return Manifest(
-            path,
-            values["reportName"],
-            str(values["account"]),
-            values["assemblyId"],
-            values["billingPeriod"]["start"],
-            tuple(values["reportKeys"]),
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputRefused(
-            str(path),
-            "is not a manifest of a Cost and Usage Report",
-            evidence=f"{type(error).__name__}: {error}",
-            remedy="Fetch it again, or name the data files instead of their folder.",
-        ) from error
-
-
-def _current(manifests: Sequence[Manifest]) -> list[tuple[Manifest, tuple[str, ...]]]:
-    """Of the manifests of one report and period, the one above the others names the current assembly; the others are older.
-
-    Where none stands above, every assembly is a delivery, and what they hold tells which is newer.
-    """
-    groups: dict[tuple[str, str], list[Manifest]] = defaultdict(list)
-    for manifest in sorted(manifests, key=lambda item: (len(item.path.parts), str(item.path))):
-        groups[manifest.scope, manifest.start].append(manifest)
-    chosen = []
-    for members in groups.values():
-        top = {item.assembly: item for item in members if len(item.path.parts) == len(members[0].path.parts)}
-        rest = {item.assembly for item in members} - set(top)
-        chosen += [(item, tuple(sorted(rest))) for item in top.values()]
-    return chosen
-
-
-def _beneath(manifest: Manifest, paths: Sequence[Path]) -> set[Path]:
-    return {path for path in paths if path.is_relative_to(manifest.path.parent)}
-
-
 def _from_manifest(manifest: Manifest, item: Wanted, known: dict[str, Format]) -> Delivery:
-    members = [formats.inspect(_located(manifest, key), key.lstrip("/")) for key in manifest.keys]
-    if not members:
-        raise InputRefused(
-            str(manifest.path), "lists no files", remedy="Fetch the manifest again when the delivery is complete."
-        )
-    found = formats.chosen(item.format, known) if item.format else formats.identify(members[0], known)
-    _whole(members, sealed=True)
+    members = [formats.inspect(manifests.located(manifest, key), key.lstrip("/")) for key in manifest.keys]
+    found = [_format(item, file, known) for file in members]
+    for file, form in zip(members, found, strict=True):
+        if form is not found[0]:
+            what = f"is {form.name}, while {members[0].name} of the same manifest is {found[0].name}"
+            raise InputRefused(file.name, what, remedy="Fetch the whole delivery again.")
     return Delivery(
-        source=item.source or found.name,
+        source=item.source or found[0].name,
         scope=manifest.scope,
-        dataset=found.target,
-        format=found,
+        dataset=found[0].target,
+        format=found[0],
         files=tuple(members),
         manifest=manifest.assembly,
         period=manifest.start,
@@ -173,37 +134,15 @@ def _from_manifest(manifest: Manifest, item: Wanted, known: dict[str, Format]) -
     )
 
 
-def _located(manifest: Manifest, key: str) -> Path:
-    """Find a listed object near its manifest: the longest tail of its key that leads to a file, never above the manifest's folder."""
-    parts = [part for part in key.split("/") if part]
-    if ".." in parts:
-        raise InputRefused(
-            str(manifest.path),
-            "lists a file outside its folder",
-            evidence=shown(key),
-            remedy="Do not trust this manifest.",
-        )
-    for start in range(len(parts)):
-        candidate = manifest.path.parent.joinpath(*parts[start:])
-        if candidate.is_file():
-            return candidate
-    raise InputRefused(
-        str(manifest.path),
-        "lists a file that is not there",
-        evidence=shown(key),
-        remedy="Fetch the whole delivery; the ledger is unchanged.",
-    )
-
-
-def _whole(members: Sequence[InputFile], *, sealed: bool = False) -> None:
+def _refuse_unended(file: InputFile) -> None:
     """Refuse a plain text file without a last line end: it may have been cut inside a number."""
-    for file in members:
-        if file.content == "csv" and not file.sealed and not sealed:
-            with packing.opened_raw(file.path) as raw:
-                raw.seek(-1, 2)
-                if raw.read(1) not in (b"\n", b"\r"):
-                    raise InputRefused(
-                        file.name,
-                        "ends in the middle of a line",
-                        remedy="Fetch it again. If it is complete, add the line end: echo >> FILE",
-                    )
+    if file.content != "csv" or file.sealed:
+        return
+    with packing.opened_raw(file.path) as raw:
+        raw.seek(-1, os.SEEK_END)
+        if raw.read(1) not in (b"\n", b"\r"):
+            raise InputRefused(
+                file.name,
+                "ends in the middle of a line",
+                remedy="It may be cut short: fetch it again. If it is complete, add the line end: echo >> FILE",
+            )

@@ -1,8 +1,9 @@
 """Bytes on disk.
 
 packing   unpack with checksums, hash
-tables    what a file holds, its header, its records
-objects   JSON records
+tables    what a file holds, and its header
+delimited CSV, record by record
+objects   JSON, record by record
 parquet   the only pyarrow
 writing   atomic writes, the archive
 """

@@ -1,97 +1,128 @@
-"""JSON records: an array, lines of one record each, or objects laid out over several lines."""
+"""JSON, record by record: an array, one object per line, or objects one after the other; never held in memory as a whole."""
 
 from __future__ import annotations
 
+import codecs
+import itertools
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from costctl.errors import InputRefused, shown
+from costctl.files.delimited import MAX_RECORD, Lines
 from costctl.files.packing import blocks
 
-SAMPLE = 4 << 20
-BETWEEN = " \t\r\n,["  # what may stand between two records
-
-
-def header(path: Path) -> tuple[str, ...]:
-    """Return the keys of the records at the beginning of a file, in order of appearance."""
-    keys: dict[str, None] = {}
-    for number, record in enumerate(_decoded(_start(path)), start=1):
-        if not isinstance(record, dict):
-            raise _refusal(path, f"record {number} is not an object", shown(record))
-        keys |= dict.fromkeys(record)
-    if not keys:
-        raise _refusal(path, "is not valid JSON, or holds no record", shown(_start(path)[:80]))
-    return tuple(keys)
+SAMPLE = 1000  # records whose keys make the header: a key may be absent from the first one
+_FILLING = re.compile(r"[\s,]*")
 
 
 def layout(path: Path) -> str:
-    """Tell an `array`, `newline_delimited` records, or `unstructured` objects over several lines."""
-    text = _start(path).lstrip()
+    """Tell an `array`, `newline_delimited` records, or `unstructured` ones, laid out over several lines."""
+    text = next(blocks(path), b"")[:MAX_RECORD].decode("utf-8", "replace").lstrip()
     if text.startswith("["):
         return "array"
-    first = text.split("\n", 1)[0]
-    return "newline_delimited" if _is_object(first) or not _is_object(text.strip()) else "unstructured"
-
-
-def records(path: Path) -> int:
-    """Count the records, independently of the reader that loads them; raise InputRefused at the first broken one."""
-    if layout(path) == "newline_delimited":
-        return sum(1 for number, line in enumerate(_lines(path), start=1) if _counts(path, number, line))
-    text = b"".join(blocks(path)).decode("utf-8", "replace")
-    try:
-        whole = json.loads(text)
-    except ValueError as error:
-        raise _refusal(path, "is not valid JSON", str(error)) from error
-    return len(whole) if isinstance(whole, list) else 1
-
-
-def _counts(path: Path, number: int, line: bytes) -> bool:
-    """Tell whether a line is a record; one that is neither blank nor an object is a fault."""
-    if not line.strip():
-        return False
-    if not (line.lstrip().startswith(b"{") and line.rstrip().endswith(b"}")):
-        raise InputRefused(
-            f"{path}:{number}",
-            "is not a whole JSON object",
-            evidence=shown(line[:80].decode("utf-8", "replace")),
-            remedy="Fetch or export the file again; it may be cut short.",
-        )
-    return True
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    rest = b""
-    for block in blocks(path):
-        *whole, rest = (rest + block).split(b"\n")
-        yield from whole
-    yield rest
-
-
-def _start(path: Path) -> str:
-    return next(blocks(path), b"")[:SAMPLE].decode("utf-8", "replace")
-
-
-def _decoded(text: str) -> Iterator[Any]:
-    """Yield the records that a text begins with; the last may be cut by the text's end."""
-    decoder, at = json.JSONDecoder(), 0
-    while True:
-        while at < len(text) and text[at] in BETWEEN:
-            at += 1
-        try:
-            record, at = decoder.raw_decode(text, at)
-        except ValueError:
-            return
-        yield record
+    first, _, others = text.partition("\n")
+    return "newline_delimited" if _is_object(first) or not others.strip() else "unstructured"
 
 
 def _is_object(text: str) -> bool:
     try:
         return isinstance(json.loads(text), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 
-def _refusal(path: Path, what: str, evidence: str) -> InputRefused:
-    return InputRefused(str(path), what, evidence=evidence, remedy="Fetch or export it again.")
+def header(path: Path) -> tuple[str, ...]:
+    """Return the keys of the first records, in the order of their first appearance."""
+    keys: dict[str, None] = {}
+    for _, record in itertools.islice(read(path), SAMPLE):
+        keys |= dict.fromkeys(record)
+    if not keys:
+        remedy = "Fetch it again, or leave it out if there was nothing to export."
+        raise InputRefused(str(path), "holds no records", remedy=remedy)
+    return tuple(keys)
+
+
+def count(path: Path) -> int:
+    """Count the records, independently of the reader that loads them."""
+    if layout(path) != "newline_delimited":
+        return sum(1 for _ in read(path))
+    lines, total = Lines(path), 0
+    for line in lines:
+        lines.next_record()
+        text = line.strip()
+        if text and not (text[0] == "{" and text[-1] == "}"):
+            raise _malformed(path, lines.number, text, ValueError("a record begins with { and ends with }"))
+        total += bool(text)
+    return total
+
+
+def read(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line, record); raise InputRefused with the line where the text is not JSON, or no record."""
+    for line, record in _of_lines(path) if layout(path) == "newline_delimited" else _of_text(path):
+        if not isinstance(record, dict):
+            what = "holds a value where a record (a JSON object) is expected"
+            raise InputRefused(f"{path}:{line}", what, evidence=shown(record), remedy="Export it again.")
+        yield line, record
+
+
+def _of_lines(path: Path) -> Iterator[tuple[int, Any]]:
+    lines = Lines(path)
+    for line in lines:
+        lines.next_record()
+        if line.strip():
+            try:
+                yield lines.number, json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise _malformed(path, lines.number, line, error) from error
+
+
+def _of_text(path: Path) -> Iterator[tuple[int, Any]]:
+    """Decode value after value from a buffer that is refilled; what does not decode with all of the file is malformed."""
+    texts, decoder = _decoded(path), json.JSONDecoder()
+    text, line = next(texts, "").lstrip(), 1
+    array = text.startswith("[")
+    at = 1 if array else 0
+    while True:
+        filling = _FILLING.match(text, at)
+        begin = filling.end() if filling else at
+        line += text.count("\n", at, begin)
+        if text[begin : begin + 1] == "]" and array:
+            return
+        try:
+            record, at = decoder.raw_decode(text, begin)
+        except (ValueError, RecursionError) as error:
+            more = next(texts, "") if len(text) - begin <= MAX_RECORD else ""
+            if not (more or array or text[begin:].strip()):
+                return
+            if not more:
+                raise _malformed(path, line, text[begin:], error) from error
+            text, at = text[begin:] + more, 0
+            continue
+        yield line, record
+        line += text.count("\n", begin, at)
+
+
+def _decoded(path: Path) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder("utf-8")("strict")
+    try:
+        for block in blocks(path):
+            yield decoder.decode(block)
+        yield decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        remedy = "JSON is UTF-8: export it again."
+        raise InputRefused(str(path), "is not UTF-8 text", evidence=str(error), remedy=remedy) from error
+
+
+def _malformed(path: Path, line: int, text: str, error: Exception) -> InputRefused:
+    reason = "it is nested too deep" if isinstance(error, RecursionError) else str(error).partition(": line")[0]
+    return InputRefused(
+        f"{path}:{line}",
+        "the record that starts here is not whole JSON"
+        if text.strip()
+        else "is cut short: the end of the array is missing",
+        evidence=[shown(text[:80].rstrip()) if text.strip() else "", reason],
+        remedy="Fetch or export the file again.",
+    )

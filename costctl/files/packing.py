@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -10,12 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
-from costctl.errors import InputRefused, StorageFault, shown
+from costctl.errors import InputRefused, StorageFault, nearest, shown
 
 BLOCK = 4 << 20
 MAX_EXPANSION = 200  # times the packed size; a bill packs about 7:1
 MIN_SUSPECT = 64 << 20  # expansions below this many bytes are never a bomb
 BOM = b"\xef\xbb\xbf"
+ENCRYPTED = 0x1  # flag bit of a zip member
+SHOWN_MEMBERS = 5
 
 
 def sha256(path: Path) -> str:
@@ -28,17 +32,37 @@ def sha256(path: Path) -> str:
 
 
 def opened_raw(path: Path) -> IO[bytes]:
-    """Open a file for reading, or raise InputRefused (missing) or StorageFault (unreadable)."""
+    """Open a file for reading, or raise InputRefused (missing, not a file) or StorageFault (unreadable)."""
     try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            raise _not_a_file(path, mode)
         return path.open("rb")
-    except FileNotFoundError as error:
-        raise InputRefused(
-            str(path), "no such file", remedy="Check the path, or name the folder that holds it."
-        ) from error
-    except IsADirectoryError as error:
-        raise InputRefused(str(path), "is a folder where a file is needed", remedy="Name a file in it.") from error
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: a NUL in the name
+        raise _missing(path) from error
     except OSError as error:
-        raise StorageFault(str(path), "cannot be read", evidence=str(error), remedy="Check its permissions.") from error
+        remedy = "Check its permissions and those of its folders."
+        raise StorageFault(str(path), "cannot be read", evidence=_reason(error), remedy=remedy) from error
+
+
+def _missing(path: Path) -> InputRefused:
+    beside = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
+    remedy = f"{nearest(path.name, beside)}Check the path, or name the folder that holds it."
+    return InputRefused(str(path), "no such file", remedy=remedy)
+
+
+def _not_a_file(path: Path, mode: int) -> InputRefused:
+    if stat.S_ISDIR(mode):
+        return InputRefused(str(path), "is a folder where a file is needed", remedy="Name a file in it.")
+    return InputRefused(
+        str(path),
+        "is a pipe or a device, not a file",
+        remedy="A delivery is read more than once: write it to a file first, then name that.",
+    )
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
 
 
 def compression(path: Path) -> str:
@@ -47,7 +71,13 @@ def compression(path: Path) -> str:
         start = file.read(4)
     if start[:2] == b"\x1f\x8b":
         return "gzip"
-    return "zip" if start == b"PK\x03\x04" else "none"
+    return "zip" if start in (b"PK\x03\x04", b"PK\x05\x06") else "none"
+
+
+def has_mark(path: Path) -> bool:
+    """Tell whether a plain file begins with a byte order mark."""
+    with opened_raw(path) as file:
+        return file.read(len(BOM)) == BOM
 
 
 @contextmanager
@@ -62,17 +92,25 @@ def unpacked(path: Path) -> Iterator[IO[bytes]]:
                 with igzip.IGzipFile(fileobj=raw, mode="rb") as file:  # type: ignore[no-untyped-call]
                     yield cast("IO[bytes]", file)
             elif kind == "zip":
-                with zipfile.ZipFile(raw) as archive, archive.open(_only_member(path, archive)) as file:
+                with zipfile.ZipFile(raw) as archive, _opened_member(path, archive) as file:
                     yield file
             else:
                 yield raw
-        except (EOFError, OSError, zlib.error, zipfile.BadZipFile, _isal_error()) as error:
+        except (EOFError, OSError, zlib.error, zipfile.BadZipFile, lzma.LZMAError, _isal_error()) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
-            what = "is cut short" if isinstance(error, EOFError) else f"is not whole {kind}"
-            raise InputRefused(
-                str(path), what, evidence=str(error), remedy="Fetch the file again; its checksum or end is missing."
-            ) from error
+            raise _broken(path, kind, error) from error
+
+
+def _broken(path: Path, kind: str, error: Exception) -> InputRefused:
+    """Tell a file that was cut from one whose bytes changed."""
+    cut = isinstance(error, EOFError) or "not a zip" in str(error)
+    return InputRefused(
+        str(path),
+        f"is cut short: the end of the {kind} is missing" if cut else f"is damaged: it is not whole {kind}",
+        evidence=str(error),
+        remedy="Fetch the file again, and compare its size with the original's.",
+    )
 
 
 def _isal_error() -> type[Exception]:
@@ -81,14 +119,31 @@ def _isal_error() -> type[Exception]:
     return cast("type[Exception]", isal_zlib.error)
 
 
+def _opened_member(path: Path, archive: zipfile.ZipFile) -> IO[bytes]:
+    member = _only_member(path, archive)
+    if member.flag_bits & ENCRYPTED:
+        raise InputRefused(str(path), "is encrypted", remedy="Unpack it with its password, then name the file.")
+    try:
+        return archive.open(member)
+    except NotImplementedError as error:
+        remedy = "Unpack it with the program that packed it, then name the file."
+        raise InputRefused(
+            str(path), "is packed in a way not known here", evidence=str(error), remedy=remedy
+        ) from error
+
+
 def _only_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     members = [member for member in archive.infolist() if not member.is_dir()]
+    names = [member.filename for member in members]
+    if "[Content_Types].xml" in names:
+        raise InputRefused(
+            str(path), "is an Excel workbook or another office document", remedy="Save its sheet as CSV in UTF-8."
+        )
     if len(members) != 1:
-        names = [shown(member.filename) for member in members[:5]]
         raise InputRefused(
             str(path),
             f"holds {len(members)} files where one is expected",
-            evidence=names,
+            evidence=[shown(name) for name in names[:SHOWN_MEMBERS]],
             remedy="Unpack it and name the files or their folder.",
         )
     return members[0]
@@ -102,11 +157,15 @@ def blocks(path: Path) -> Iterator[bytes]:
         while block := file.read(BLOCK):
             total += len(block)
             if total > limit:
-                raise InputRefused(
-                    str(path),
-                    f"expands more than {MAX_EXPANSION} times",
-                    evidence=f"over {total:,} bytes",
-                    remedy="Check where it comes from.",
-                )
+                raise _bomb(path, total)
             yield block.removeprefix(BOM) if first else block
             first = False
+
+
+def _bomb(path: Path, total: int) -> InputRefused:
+    return InputRefused(
+        str(path),
+        f"expands to more than {MAX_EXPANSION} times its size",
+        evidence=f"over {total:,} bytes from {path.stat().st_size:,}",
+        remedy="Bills do not. Check where it comes from; if it is right, unpack it yourself and name the unpacked file.",
+    )

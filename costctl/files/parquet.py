@@ -26,9 +26,9 @@ def _opened(path: Path) -> Any:
     try:
         return pq.ParquetFile(path, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
-        raise InputRefused(
-            str(path), "is not a whole Parquet file", evidence=str(error), remedy="Fetch the file again."
-        ) from error
+        remedy = "Fetch the file again, and compare its size with the original's."
+        evidence = str(error).splitlines()[0]
+        raise InputRefused(str(path), "is not a whole Parquet file", evidence=evidence, remedy=remedy) from error
 
 
 def write(path: Path, found: Rows) -> None:

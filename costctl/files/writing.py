@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from costctl.errors import StorageFault
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def fsync_directory(folder: Path) -> None:
@@ -30,11 +34,22 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
         temporary.replace(path)
         fsync_directory(path.parent)
     except OSError as error:
-        raise StorageFault(
-            str(path), "cannot be written", evidence=str(error), remedy="Free some space or choose another place."
-        ) from error
+        raise _unwritable(path, temporary, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _unwritable(path: Path, temporary: Path, error: OSError) -> StorageFault:
+    """Name the file that is at fault: the target, or a source that was copied."""
+    other = error.filename and str(error.filename) not in {str(temporary), str(path), str(path.parent)}
+    where = f"{path} (from {error.filename})" if other else str(path)
+    reason = error.strerror or str(error)
+    if error.errno in FULL:
+        remedy = "Free some space, then run the same command again; what was there before is as it was."
+        return StorageFault(where, "cannot be written: the disk is full", evidence=reason, remedy=remedy)
+    remedy = "Check the folder and its permissions, or choose another place; what was there before is as it was."
+    return StorageFault(where, "cannot be written", evidence=reason, remedy=remedy)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,18 +13,14 @@ from typing import Any
 import duckdb
 
 from costctl import __version__
-from costctl.errors import Busy, CostctlError, InputRefused, LedgerVersion, StorageFault, UsageError
-from costctl.ledger import lock
+from costctl.errors import CostctlError, LedgerVersion, UsageError
+from costctl.ledger import faults, lock
 from costctl.nouns import Rows
 
 SCHEMA_VERSION = "1"
 MEMORY_LIMIT = "1GB"
-GATE = "costctl-gate"
+SHOWN_TABLES = 5
 BATCH = 200  # rows of one INSERT; one by one is five times slower
-
-
-class GateFired(Exception):
-    """A strict cast on the fast path met a text that does not pass; the delivery goes through the recording path."""
 
 
 class Ledger:
@@ -52,7 +47,7 @@ class Ledger:
             names = tuple(item[0] for item in done.description)
             types = tuple(str(item[1]) for item in done.description)
             return Rows(names, types, done.fetchall())
-        except duckdb.Error as error:
+        except (duckdb.Error, RuntimeError) as error:
             raise _ours(error, self.path) from error
 
     def value(self, sql: str, parameters: dict[str, Any] | None = None) -> Any:
@@ -71,7 +66,7 @@ class Ledger:
                     f"INSERT INTO {table} VALUES {', '.join([marks] * len(batch))}",
                     [value for row in batch for value in row],
                 )
-        except duckdb.Error as error:
+        except (duckdb.Error, RuntimeError) as error:
             raise _ours(error, self.path) from error
 
     def replace(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
@@ -85,12 +80,12 @@ class Ledger:
         self.run("BEGIN")
         try:
             yield
+            self.run("COMMIT")
         except BaseException:
             # After a fatal error the database refuses even ROLLBACK; the transaction is gone with the process then.
             with suppress(duckdb.Error):
                 self.connection.execute("ROLLBACK")
             raise
-        self.run("COMMIT")
 
     def meta(self, key: str) -> str | None:
         """Return a fact about the ledger itself."""
@@ -102,33 +97,11 @@ class Ledger:
         self.run("INSERT OR REPLACE INTO ledger.meta VALUES ($key, $value)", {"key": key, "value": value})
 
 
-def _ours(error: duckdb.Error, path: Path | None) -> Exception:
-    """Translate a DuckDB error: a gate, a damaged ledger, a full disk, a lock, or the message as it is."""
-    text = str(error)
-    if GATE in text:
-        return GateFired(text)
-    if "Corrupt database file" in text or ("Could not read enough bytes" in text and f'"{path}"' in text):
-        return StorageFault(
-            str(path or "the ledger"),
-            "is damaged",
-            evidence=text.splitlines()[0],
-            remedy="Put a copy of it in its place, or move it aside; ingesting the deliveries again makes a new one.",
-        )
-    if "No space left" in text or isinstance(error, duckdb.FatalException) or errno.errorcode[errno.ENOSPC] in text:
-        return StorageFault(
-            "the ledger",
-            "the storage failed; the last committed state is safe",
-            evidence=text.splitlines()[0],
-            remedy="Free some space, then run the same command again.",
-        )
-    if isinstance(error, duckdb.OutOfMemoryException):
-        return StorageFault(
-            "the ledger",
-            f"the memory limit of {MEMORY_LIMIT} or the disk for spilling is used up",
-            evidence=text.splitlines()[0],
-            remedy="Free some disk space beside the ledger.",
-        )
-    return error
+def _ours(error: Exception, path: Path | None) -> BaseException:
+    """Translate what DuckDB raises; an interrupted query is the user's Ctrl-C."""
+    if isinstance(error, duckdb.InterruptException) or "Query interrupted" in str(error):
+        return KeyboardInterrupt()
+    return faults.ours(error, MEMORY_LIMIT, path)
 
 
 @contextmanager
@@ -151,68 +124,59 @@ def opened(path: Path, *, write: bool, wait: float = 10, folders: Iterable[Path]
     with lock.held(path, write=write, wait=wait):
         if write:
             _swept(path)
-        connection = _connected(path, write=write)
+        try:
+            connection = duckdb.connect(str(path), read_only=not write)
+        except duckdb.Error as error:
+            raise faults.opening(error, path) from error
         try:
             ledger = Ledger(connection, path)
-            if write and ledger.value("SELECT count(*) = 0 FROM duckdb_tables()"):
-                create(connection)
-            _lock_down(connection, path, folders)
-            _check_version(ledger)
+            _ready(ledger, folders, write=write)
             yield ledger
+        except duckdb.Error as error:
+            raise faults.escaped(error, path) or error from error
         finally:
             _closed(connection)
+            if write:
+                _swept(path)
+
+
+def spool(path: Path) -> Path:
+    """Return the folder beside a ledger for pipes, staged files and what spills from memory."""
+    return path.with_name(path.name + ".tmp")
 
 
 def _swept(path: Path) -> None:
     """Remove what a killed run left beside the ledger; its lock is ours alone, so nobody works there."""
-    shutil.rmtree(f"{path}.tmp", ignore_errors=True)
+    shutil.rmtree(spool(path), ignore_errors=True)
     for half in Path(f"{path}.files").glob(".*.tmp"):
         half.unlink(missing_ok=True)
 
 
-def _connected(path: Path, *, write: bool) -> duckdb.DuckDBPyConnection:
-    try:
-        connection = duckdb.connect(str(path), read_only=not write)
-    except duckdb.IOException as error:
-        text = str(error).splitlines()[0]
-        if "lock" in text.lower():
-            raise Busy(
-                str(path), "another program has the ledger open", evidence=text, remedy="Close it and try again."
-            ) from error
-        raise StorageFault(
-            str(path),
-            "cannot be opened as a ledger",
-            evidence=text,
-            remedy="Move the file aside; ingesting the deliveries again makes a new one.",
-        ) from error
-    except duckdb.Error as error:
-        raise StorageFault(
-            str(path),
-            "cannot be opened as a ledger",
-            evidence=str(error).splitlines()[0],
-            remedy="Move the file aside; ingesting the deliveries again makes a new one.",
-        ) from error
-    return connection
+def _ready(ledger: Ledger, folders: Iterable[Path], *, write: bool) -> None:
+    """Make the tables where there are none, lock the connection down, and check the version."""
+    tables = [row[0] for row in ledger.run("SELECT schema_name || '.' || table_name FROM duckdb_tables()").rows]
+    if not tables and write:
+        create(ledger)
+    elif "ledger.meta" not in tables:
+        what, remedy = "is a DuckDB file but not a ledger", "Name another file with --ledger."
+        raise LedgerVersion(str(ledger.path), what, evidence=", ".join(tables[:SHOWN_TABLES]), remedy=remedy)
+    _lock_down(ledger.connection, ledger.path, folders)
+    _check_version(ledger)
 
 
-def create(connection: duckdb.DuckDBPyConnection) -> None:
+def create(ledger: Ledger) -> None:
     """Create the ledger's tables in one transaction."""
-    connection.execute("BEGIN")
-    connection.execute("CREATE SCHEMA ledger")
-    for statement in duckdb.extract_statements(
-        (resources.files("costctl.ledger") / "schema.sql").read_text(encoding="utf-8")
-    ):
-        connection.execute(statement)
-    connection.execute(
-        "INSERT INTO ledger.meta VALUES ('schema_version', $v), ('created_by', $by)",
-        {"v": SCHEMA_VERSION, "by": __version__},
-    )
-    connection.execute("COMMIT")
+    with ledger.transaction():
+        ledger.run("CREATE SCHEMA ledger")
+        for statement in statements((resources.files("costctl.ledger") / "schema.sql").read_text(encoding="utf-8")):
+            ledger.run(statement)
+        ledger.set_meta("schema_version", SCHEMA_VERSION)
+        ledger.set_meta("created_by", __version__)
 
 
 def _lock_down(connection: duckdb.DuckDBPyConnection, path: Path | None, folders: Iterable[Path]) -> None:
     """Settings first, then the folders, then no external access, then no further settings."""
-    temporary = str(path) + ".tmp" if path else tempfile.gettempdir()
+    temporary = str(spool(path)) if path else tempfile.gettempdir()
     allowed = {str(folder.absolute()) for folder in folders} | ({str(path) + ".files", temporary} if path else set())
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET preserve_insertion_order = false")
@@ -228,20 +192,12 @@ def _lock_down(connection: duckdb.DuckDBPyConnection, path: Path | None, folders
 
 
 def _check_version(ledger: Ledger) -> None:
-    try:
-        found = ledger.meta("schema_version")
-    except duckdb.Error as error:
-        raise LedgerVersion(
-            str(ledger.path),
-            "is a DuckDB file but not a ledger",
-            evidence=str(error).splitlines()[0],
-            remedy="Name another file with --ledger.",
-        ) from error
+    found = ledger.meta("schema_version")
     if found != SCHEMA_VERSION:
         raise LedgerVersion(
             str(ledger.path),
             f"was written for schema {found}; this costctl {__version__} knows {SCHEMA_VERSION}",
-            remedy="Use the costctl that wrote it, or ingest the deliveries into a new ledger.",
+            remedy="Use the costctl that wrote it, or ingest the deliveries into a new ledger (--ledger NEW).",
         )
 
 
@@ -253,13 +209,12 @@ def _closed(connection: duckdb.DuckDBPyConnection) -> None:
 @contextmanager
 def in_memory() -> Iterator[Ledger]:
     """Open a ledger that lives in memory only, with all its tables."""
-    connection = duckdb.connect()
+    ledger = Ledger(duckdb.connect(), None)
     try:
-        create(connection)
-        _lock_down(connection, None, [])
-        yield Ledger(connection, None)
+        _ready(ledger, [], write=True)
+        yield ledger
     finally:
-        connection.close()
+        ledger.connection.close()
 
 
 def statements(text: str) -> list[str]:
@@ -276,26 +231,10 @@ def refused(ledger: Ledger, sql: str) -> Rows:
                 "sql", "exactly one SELECT is allowed", remedy="The ledger is changed by ingest and run only."
             )
         return ledger.run(sql)
-    except (duckdb.Error, GateFired) as error:
+    except (duckdb.Error, faults.GateFired) as error:
         raise UsageError(
             "sql",
             "the query is not valid",
             evidence=str(error).splitlines()[:3],
             remedy='The views: costctl sql "SELECT * FROM duckdb_views() WHERE NOT internal"',
         ) from error
-
-
-def input_fault(error: Exception, name: str) -> InputRefused | None:
-    """Return DuckDB's complaint about an input file as a refusal, or None where it is something else."""
-    if isinstance(
-        error,
-        duckdb.InvalidInputException
-        | duckdb.ConversionException
-        | duckdb.IOException
-        | duckdb.OutOfRangeException
-        | GateFired,
-    ):
-        return InputRefused(
-            name, "cannot be read", evidence=str(error).splitlines()[:2], remedy="Fetch or export it again."
-        )
-    return None

@@ -6,14 +6,16 @@ line that nobody claims goes to the implicit pool `api`. Identifiers come from t
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import re
+from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from costctl.errors import UsageError, shown
+from costctl import documents
+from costctl.errors import UsageError, nearest, shown
 from costctl.nouns import CompiledRules
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from costctl.config import Rule
 
 FIELDS = ("team", "model", "purpose", "pool")
-TEMPLATE = re.compile(r"^\{(?P<column>[A-Za-z_.:]+)\}$")
+TEMPLATE = re.compile(r"^\{(?P<column>[^{}]+)\}$")
 BUILT_IN_TAG, BUILT_IN_API = "built-in: tag names a team", "built-in: token line without a team"
 
 
@@ -38,14 +40,30 @@ class _Values:
         return f"${name}"
 
 
+@dataclass(frozen=True)
+class _Place:
+    """A rule, where it stands, and the columns it may name."""
+
+    rule: Rule
+    ordinal: int
+    columns: Sequence[str]
+    file: Path
+
+    def error(self, what: str, remedy: str, *at: str) -> UsageError:
+        """Return an error at a key of the rule, with line and column where the file can say them."""
+        where = f"{self.file}: rule {self.ordinal}"
+        if self.file.is_file():
+            where = documents.read(self.file).where(("rules", self.ordinal - 1, *at), key="when" in at)
+        return UsageError(where, f"rule {shown(self.rule.name)}: {what}", remedy=remedy)
+
+
 def compile_rules(rules: Sequence[Rule], columns: Sequence[str], where: str = "costctl.yaml") -> CompiledRules:
-    """Compile the rules against the charges' columns; raise UsageError for a column that is not stored."""
+    """Compile the rules against the charges' text columns; raise UsageError for a column that is not among them."""
     values = _Values()
     branches, listed = [], []
     for ordinal, rule in enumerate(rules, start=1):
-        branches.append(
-            f"WHEN {_condition(rule, columns, values, where)} THEN {_outcome(ordinal, _targets(rule, columns, values, where))}"
-        )
+        place = _Place(rule, ordinal, columns, Path(where))
+        branches.append(f"WHEN {_condition(place, values)} THEN {_outcome(ordinal, _targets(place, values))}")
         listed.append((ordinal, rule.name, rule.model_dump_json(exclude_none=True)))
     last = len(listed)
     branches.append(f"WHEN NULLIF(TRIM(tag_team), '') IS NOT NULL THEN {_outcome(last + 1, {'team': 'tag_team'})}")
@@ -61,22 +79,29 @@ def _outcome(ordinal: int, targets: dict[str, str]) -> str:
     return f"{{'rule': {ordinal}, {parts}}}"
 
 
-def _targets(rule: Rule, columns: Sequence[str], values: _Values, where: str) -> dict[str, str]:
+def _targets(place: _Place, values: _Values) -> dict[str, str]:
     """Return the SQL of each attribute the rule names: the row's own text for a template, a bound constant otherwise."""
-    named = {name: getattr(rule, name) for name in FIELDS if getattr(rule, name) is not None}
-    found = {}
-    for name, value in named.items():
-        template = TEMPLATE.match(value)
-        found[name] = _column(template["column"], columns, rule, where) if template else values.mark(value)
-    return found
+    named = {name: value for name in FIELDS if (value := getattr(place.rule, name)) is not None}
+    return {name: _template(place, name) or values.mark(value) for name, value in named.items()}
 
 
-def _condition(rule: Rule, columns: Sequence[str], values: _Values, where: str) -> str:
-    parts = [_matches(_column(name, columns, rule, where), wanted, values) for name, wanted in rule.when.items()]
-    for target in FIELDS:
-        template = TEMPLATE.match(getattr(rule, target) or "")
-        if template:  # a blank template value means that the rule does not match
-            parts.append(f"NULLIF(TRIM({_column(template['column'], columns, rule, where)}), '') IS NOT NULL")
+def _template(place: _Place, name: str) -> str | None:
+    """Return the column that an attribute such as `{tags.team}` takes its value from, None where it is a constant."""
+    value = getattr(place.rule, name) or ""
+    template = TEMPLATE.match(value)
+    if template:
+        return _column(place, template["column"], name)
+    if "{" in value or "}" in value:
+        remedy = 'A template is one column in braces and nothing else: "{tags.team}".'
+        raise place.error(f"{shown(value)} is neither a name nor a template", remedy, name)
+    return None
+
+
+def _condition(place: _Place, values: _Values) -> str:
+    rule = place.rule
+    parts = [_matches(_column(place, name, "when", name), wanted, values) for name, wanted in rule.when.items()]
+    templates = [column for name in FIELDS if (column := _template(place, name))]
+    parts += [f"NULLIF(TRIM({column}), '') IS NOT NULL" for column in templates]  # a blank value does not match
     if rule.valid_from:
         parts.append(f"ChargePeriodStart >= CAST({values.mark(_day(rule.valid_from))} AS TIMESTAMP)")
     if rule.valid_to:
@@ -97,15 +122,13 @@ def _matches(column: str, wanted: Sequence[str], values: _Values) -> str:
     return parts[0] if len(parts) == 1 else f"({' OR '.join(parts)})"
 
 
-def _column(name: str, columns: Sequence[str], rule: Rule, where: str) -> str:
+def _column(place: _Place, name: str, *at: str) -> str:
     """Return the stored column that a rule's key names; `tags.team` is the column tag_team."""
     wanted = "tag_" + name.removeprefix("tags.") if name.startswith("tags.") else name
-    if wanted in columns:
+    if wanted in place.columns:
         return f'"{wanted}"'
-    near = difflib.get_close_matches(name, [*columns, *(f"tags.{c[4:]}" for c in columns if c.startswith("tag_"))], n=1)
-    remedy = f"Did you mean {near[0]}? " if near else ""
-    raise UsageError(
-        f"{where}: rule {shown(rule.name)}",
-        f"the charges have no column {shown(name)}",
-        remedy=f"{remedy}A tag of your own is declared under `tags:` and written tags.NAME.",
+    tags = [f"tags.{column.removeprefix('tag_')}" for column in place.columns if column.startswith("tag_")]
+    remedy = (
+        f"{nearest(name, [*place.columns, *tags])}A tag of your own is declared under `tags:` and written tags.NAME."
     )
+    raise place.error(f"the charges have no text column {shown(name)}", remedy, *at)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 from costctl.config import Config
-from costctl.errors import UsageError, shown
+from costctl.errors import InputRefused, UsageError, nearest, shown
+from costctl.files import delimited
 
 EVER, NEVER = date(1900, 1, 1), date(9999, 12, 31)
 COLUMNS = ("team", "parent", "cost_centre", "entity", "owner", "purpose", "aliases", "valid_from", "valid_to")
+MODEL_COLUMNS = ("raw", "model", "valid_from", "valid_to", "note")
 
 
 @dataclass(frozen=True)
@@ -43,101 +44,109 @@ def tables(config: Config, shipped: list[tuple[Any, ...]]) -> dict[str, list[tup
 def read(path: Path) -> list[Alias]:
     """Read teams.csv; raise UsageError for a bad date, a missing name, or a spelling that two teams claim at one time."""
     aliases: list[Alias] = []
-    for line, row in _rows(path):
-        team = row["team"]
-        if not team:
-            raise UsageError(f"{path}:{line}:team", "the team has no name", remedy="Name it, or remove the row.")
-        start, end = _day(path, line, row, "valid_from", EVER), _day(path, line, row, "valid_to", NEVER)
-        if start >= end:
-            raise UsageError(
-                f"{path}:{line}:valid_to",
-                "the row ends before it starts",
-                evidence=f"{start} .. {end}",
-                remedy="valid_to is the first day on which it no longer holds.",
-            )
+    for line, row in _rows(path, "teams", ("team",), COLUMNS):
+        team = _filled(path, line, row, "team")
+        start, end = _span(path, line, row)
         spellings = dict.fromkeys(
             name.strip().lower() for name in [team, *row.get("aliases", "").split("|")] if name.strip()
         )
-        aliases += [
-            Alias(raw, team, (row.get("purpose") or "").strip().lower() or None, start, end, line) for raw in spellings
-        ]
-    _refuse_two_owners(path, aliases)
+        purpose = row.get("purpose", "").lower() or None
+        aliases += [Alias(raw, team, purpose, start, end, line) for raw in spellings]
+    _refuse_two_owners(path, aliases, "aliases")
     return aliases
 
 
-def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+def models(path: Path) -> list[tuple[str, str, date, date]]:
+    """Read the user's model aliases: raw, model, valid_from, valid_to (and a note); raw compares in lower case."""
+    aliases = []
+    for line, row in _rows(path, "model_aliases", ("raw", "model"), MODEL_COLUMNS):
+        raw, model = _filled(path, line, row, "raw"), _filled(path, line, row, "model")
+        aliases.append(Alias(raw.lower(), model, None, *_span(path, line, row), line))
+    _refuse_two_owners(path, aliases, "raw")
+    return [(item.raw, item.team, item.valid_from, item.valid_to) for item in aliases]
+
+
+def _rows(
+    path: Path, setting: str, needed: Sequence[str], known: Sequence[str]
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield line and values of each row of a small table of the user's; its columns may stand in any order."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise UsageError(
-            str(path), "no such file", remedy="The setting `teams:` names it; `costctl init` writes one."
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            str(path), "cannot be read", evidence=str(error), remedy="It must be a CSV file in UTF-8."
-        ) from error
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    names = [name.strip() for name in reader.fieldnames or []]
-    unknown = [name for name in names if name not in COLUMNS]
-    if "team" not in names or unknown:
-        what = f"has an unknown column {shown(unknown[0])}" if unknown else "has no column `team`"
-        raise UsageError(
-            f"{path}:1", what, evidence=f"columns found: {', '.join(names)}", remedy=f"Columns: {', '.join(COLUMNS)}."
+        found = [(lines.start, [value.strip() for value in row]) for lines, row in delimited.read(path)]
+    except InputRefused as error:
+        remedy = (
+            f"The setting `{setting}:` names it; `costctl init` writes one."
+            if "no such" in error.what
+            else error.remedy
         )
-    return [(reader.line_num, {name: (value or "").strip() for name, value in row.items() if name}) for row in reader]
+        raise UsageError(error.where, error.what, evidence=error.evidence, remedy=remedy) from error
+    header = found[0][1] if found else []
+    _check_header(path, header, needed, known)
+    for line, row in found[1:]:
+        if len(row) > len(header):
+            what = f"has {len(row)} fields where the header has {len(header)}"
+            remedy = 'A value with a comma in it stands in quotes: "one, two".'
+            raise UsageError(f"{path}:{line}", what, evidence=shown(",".join(row)), remedy=remedy)
+        yield line, dict(zip(header, row, strict=False))
+
+
+def _check_header(path: Path, header: Sequence[str], needed: Sequence[str], known: Sequence[str]) -> None:
+    lacking = [name for name in needed if name not in header]
+    unknown = [name for name in header if name not in known]
+    twice = [name for name in header if header.count(name) > 1]
+    what = (
+        f"has an unknown column {shown(unknown[0])}"
+        if unknown
+        else f"has no column {lacking[0]}"
+        if lacking
+        else f"has the column {twice[0]} twice"
+        if twice
+        else ""
+    )
+    if what:
+        near = nearest(unknown[0], known) if unknown else ""
+        evidence = f"columns found: {', '.join(header) or '(none)'}"
+        raise UsageError(f"{path}:1", what, evidence=evidence, remedy=f"{near}Columns: {', '.join(known)}.")
+
+
+def _filled(path: Path, line: int, row: dict[str, str], name: str) -> str:
+    value = row.get(name, "")
+    if not value:
+        raise UsageError(f"{path}:{line}:{name}", f"the {name} has no name", remedy="Name it, or remove the row.")
+    return value
+
+
+def _span(path: Path, line: int, row: dict[str, str]) -> tuple[date, date]:
+    start, end = _day(path, line, row, "valid_from", EVER), _day(path, line, row, "valid_to", NEVER)
+    if start >= end:
+        raise UsageError(
+            f"{path}:{line}:valid_to",
+            "the row ends before it starts",
+            evidence=f"{start} .. {end}",
+            remedy="valid_to is the first day on which it no longer holds.",
+        )
+    return start, end
 
 
 def _day(path: Path, line: int, row: dict[str, str], name: str, otherwise: date) -> date:
     text = row.get(name, "")
     try:
-        return date.fromisoformat(text) if text else otherwise
+        return datetime.strptime(text, "%Y-%m-%d").date() if text else otherwise  # noqa: DTZ007  a day has no zone
     except ValueError as error:
         raise UsageError(
             f"{path}:{line}:{name}", f"{shown(text)} is not a date", remedy="Write it as 2026-10-01."
         ) from error
 
 
-def _refuse_two_owners(path: Path, aliases: list[Alias]) -> None:
-    """Two teams under one spelling at one time would count its cost twice."""
+def _refuse_two_owners(path: Path, aliases: list[Alias], column: str) -> None:
+    """Two meanings of one spelling at one time would count its cost twice."""
     by_raw: dict[str, list[Alias]] = {}
     for alias in aliases:
         for other in by_raw.setdefault(alias.raw, []):
             if alias.valid_from < other.valid_to and other.valid_from < alias.valid_to:
                 raise UsageError(
-                    f"{path}:{alias.line}:aliases",
+                    f"{path}:{alias.line}:{column}",
                     f"{shown(alias.raw)} already means {other.team} at that time",
                     evidence=f"line {other.line}: {other.team}; line {alias.line}: {alias.team}",
-                    remedy="Give each spelling to one team, or end the older row with valid_to.",
+                    remedy="Give each spelling one meaning, or end the older row with valid_to.",
                 )
         by_raw[alias.raw].append(alias)
-
-
-def models(path: Path) -> list[tuple[str, str, date, date]]:
-    """Read the user's model aliases: raw, model, valid_from, valid_to (and a note); raw compares in lower case."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UsageError(
-            str(path), "cannot be read", evidence=str(error), remedy="The setting `model_aliases:` names it."
-        ) from error
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    if not {"raw", "model"} <= set(reader.fieldnames or []):
-        raise UsageError(
-            f"{path}:1",
-            "needs the columns raw and model",
-            evidence=f"columns found: {', '.join(reader.fieldnames or [])}",
-            remedy="Columns: raw, model, valid_from, valid_to, note.",
-        )
-    found = []
-    for row in reader:
-        line = reader.line_num
-        values = {name: (value or "").strip() for name, value in row.items() if name}
-        found.append(
-            (
-                values["raw"].lower(),
-                values["model"],
-                _day(path, line, values, "valid_from", EVER),
-                _day(path, line, values, "valid_to", NEVER),
-            )
-        )
-    return found

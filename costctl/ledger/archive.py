@@ -1,0 +1,68 @@
+"""The source bytes: hashed before they are read, and kept under their hash beside the ledger."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from costctl.errors import InputRefused, StorageFault
+from costctl.files import packing, writing
+from costctl.ledger.intake import Intake
+from costctl.ledger.records import Reading
+from costctl.ledger.store import Ledger
+from costctl.nouns import Delivery
+
+
+def hashed(delivery: Delivery) -> Delivery:
+    """Fill in hash and size; the same content under two names counts once."""
+    seen: dict[str, object] = {}
+    unique, notes = [], list(delivery.notes)
+    for file in delivery.files:
+        digest = packing.sha256(file.path)
+        if digest in seen:
+            notes.append(f"{file.name} has the same content as {seen[digest]}; taken once")
+            continue
+        seen[digest] = file.name
+        unique.append(replace(file, sha256=digest, bytes=file.path.stat().st_size))
+    return replace(delivery, files=tuple(unique), notes=tuple(notes))
+
+
+@contextmanager
+def kept(ledger: Ledger, intake: Intake) -> Iterator[None]:
+    """Keep the source bytes under their hash; take back what was added when the delivery is not taken in."""
+    added: list[Path] = []
+    try:
+        for reading in intake.readings if intake.settings.archive != "none" else []:
+            if not reading.bytes_at.exists():
+                added.append(reading.bytes_at)
+                _keep(ledger, reading, intake.settings.archive)
+        yield
+    except BaseException:
+        for path in added:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _keep(ledger: Ledger, reading: Reading, mode: str) -> None:
+    ledger.archive.mkdir(mode=0o700, exist_ok=True)
+    file = reading.file
+    if mode == "link":
+        _link(file.path, reading.bytes_at)
+    else:
+        writing.keep(file.path, ledger.archive, file.sha256)
+    if packing.sha256(reading.bytes_at) != file.sha256:
+        remedy = "Wait until its delivery is complete, then run the command again."
+        raise InputRefused(file.name, "changed while it was read", remedy=remedy)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError as error:
+        remedy = "Say `archive: copy`: a link must be on the ledger's own file system, and to a file of one's own."
+        raise StorageFault(
+            str(source), "cannot be linked into the archive", evidence=str(error), remedy=remedy
+        ) from error

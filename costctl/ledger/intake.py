@@ -1,0 +1,72 @@
+"""A delivery on its way into the ledger: who decides what about it, and under which identity it goes in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from costctl.errors import InputRefused
+from costctl.ledger.records import Reading
+from costctl.nouns import CompiledRules, Delivery, Format, InputFile, Outcome
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How deliveries are taken in: the archive mode, the policy for bad rows, the decision on overlaps."""
+
+    rules: CompiledRules
+    columns_of: Callable[[Format, InputFile], dict[str, int]]
+    archive: str = "copy"  # copy | link | none
+    quarantine_rows: int = 0
+    decision: str | None = None  # replace | add
+    progress: Callable[[int], None] = lambda _: None
+
+
+@dataclass(frozen=True)
+class Intake:
+    """One delivery while it is taken in; its identity is a hash of source, scope, dataset and file set."""
+
+    delivery: Delivery
+    identity: str
+    settings: Settings
+    readings: list[Reading]
+
+    def label(self, period: str) -> str:
+        """Return a period as people say it: the month of a bill, the day of usage."""
+        return period[:7] if self.delivery.format.kind == "bill" else period
+
+    def named(self, error: InputRefused) -> InputRefused:
+        """Return a refusal of bytes, which may lie in the archive, under the names that the user knows."""
+        texts = [error.where, *error.evidence]
+        for reading in self.readings:
+            texts = [text.replace(str(reading.bytes_at), reading.file.name) for text in texts]
+        return InputRefused(texts[0], error.what, evidence=texts[1:], remedy=error.remedy)
+
+    def outcome(
+        self,
+        status: str,
+        *,
+        records: int = 0,
+        aside: int = 0,
+        periods: tuple[str, ...] = (),
+        notes: tuple[str, ...] = (),
+    ) -> Outcome:
+        """Return what was done with it, for the person who ran the command."""
+        item = self.delivery
+        found = (item.source, item.format.name, status, len(item.files), records, aside, periods)
+        return Outcome(*found, (*item.notes, *notes))
+
+
+class Superseded(Exception):
+    """The delivery is older than what is live; nothing changes."""
+
+
+class Recount(Exception):
+    """The fast path kept another number of records than were counted; the recording path tells which."""
+
+
+def fault(point: str) -> None:
+    """Die here when a test asks for it: COSTCTL_FAULT=point kills the process as kill -9 would."""
+    if os.environ.get("COSTCTL_FAULT") == point:
+        os.kill(os.getpid(), 9)

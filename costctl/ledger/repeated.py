@@ -1,0 +1,69 @@
+"""A delivery that comes again: whether its content is in the ledger already, and what that means."""
+
+from __future__ import annotations
+
+from costctl.errors import InputRefused
+from costctl.ledger.intake import Intake
+from costctl.ledger.store import Ledger
+from costctl.nouns import Delivery, Outcome
+
+
+def outcome(ledger: Ledger, intake: Intake) -> Outcome | None:
+    """Tell whether this very content is in the ledger already, and what that means."""
+    if intake.settings.decision is None and (within := _contained(ledger, intake.delivery)):
+        return intake.outcome("nothing to do", periods=tuple(intake.label(period) for period in within))
+    values = {"id": intake.identity}
+    found = ledger.value("SELECT definition FROM ledger.deliveries WHERE delivery_id = $id", values)
+    if found != intake.delivery.format.fingerprint:
+        return None
+    query = "SELECT CAST(period AS VARCHAR), live FROM ledger.delivery_periods WHERE delivery_id = $id ORDER BY 1"
+    periods = ledger.run(query, values).rows
+    live = [at for at, is_live in periods if is_live]
+    if intake.settings.decision == "replace" and not (len(live) == len(periods) and _alone(ledger, intake)):
+        return None
+    if live or not periods:
+        return intake.outcome("nothing to do", periods=tuple(intake.label(period) for period, _ in periods))
+    if intake.delivery.manifest is not None:
+        return intake.outcome(
+            "older, skipped", notes=("a newer version of it is in the ledger; --replace goes back to this one",)
+        )
+    raise InputRefused(
+        intake.delivery.files[0].name,
+        "was replaced by other files before",
+        evidence=f"source {intake.delivery.source}, {', '.join(intake.label(period) for period, _ in periods)}",
+        remedy="To go back to it, say --replace.",
+    )
+
+
+def _contained(ledger: Ledger, delivery: Delivery) -> list[str]:
+    """Return the periods of a wholly live delivery of plain files that holds all files of this one, if there is one."""
+    if delivery.manifest is not None:
+        return []
+    found = ledger.run(
+        "SELECT CAST(p.period AS VARCHAR) FROM ledger.delivery_periods AS p WHERE p.delivery_id = ("
+        "SELECT d.delivery_id FROM ledger.deliveries AS d JOIN ledger.delivery_files AS f USING (delivery_id) "
+        "WHERE d.source = $source AND d.scope = $scope AND d.dataset = $dataset AND d.definition = $definition "
+        "AND d.delivery_id IN (SELECT delivery_id FROM ledger.delivery_periods GROUP BY 1 HAVING bool_and(live)) "
+        "GROUP BY d.delivery_id HAVING count(DISTINCT f.sha256) FILTER (WHERE list_contains($files, f.sha256)) = $number "
+        "ORDER BY d.delivery_id LIMIT 1) ORDER BY 1",
+        {
+            "source": delivery.source,
+            "scope": delivery.scope,
+            "dataset": delivery.dataset,
+            "definition": delivery.format.fingerprint,
+            "files": [file.sha256 for file in delivery.files],
+            "number": len(delivery.files),
+        },
+    )
+    return [row[0] for row in found.rows]
+
+
+def _alone(ledger: Ledger, intake: Intake) -> bool:
+    """Tell whether no other delivery of the same source, scope and dataset is live for a period of this one."""
+    return not ledger.value(
+        "SELECT count(*) FROM ledger.delivery_periods AS mine JOIN ledger.deliveries AS me USING (delivery_id) "
+        "JOIN ledger.delivery_periods AS other ON other.period = mine.period AND other.live AND other.delivery_id <> mine.delivery_id "
+        "JOIN ledger.deliveries AS d ON d.delivery_id = other.delivery_id AND d.source = me.source AND d.scope = me.scope "
+        "AND d.dataset = me.dataset AND d.kind = me.kind WHERE mine.delivery_id = $id",
+        {"id": intake.identity},
+    )

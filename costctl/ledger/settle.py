@@ -1,0 +1,185 @@
+"""Settle a delivery that was written: account for every record, decide what it supersedes, build the charge groups."""
+
+from __future__ import annotations
+
+from costctl.errors import InputRefused
+from costctl.ledger import build
+from costctl.ledger.intake import Intake, Recount, Superseded, fault
+from costctl.ledger.store import Ledger
+from costctl.nouns import Delivery, Outcome
+
+COSTS = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
+USAGE_TABLES = ("token_usage", "accelerator_usage")
+
+
+def account(
+    ledger: Ledger, intake: Intake, counts: dict[int, int], bad: dict[int, int], excluded: dict[tuple[int, str], int]
+) -> Outcome:
+    """Account for every record, settle which delivery is live, build the charge groups; runs inside the transaction."""
+    delivery, identity = intake.delivery, intake.identity
+    _files(ledger, intake, counts, bad, excluded)
+    sequence = int(ledger.meta("seq") or 0) + 1
+    ledger.set_meta("seq", str(sequence))
+    ledger.insert("ledger.exclusions", [(identity, number, name, count) for (number, name), count in excluded.items()])
+    item = delivery.format
+    about = (item.kind, delivery.source, delivery.scope, delivery.dataset, item.name, item.fingerprint)
+    ledger.insert("ledger.deliveries", [(identity, *about, delivery.manifest, intake.settings.decision, sequence)])
+    periods = _settle(ledger, intake)
+    fault("settled")
+    notes = () if periods else _without_records(ledger, intake, sum(counts.values()))
+    total, aside = sum(counts.values()), sum(bad.values())
+    return intake.outcome("loaded", records=total, aside=aside, periods=periods, notes=notes)
+
+
+def _files(
+    ledger: Ledger, intake: Intake, counts: dict[int, int], bad: dict[int, int], excluded: dict[tuple[int, str], int]
+) -> None:
+    """Write each file's row accounting: records read = kept + set aside + excluded; raise Recount where it does not hold."""
+    query = f"SELECT file_no, count(DISTINCT record_no) FROM ledger.{intake.delivery.format.target} WHERE delivery_id = $id GROUP BY 1"
+    kept = dict(ledger.run(query, {"id": intake.identity}).rows)
+    rows = []
+    for number, file in enumerate(intake.delivery.files, start=1):
+        left = sum(count for (file_no, _), count in excluded.items() if file_no == number)
+        parts = (kept.get(number, 0), bad.get(number, 0), left)
+        if counts[number] != sum(parts):
+            raise Recount(f"{file.name} has {counts[number]} records, of which {sum(parts)} are accounted for")
+        rows.append((intake.identity, number, file.name, file.sha256, file.bytes, counts[number], *parts))
+    ledger.insert("ledger.delivery_files", rows)
+
+
+def _settle(ledger: Ledger, intake: Intake) -> tuple[str, ...]:
+    """Make the delivery live for its periods and take out what it supersedes; bills get totals and groups."""
+    delivery, values = intake.delivery, {"id": intake.identity}
+    bill = delivery.format.kind == "bill"
+    period = "billing_period" if bill else "CAST(date_trunc('day', ts_start) AS DATE)"
+    moment = "max(CASE WHEN ChargeCategory = 'Usage' THEN ChargePeriodEnd END)" if bill else "max(ts_end)"
+    final = "CASE WHEN bool_and(InvoiceId IS NOT NULL) THEN 'final' ELSE 'open' END" if bill else "'open'"
+    version = (
+        f"{final} || ' ' || CAST({moment} AS VARCHAR)" if delivery.manifest is not None else "CAST(NULL AS VARCHAR)"
+    )
+    found = ledger.run(
+        f"SELECT {period} AS period, {version}, count(*), min(file_no) FROM ledger.{delivery.format.target} WHERE delivery_id = $id GROUP BY 1 ORDER BY 1",
+        values,
+    ).rows
+    for at, known, _, first in found:
+        _supersede(ledger, intake, at, known, delivery.files[first - 1].name)
+    ledger.insert("ledger.delivery_periods", [(intake.identity, at, known, True, rows) for at, known, rows, _ in found])
+    if bill:
+        sums = ", ".join(f"COALESCE(sum({cost}), CAST(0 AS DECIMAL(38,18)))" for cost in COSTS)
+        ledger.run(
+            f"INSERT INTO ledger.delivery_totals SELECT delivery_id, billing_period, BillingCurrency, count(*), {sums} FROM ledger.charges WHERE delivery_id = $id GROUP BY ALL",
+            values,
+        )
+        for at, *_ in found:
+            build.groups(ledger, delivery.source, delivery.scope, at, intake.settings.rules)
+    return tuple(intake.label(str(at)) for at, *_ in found)
+
+
+def _live(ledger: Ledger, intake: Intake, period: object) -> list[tuple[str, str | None, str | None]]:
+    """Return the others that are live for the same (source, scope, dataset, period): identity, version, manifest."""
+    delivery = intake.delivery
+    values = {
+        "period": period,
+        "source": delivery.source,
+        "scope": delivery.scope,
+        "dataset": delivery.dataset,
+        "kind": delivery.format.kind,
+        "id": intake.identity,
+    }
+    return [
+        (row[0], row[1], row[2])
+        for row in ledger.run(
+            "SELECT p.delivery_id, p.version, d.manifest FROM ledger.delivery_periods AS p JOIN ledger.deliveries AS d USING (delivery_id) "
+            "WHERE p.live AND p.period = $period AND d.source = $source AND d.scope = $scope AND d.dataset = $dataset AND d.kind = $kind AND p.delivery_id <> $id",
+            values,
+        ).rows
+    ]
+
+
+def _supersede(ledger: Ledger, intake: Intake, period: object, version: str | None, file: str) -> None:
+    """Decide between this delivery and those live for the same (source, scope, dataset, period), and take those out."""
+    live = _live(ledger, intake, period)
+    if not live or intake.settings.decision == "add":
+        return
+    delivery = intake.delivery
+    if intake.settings.decision is None:
+        rivals = [
+            other
+            for key, other, manifest in live
+            if manifest not in delivery.older and not _holds(ledger, delivery, key, period)
+        ]
+        _judge(intake, str(period), version, rivals, file)
+    for other, _, _ in live:
+        _take_out(ledger, other, period, bill=delivery.format.kind == "bill")
+
+
+def _holds(ledger: Ledger, delivery: Delivery, other: str, period: object) -> bool:
+    """Tell whether plain files hold, byte for byte, every file that another delivery has for a period: the same and more."""
+    if delivery.manifest is not None:
+        return False
+    at = "c.billing_period" if delivery.format.kind == "bill" else "CAST(date_trunc('day', c.ts_start) AS DATE)"
+    held = ledger.run(
+        f"SELECT DISTINCT f.sha256 FROM ledger.{delivery.format.target} AS c JOIN ledger.delivery_files AS f USING (delivery_id, file_no) "
+        f"WHERE c.delivery_id = $id AND {at} = $period",
+        {"id": other, "period": period},
+    ).rows
+    return {row[0] for row in held} <= {file.sha256 for file in delivery.files}
+
+
+def _take_out(ledger: Ledger, identity: str, period: object, *, bill: bool) -> None:
+    """Remove what a superseded delivery said about a period."""
+    values = {"id": identity, "period": period}
+    ledger.run("UPDATE ledger.delivery_periods SET live = FALSE WHERE delivery_id = $id AND period = $period", values)
+    if bill:
+        for table in ("charges", "delivery_totals"):
+            ledger.run(f"DELETE FROM ledger.{table} WHERE delivery_id = $id AND billing_period = $period", values)
+        return
+    ledger.run(
+        "DELETE FROM ledger.token_quantity AS q WHERE delivery_id = $id AND EXISTS (SELECT 1 FROM ledger.token_usage AS u WHERE u.delivery_id = q.delivery_id AND u.file_no = q.file_no AND u.record_no = q.record_no AND CAST(date_trunc('day', u.ts_start) AS DATE) = $period)",
+        values,
+    )
+    for table in USAGE_TABLES:
+        ledger.run(
+            f"DELETE FROM ledger.{table} WHERE delivery_id = $id AND CAST(date_trunc('day', ts_start) AS DATE) = $period",
+            values,
+        )
+
+
+def _judge(intake: Intake, period: str, version: str | None, others: list[str | None], file: str) -> None:
+    """Only evidence inside the deliveries decides: a later cut-off, or an invoice where there was none."""
+    if not others:
+        return
+    label = intake.label(period)
+    known = [other for other in others if other is not None]
+    if version is None or len(known) < len(others) or any(_rank(other) == _rank(version) for other in known):
+        nothing = "nothing in the files tells which is newer"
+        raise InputRefused(
+            file,
+            f"{label} of source {intake.delivery.source} is in the ledger already, from other files",
+            evidence="plain files carry no version" if intake.delivery.manifest is None else nothing,
+            remedy="Say --replace if these supersede them, --add if they belong beside them, or --source NAME if they are another export.",
+        )
+    if any(_rank(other) > _rank(version) for other in known):
+        raise Superseded(f"{label}: the ledger holds a newer version; --replace goes back to this one")
+
+
+def _rank(version: str) -> tuple[bool, str]:
+    """Order versions: a final bill after an open one, then by the last usage it holds."""
+    state, _, moment = version.partition(" ")
+    return state == "final", moment
+
+
+def _without_records(ledger: Ledger, intake: Intake, counted: int) -> tuple[str, ...]:
+    """A delivery without one good record changes no period; refuse it where it would stand for an empty month."""
+    delivery = intake.delivery
+    period = f"{delivery.period[:4]}-{delivery.period[4:6]}-01" if delivery.period else None
+    erased = period if period and _live(ledger, intake, period) else None
+    if erased or intake.settings.decision == "replace":
+        what = f"has no {'good ' if counted else ''}records, but is to replace {intake.label(erased) if erased else 'what the ledger holds'}"
+        raise InputRefused(
+            delivery.files[0].name,
+            what,
+            evidence=f"source {delivery.source}",
+            remedy="An empty export is more often a failed one: fetch it again. The ledger keeps what it has.",
+        )
+    return (f"no records in {', '.join(file.name for file in delivery.files)}; no period is changed",)

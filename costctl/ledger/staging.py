@@ -1,0 +1,250 @@
+"""The recording path: a delivery staged as text, and every record that cannot be taken in written down with its reason.
+
+Files are read one after the other and record by record; what is wrong goes into the TEMP table `problems`, so that a file
+without one good record costs no more memory than a whole one.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from costctl.errors import InputRefused, shown
+from costctl.files import delimited, objects
+from costctl.ledger import faults, pipes, records
+from costctl.ledger.records import ROUNDED, TYPES, Reading, quoted
+from costctl.ledger.store import Ledger
+from costctl.nouns import Column, Format
+
+SHOWN_PROBLEMS = 5
+BATCH = 1000
+PROBLEMS = "CREATE OR REPLACE TEMP TABLE problems (file_no INTEGER, record_no BIGINT, column_name VARCHAR, reason VARCHAR, value VARCHAR)"
+TAKE_BAD_OUT = "DELETE FROM temp.records AS r WHERE EXISTS (SELECT 1 FROM temp.problems AS p WHERE p.file_no = r.file_no AND p.record_no = r.record_no)"
+WHOLE = "(record)"  # stands for a column where the record itself is the problem
+REASONS = {
+    "money": "is not a plain decimal number of at most 20 digits before and 18 after the point",
+    "quantity": "is not a plain decimal number of at most 20 digits before and 18 after the point",
+    "whole": "is not a whole number",
+    "instant": "is not a date and time like 2026-10-01T00:00:00Z",
+    "currency": "is not a currency code of three capital letters",
+    "json": "is not a JSON object with distinct keys",
+    "chip_state": "is not one of serving, training, startup, idle, maintenance",
+}
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What was staged: records per file, and how many of them a named rule of the format left out."""
+
+    counts: dict[int, int]
+    excluded: dict[tuple[int, str], int]
+
+
+def stage(ledger: Ledger, readings: list[Reading], item: Format, folder: Path) -> Staged:
+    """Stage every file: good records into the TEMP table `records`, what is wrong with the others into `problems`."""
+    ledger.run(PROBLEMS)
+    ledger.run("DROP TABLE IF EXISTS temp.records")
+    counts = {reading.file_no: _one(ledger, reading, item, folder) for reading in readings}
+    excluded = _excluded(ledger, item)
+    _note_bad_fields(ledger, item)
+    ledger.run(TAKE_BAD_OUT)
+    return Staged(counts, excluded)
+
+
+def _one(ledger: Ledger, reading: Reading, item: Format, folder: Path) -> int:
+    """Stage one file; return how many records it has."""
+    try:
+        if reading.file.content == "csv":
+            count, source = _reshaped(ledger, reading, folder)
+        else:
+            place = pipes.plain(reading, folder)
+            checked = objects.read(reading.bytes_at) if reading.file.content == "json" else None
+            count = sum(1 for _ in checked) if checked else records.counted(reading)
+            source = records.source_of(reading, place, "")
+        listed = ", ".join(records.columns_of(reading, item, raising=False))
+        branch = f"SELECT {reading.file_no} AS file_no, record_no, {listed} FROM {source}"
+        first = not ledger.run(
+            "SELECT 1 FROM duckdb_tables() WHERE database_name = 'temp' AND table_name = 'records'"
+        ).rows
+        ledger.run(f"CREATE TEMP TABLE records AS {branch}" if first else f"INSERT INTO temp.records {branch}")
+    except Exception as error:
+        if not faults.is_of_input(error):
+            raise
+        raise faults.unreadable(error, reading.file.name) from error
+    return count
+
+
+def _reshaped(ledger: Ledger, reading: Reading, folder: Path) -> tuple[int, str]:
+    """Write a CSV again with one shape for all records and their numbers behind; note those that have another shape."""
+    width, number, problems = len(reading.file.header), 0, _Problems(ledger)
+    place = folder / f"{reading.file_no}.rows"
+    with place.open("w", encoding="utf-8", newline="") as out:
+        write = csv.writer(out, lineterminator="\n").writerow
+        for number, (_, row) in enumerate(delimited.read(reading.bytes_at)):
+            reason = _misshapen(row, width) if number else None
+            if reason is None:
+                write([*row, number])
+            else:
+                problems.note(reading.file_no, number, reason)
+    problems.flush()
+    return (
+        number,
+        f"(SELECT *, CAST(c{width} AS BIGINT) AS record_no FROM {records.read_csv(place, width + 1, chr(10))})",
+    )
+
+
+def _misshapen(row: list[str], width: int) -> str | None:
+    if len(row) != width:
+        return f"has {len(row)} field{'s' if len(row) > 1 else ''} where the header has {width}"
+    return "holds a NUL character" if any("\x00" in value for value in row) else None
+
+
+class _Problems:
+    """Writes problems down batch by batch."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.rows: list[Sequence[Any]] = []
+
+    def note(self, file_no: int, record_no: int, reason: str) -> None:
+        self.rows.append((file_no, record_no, WHOLE, reason, None))
+        if len(self.rows) >= BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        self.ledger.insert("temp.problems", self.rows)
+        self.rows.clear()
+
+
+def _excluded(ledger: Ledger, item: Format) -> dict[tuple[int, str], int]:
+    """Take the records that a named rule of the format leaves out from the staged ones, and count them."""
+    found: dict[tuple[int, str], int] = {}
+    for name, condition in item.exclusions:
+        query = f"SELECT file_no, count(*) FROM temp.records WHERE {condition} GROUP BY 1"
+        found |= {(file_no, name): count for file_no, count in ledger.run(query).rows}
+        ledger.run(f"DELETE FROM temp.records WHERE {condition}")
+    return found
+
+
+def _note_bad_fields(ledger: Ledger, item: Format) -> None:
+    """Name every staged field that its gate refuses, and every empty one that must be filled."""
+    for column in item.columns:
+        name, text = f'"{column.name}"', quoted(column.name)
+        if column.filled:
+            ledger.run(
+                f"INSERT INTO temp.problems SELECT file_no, record_no, {text}, 'is empty', NULL FROM temp.records WHERE {name} IS NULL"
+            )
+        if column.type in TYPES:
+            ledger.run(
+                f"INSERT INTO temp.problems SELECT file_no, record_no, {text}, {quoted(REASONS[column.type])}, {name} "
+                f"FROM temp.records WHERE {name} IS NOT NULL AND NOT {_accepted(column, name)}"
+            )
+
+
+def _accepted(column: Column, name: str) -> str:
+    exact = f"{column.type}_fits({name})"
+    return f"({exact} OR is_printed_float({name}))" if column.type in ROUNDED else exact
+
+
+def bad(ledger: Ledger) -> dict[int, int]:
+    """Return how many records of each file cannot be taken in."""
+    query = "SELECT file_no, count(DISTINCT record_no) FROM temp.problems GROUP BY 1"
+    return dict(ledger.run(query).rows)
+
+
+def refusal(ledger: Ledger, readings: list[Reading], allowed: int) -> InputRefused:
+    """Name the first bad fields with file, line, column and value."""
+    found = ledger.run(
+        f"SELECT * FROM temp.problems ORDER BY file_no, record_no, column_name LIMIT {SHOWN_PROBLEMS}"
+    ).rows
+    fields, rows = int(ledger.value("SELECT count(*) FROM temp.problems")), sum(bad(ledger).values())
+    lines = {(item[0], item[1]): item[2] for item in _located(readings, {(row[0], row[1]) for row in found})}
+    places = [_place(readings[row[0] - 1], row[1], lines.get((row[0], row[1]))) for row in found]
+    listed = [
+        f"{place}: {column} {reason}{'' if value is None else f': {shown(value)}'}"
+        for place, (_, _, column, reason, value) in zip(places, found, strict=True)
+    ]
+    more = [f"and {fields - len(found):,} more"] if fields > len(found) else []
+    return InputRefused(
+        places[0],
+        f"{rows:,} record{'s' if rows > 1 else ''} cannot be taken in; policy quarantine_rows allows {allowed:,}",
+        evidence=listed + more,
+        remedy="Export the file again; or set the records aside by raising quarantine_rows under `policy:` (or --quarantine-rows N), and they are listed by status.",
+    )
+
+
+def _place(reading: Reading, number: int, line: int | None) -> str:
+    return f"{reading.file.name}:{f'record {number}' if line is None else line}"
+
+
+def place_of(reading: Reading, number: int) -> str:
+    """Return `file:line` of a record, for messages."""
+    found = next(_located([reading], {(reading.file_no, number)}), None)
+    return _place(reading, number, found[2] if found else None)
+
+
+def _located(readings: list[Reading], wanted: set[tuple[int, int]]) -> Iterator[tuple[int, int, int, str]]:
+    """Yield (file_no, record_no, line, raw text) of wanted records; those of Parquet have neither line nor text."""
+    for reading in readings:
+        numbers = {number for file_no, number in wanted if file_no == reading.file_no}
+        for number, line, text in _raw(reading, numbers) if numbers else ():
+            yield reading.file_no, number, line, text
+
+
+def _raw(reading: Reading, numbers: set[int]) -> Iterator[tuple[int, int, str]]:
+    if reading.file.content == "csv":
+        yield from delimited.raw(reading.bytes_at, numbers)
+    elif reading.file.content == "json":
+        for number, (line, record) in enumerate(objects.read(reading.bytes_at), start=1):
+            if number in numbers:
+                yield number, line, json.dumps(record, ensure_ascii=False)
+
+
+def quarantine(ledger: Ledger, identity: str, readings: list[Reading]) -> None:
+    """Set the bad records aside, with everything needed to find and mend them."""
+    wanted = {(row[0], row[1]) for row in ledger.run("SELECT DISTINCT file_no, record_no FROM temp.problems").rows}
+    ledger.run(
+        "CREATE OR REPLACE TEMP TABLE bad_lines (file_no INTEGER, record_no BIGINT, line_no BIGINT, raw VARCHAR)"
+    )
+    located = _located(readings, wanted)
+    while batch := list(itertools.islice(located, BATCH)):
+        ledger.insert("temp.bad_lines", batch)
+    ledger.run(
+        "INSERT INTO ledger.quarantine SELECT $id, p.file_no, p.record_no, l.line_no, p.column_name, p.reason, p.value, l.raw "
+        "FROM temp.problems AS p LEFT JOIN temp.bad_lines AS l USING (file_no, record_no) ORDER BY 2, 3, 5",
+        {"id": identity},
+    )
+
+
+def roundings(ledger: Ledger, item: Format) -> list[tuple[int, str, int, Decimal]]:
+    """Return per file and column how many printed floats were rounded to 18 decimals, and exactly what that took away."""
+    parts = [
+        f'SELECT file_no, {quoted(column.name)}, count(*), sum(rounded_away("{column.name}")) FROM temp.records WHERE is_printed_float("{column.name}") GROUP BY 1'
+        for column in item.columns
+        if column.type in ROUNDED
+    ]
+    found = ledger.run(" UNION ALL ".join(parts) + " ORDER BY 1, 2").rows if parts else []
+    return [(row[0], row[1], row[2], row[3]) for row in found]
+
+
+def culprit(
+    readings: list[Reading], counts: dict[int, int], tried: Callable[[str], Exception | None]
+) -> tuple[Reading | None, int, Exception | None]:
+    """Find the first record with which loading fails, by halving; `tried` loads the records that meet a condition."""
+    for reading in readings:
+        low, high = 1, counts[reading.file_no]
+        within = f"r.file_no = {reading.file_no} AND r.record_no BETWEEN {low} AND "
+        last = tried(within + str(high))
+        while last and low < high:
+            middle = (low + high) // 2
+            error = tried(within + str(middle))
+            last, low, high = (error, low, middle) if error else (last, middle + 1, high)
+        if last:
+            return reading, low, last
+    return None, 0, None
