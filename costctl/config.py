@@ -87,7 +87,7 @@ class PoolTokens(Part):
 class Weights(Part):
     """What a token of each class weighs against an uncached input token."""
 
-    method: Literal["phase.ratio", "phase.calibrated"] = "phase.ratio"
+    method: Literal["phase.ratio"] = "phase.ratio"
     input: Weight = Decimal(1)
     output: Weight = Decimal(4)
     cache_read: Weight = Decimal("0.1")
@@ -115,7 +115,6 @@ class Pool(Part):
     tokens: PoolTokens = PoolTokens()
     weights: Weights = Weights()
     idle: Idle = Idle()
-    owner: str | None = None
     shares: dict[str, Weight] = {}
 
     @model_validator(mode="after")
@@ -131,7 +130,6 @@ class Policy(Part):
     quarantine_rows: int = Field(default=0, ge=0)
     capacity_owner: str | None = None
     tax: Literal["recoverable", "cost"] = "recoverable"
-    materiality: dict[str, Decimal] = {}
 
 
 class Export(Part):
@@ -203,12 +201,18 @@ def load(path: Path | None = None) -> Config:
 
 
 def _contradictions(config: Config) -> Iterator[Problem]:
-    """Find rules that name a pool which is not there, and two sources of one name."""
+    """Find rules that name a pool which is not there, two sources of one name, and a deployment of two pools."""
     for number, rule in enumerate(config.rules):
         if rule.pool and rule.pool not in config.pools and not rule.pool.startswith("{"):
             near = nearest(rule.pool, config.pools)
             what = f"rule {shown(rule.name)} names the pool {shown(rule.pool)}, which is not under `pools:`. {near}"
             yield Problem(("rules", number, "pool"), what.rstrip())
+    served: dict[str, str] = {}
+    for pool, settings in config.pools.items():
+        for deployment in settings.tokens.deployment:
+            if served.setdefault(deployment, pool) != pool:
+                what = f"the deployment {shown(deployment)} belongs to the pool {shown(served[deployment])} already"
+                yield Problem(("pools", pool, "tokens", "deployment"), what)
     names = [source.name for source in config.sources]
     for number, name in enumerate(names):
         if name in names[:number]:
@@ -232,7 +236,7 @@ def _problem(found: Any) -> Problem:
         message = message.replace(theirs, word)
     value = found.get("input")
     got = f" (got {shown(value)})" if isinstance(value, str | int) else ""
-    return Problem(at, f"{path}: {message}{got}", missing=kind == "missing")
+    return Problem(at, f"{path}: {message}{got}", of_key="[key]" in location, missing=kind == "missing")
 
 
 def _settings(location: tuple[int | str, ...]) -> list[str]:

@@ -13,7 +13,7 @@ CostctlError            exit  meaning
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 EVIDENCE_LENGTH = 200
 
@@ -96,3 +96,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return `Did you mean …? ` with the most similar known name, or nothing when none is similar."""
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"Did you mean {near[0]}? " if near else ""
+
+
+def together(errors: Sequence[CostctlError]) -> CostctlError:
+    """Return the first of several errors of one kind, with the others named in its evidence."""
+    first, *others = errors
+    for other in others:
+        line = f"also {other.where}: {other.what}{''.join(f' ({item})' for item in other.evidence[:1] if item)}"
+        first.evidence = [*first.evidence, line]
+    return first

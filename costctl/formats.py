@@ -21,6 +21,7 @@ from costctl.nouns import Column, Format, InputFile
 DATA_SUFFIXES = {".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".zip"}
 NEAREST = 3
 SHOWN_COLUMNS = 12
+READERS = {"csv": "CSV", "json": "JSON", "parquet": "Parquet"}
 OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -67,6 +68,7 @@ def _column(name: str, values: dict[str, Any]) -> Column:
     return Column(
         name=name,
         headers=tuple(fold(header) for header in values.get("headers") or [name]),
+        header=(values.get("headers") or [name])[0],
         type=values.get("type", "text"),
         required=values.get("required") == "true",
         filled=values.get("filled") == "true",
@@ -126,7 +128,7 @@ def _found(file: InputFile) -> str:
 
 
 def _lacking(item: Format, header: set[str]) -> str:
-    names = {column.headers[0]: column.name for column in item.columns}
+    names = {column.headers[0]: column.header for column in item.columns}
     lacking = [names.get(name, name) for name in item.detect_all if name not in header]
     clash = [names.get(name, name) for name in item.detect_none if name in header]
     return ", ".join(lacking[:NEAREST]) or f"nothing, but has {', '.join(clash)}"
@@ -139,7 +141,7 @@ def insisted(name: str, file: InputFile, formats: dict[str, Format]) -> Format:
         remedy = f"{nearest(name.replace('-', '_'), formats)}Formats: {', '.join(sorted(formats))}."
         raise UsageError("--as", f"there is no format {shown(name)}", remedy=remedy)
     if file.content not in found.readers:
-        what = f"is {file.content.upper()}, while {found.name} comes as {' or '.join(found.readers).upper()}"
+        what = f"is {READERS[file.content]}, while {found.name} comes as {' or '.join(READERS[name] for name in found.readers)}"
         raise InputRefused(file.name, what, remedy="Leave out --as, or export it again.")
     return found
 
@@ -151,7 +153,7 @@ def columns_of(item: Format, file: InputFile) -> dict[str, int]:
         column.name: next((positions[header] for header in column.headers if header in positions), None)
         for column in item.columns
     }
-    missing = [column.name for column in item.columns if column.required and found[column.name] is None]
+    missing = [column.header for column in item.columns if column.required and found[column.name] is None]
     if missing:
         many = len(missing) > 1
         raise InputRefused(

@@ -24,6 +24,7 @@ class Column:
 
     name: str
     headers: tuple[str, ...]
+    header: str  # the first of them as the provider writes it, for messages
     type: str  # text | money | quantity | instant | currency | json | whole
     required: bool = False  # the header must be there
     filled: bool = False  # a record without a value is set aside

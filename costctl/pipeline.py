@@ -13,7 +13,7 @@ from costctl import bills, formats, rates, rules, usage
 from costctl.bills import deliveries
 from costctl.bills.deliveries import Wanted
 from costctl.config import Config
-from costctl.errors import Busy, DoesNotReconcile, InputRefused, UsageError
+from costctl.errors import Busy, DoesNotReconcile, InputRefused, UsageError, together
 from costctl.ledger import build, ingest, store, tags
 from costctl.ledger.store import Ledger
 from costctl.nouns import CompiledRules, Format, Outcome, Rows
@@ -91,7 +91,7 @@ def take_in(
 ) -> list[Outcome]:
     """Ingest deliveries one by one, each whole or not at all, then bring the postings up to date.
 
-    A refused delivery does not keep the others out; the first InputRefused is raised when all have had their turn.
+    A refused delivery does not keep the others out; InputRefused is raised when all have had their turn.
     """
     found = deliveries.find(items, known())
     for delivery in found:
@@ -118,7 +118,7 @@ def take_in(
             ingest.fault("delivered")
         allocate(ledger, run)
     if refusals:
-        raise refusals[0]
+        raise together(refusals)
     return outcomes
 
 

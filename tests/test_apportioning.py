@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from costctl.ledger import build, store
+from costctl.ledger import build, store, tags
 
 UNIT = Fraction(1, 10**6)
 WHOLE = 10**38 - 1  # the largest DECIMAL(38,0)
@@ -33,13 +33,18 @@ weights = st.one_of(
 
 
 @pytest.fixture(scope="module")
-def sql():
-    """A connection that knows the macros."""
-    with duckdb.connect() as connection:
-        connection.execute("SET threads = 1")
-        for statement in store.statements(build.macros()):
-            connection.execute(statement)
-        yield connection
+def ledger():
+    """An empty ledger in memory, with the tables of all models."""
+    with store.in_memory() as ledger:
+        tags.ensure(ledger)
+        build.prepare(ledger)
+        yield ledger
+
+
+@pytest.fixture(scope="module")
+def sql(ledger):
+    """Its connection, which knows the macros."""
+    return ledger.connection
 
 
 def decimal(value, scale=0):
@@ -157,29 +162,39 @@ NONE_UNKNOWN = ", ".join(
 )
 
 
-def fill(sql, name, select):
-    sql.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT {select}")
+MODELS = {item.name: item.text for item in build.models()}
 
 
-def answer(sql, model, owner, cell):
-    """Run a model's own text over the TEMP tables made for it; return {cell: {owner: (costs)}}."""
-    text = next(item.text for item in build.models() if item.name == model)
+def fill(ledger, name, select):
+    """Give a model's table these rows and no others; columns not named are NULL."""
+    ledger.run(f"DELETE FROM temp.{name}")
+    ledger.run(f"INSERT INTO temp.{name} BY NAME SELECT {select}")
+
+
+def answer(ledger, model, columns, sources):
+    """Run a model's own text over the rows given to its sources."""
+    text = build.qualified(MODELS[model], set(sources), build.tables(ledger))
     period = {"billing_period": "2026-10-01"} if "$billing_period" in text else {}
+    return ledger.run(f"SELECT {columns} FROM ({text})", period).rows
+
+
+def by_cell(rows):
+    """Return {cell: {owner: costs}} of rows that begin with cell and owner; each owner stands once."""
     found = {}
-    for row in sql.execute(f"SELECT {cell}, {owner}, {', '.join(COSTS)} FROM ({text})", period).fetchall():
-        assert row[1] not in found.setdefault(row[0], {})
-        found[row[0]][row[1]] = tuple(map(exact, row[2:]))
+    for cell, owner, *values in rows:
+        assert owner not in found.setdefault(cell, {})
+        found[cell][owner] = tuple(map(exact, values))
     return found
 
 
-def over_teams(sql, cells):
+def over_teams(ledger, cells):
     """Split by model 35: a state cell over the teams of its shares."""
     costs = [(f"'{i}'", *map(money, values)) for i, (values, _) in enumerate(cells)]
     fill(
-        sql,
+        ledger,
         "state_cells",
-        f"id AS state_cell_id, id AS cell_id, id AS pool, 'usage' AS nature, 'loaded' AS state, 'teams|*' AS share_key, NULL AS api_model, "
-        f"NULL AS state_team, NULL AS state_model, {SLOT}, {', '.join(COSTS)}, {NONE_UNKNOWN} FROM {listed(costs, ('id', *COSTS))}",
+        f"id AS state_cell_id, id AS cell_id, id AS pool, 'usage' AS nature, 'loaded' AS state, 'teams|*' AS share_key, "
+        f"{SLOT}, {', '.join(COSTS)}, {NONE_UNKNOWN} FROM {listed(costs, ('id', *COSTS))}",
     )
     owners = [
         (f"'{i}'", f"'{name}'", decimal(weight), decimal(sum(named.values())))
@@ -187,40 +202,41 @@ def over_teams(sql, cells):
         for name, weight in named.items()
     ]
     fill(
-        sql,
+        ledger,
         "allocation_shares",
         f"id AS pool, {SLOT}, 'teams|*' AS share_key, team, 'm' AS model, 'p' AS purpose, 'x' AS method, weight, total FROM {listed(owners, ('id', 'team', 'weight', 'total'))}",
     )
-    return answer(sql, "pool_postings", "team", "state_cell_id")
+    columns = f"state_cell_id, team, {', '.join(COSTS)}"
+    return by_cell(answer(ledger, "pool_postings", columns, ["state_cells", "allocation_shares"]))
 
 
-def over_states(sql, cells):
+def over_states(ledger, cells):
     """Split by model 32: a pool cell over the states of its chips, here told apart by the team they name."""
     costs = [(f"'{i}'", *map(money, values)) for i, (values, _) in enumerate(cells)]
     fill(
-        sql,
+        ledger,
         "pool_cells",
-        f"id AS cell_id, id AS pool, {SLOT}, 'usage' AS nature, 'aws' AS provider, NULL AS api_model, NULL AS api_class, {', '.join(COSTS)}, {NONE_UNKNOWN} FROM {listed(costs, ('id', *COSTS))}",
+        f"id AS cell_id, id AS pool, {SLOT}, 'usage' AS nature, 'aws' AS provider, {', '.join(COSTS)}, {NONE_UNKNOWN} FROM {listed(costs, ('id', *COSTS))}",
     )
     states = [
         (f"'{i}'", f"'{name}'", decimal(weight)) for i, (_, named) in enumerate(cells) for name, weight in named.items()
     ]
     fill(
-        sql,
+        ledger,
         "chip_time",
-        f"id AS pool, {SLOT}, 'training' AS state, team, NULL AS model, weight FROM {listed(states, ('id', 'team', 'weight'))}",
+        f"id AS pool, {SLOT}, 'training' AS state, team, weight FROM {listed(states, ('id', 'team', 'weight'))}",
     )
-    fill(sql, "pools", "'-' AS pool, 'separate' AS idle_policy, NULL AS idle_owner")
-    return answer(sql, "state_cells", "state_team", "cell_id")
+    columns = f"cell_id, state_team, {', '.join(COSTS)}"
+    return by_cell(answer(ledger, "state_cells", columns, ["pool_cells", "chip_time"]))
 
 
 @pytest.mark.parametrize("split", [over_teams, over_states])
 @QUICK
 @given(st.lists(st.tuples(st.tuples(*[amounts] * 5), weights), min_size=1, max_size=8))
 @example([((1, -1, 10**12, -(10**12), 0), [1, 1, 1]), ((LARGEST, -LARGEST, 10**18, 7, -7), [10**17] * 9)])
-def test_a_model_splits_to_the_last_digit(sql, split, cells):
+def test_a_model_splits_to_the_last_digit(ledger, split, cells):
     cells = [(values, {f"t{n}": weight for n, weight in enumerate(named)}) for values, named in cells]
-    found = split(sql, cells)
+    found = split(ledger, cells)
     for i, (values, named) in enumerate(cells):
         for place, amount in enumerate(values):
             shares = {name: costs[place] for name, costs in found[str(i)].items()}
@@ -241,27 +257,24 @@ START = datetime(2026, 10, 1, tzinfo=UTC)
 )
 @example([((1, -1, 10**18, -LARGEST, LARGEST), 86399, 2)])
 @example([((1, -1, 10**18, -LARGEST, LARGEST), 0, 86400)])
-def test_days_split_to_the_last_digit(sql, postings):
-    """Model 41: a posting longer than a day over the UTC days it lies in, by its seconds in each."""
+def test_days_split_to_the_last_digit(ledger, postings):
+    """Model 41: a posting over the UTC days it lies in, by its seconds in each."""
     rows = [
         (f"'{i}'", *(f"'{START + timedelta(seconds=at):%F %T}'" for at in (begin, begin + length)), *map(money, values))
         for i, (values, begin, length) in enumerate(postings)
     ]
     fill(
-        sql,
+        ledger,
         "postings",
         f"DATE '2026-10-01' AS billing_period, DATE '2026-10-01' AS booked_period, id AS posting_id, CAST(b AS TIMESTAMP) AS slot_start, CAST(e AS TIMESTAMP) AS slot_end, {', '.join(COSTS)} FROM {listed(rows, ('id', 'b', 'e', *COSTS))}",
     )
-    fill(
-        sql,
-        "calendar",
-        "CAST(unnest(generate_series(DATE '2026-10-01', DATE '2027-03-01', INTERVAL 1 DAY)) AS DATE) AS day",
-    )
-    found = answer(sql, "posting_days", "CAST(day AS VARCHAR)", "posting_id")
+    ledger.run("DELETE FROM ledger.calendar")
+    ledger.run("INSERT INTO ledger.calendar SELECT DATE '2026-10-01' + CAST(n AS INTEGER) FROM range(150) AS days(n)")
+    columns = f"posting_id, CAST(day AS VARCHAR), {', '.join(COSTS)}"
+    found = by_cell(answer(ledger, "posting_days", columns, ["postings"]))
     for i, (values, begin, length) in enumerate(postings):
         seconds = {}
-        last = begin + length - 1 if length > 86400 else begin
-        for day in range(begin // 86400, last // 86400 + 1):
+        for day in range(begin // 86400, (begin + length - 1) // 86400 + 1):
             inside = min(begin + length, (day + 1) * 86400) - max(begin, day * 86400)
             seconds[f"{START + timedelta(days=day):%F}"] = inside
         for place, amount in enumerate(values):
@@ -270,12 +283,13 @@ def test_days_split_to_the_last_digit(sql, postings):
             follows_the_law(amount, seconds, days)
 
 
-def test_the_unknown_go_whole_to_the_largest(sql):
+def test_the_unknown_go_whole_to_the_largest(ledger):
     """A count of unknown costs cannot be split: it stays one number, with the largest weight."""
-    over_teams(sql, [((10**18, 0, 0, 0, 0), {"a": 1, "b": 5, "c": 5})])
-    text = next(item.text for item in build.models() if item.name == "pool_postings")
-    found = sql.execute(f"SELECT team, billed_unknown, billed_incomplete FROM ({text}) ORDER BY team").fetchall()
-    assert found == [("a", 0, True), ("b", 2, True), ("c", 0, True)]
+    over_teams(ledger, [((10**18, 0, 0, 0, 0), {"a": 1, "b": 5, "c": 5})])
+    found = answer(
+        ledger, "pool_postings", "team, billed_unknown, billed_incomplete", ["state_cells", "allocation_shares"]
+    )
+    assert sorted(found) == [("a", 0, True), ("b", 2, True), ("c", 0, True)]
 
 
 def test_decimal_reads_what_this_file_writes(sql):

@@ -80,14 +80,11 @@ def _walked(path: Path, notes: list[str]) -> list[Path]:
     data = [item for item in found if item.suffix.lower() in formats.DATA_SUFFIXES]
     suspect = [str(item) for item in found if item.suffix.lower() in SUSPECT]
     if not data:
-        raise InputRefused(
-            str(path),
-            "no data file is in this folder",
-            evidence=f"{len(found)} other files: {', '.join(item.name for item in found[:SHOWN_FILES])}"
-            if found
-            else "it is empty",
-            remedy=f"Data files end in {', '.join(sorted(formats.DATA_SUFFIXES))}.",
-        )
+        names = ", ".join(item.name for item in found[:SHOWN_FILES])
+        many = f"{len(found)} other files, such as {names}" if len(found) > 1 else f"one other file: {names}"
+        remedy = f"Data files end in {', '.join(sorted(formats.DATA_SUFFIXES))}."
+        evidence = many if found else "it is empty"
+        raise InputRefused(str(path), "no data file is in this folder", evidence=evidence, remedy=remedy)
     if suspect:
         notes.append(f"left out, for this kind of file is not read: {', '.join(suspect[:SHOWN_FILES])}")
     root = path.resolve()

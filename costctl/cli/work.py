@@ -129,6 +129,9 @@ def answer(
         rows = reports.run(ledger, chosen, span, calendar=calendar, cost=cost, tax=run.config.policy.tax)
         footer = reports.footer(ledger, span, calendar=in_force, cost=cost, late=late)
         bill = reports.bill(ledger, span, cost) if chosen.reaches_bill and span.whole_months else None
+        if not rows.rows:
+            months = ", ".join(dict.fromkeys(row[0] for row in state.periods(ledger).rows))
+            terminal.say(f"costctl: nothing to show for {span.label}; the ledger holds the billing months {months}")
     return Answer(chosen, span, in_force, cost, rows, footer, bill)
 
 
@@ -161,7 +164,7 @@ def _print_tieout(found: Rows) -> None:
         (
             *(record["source"], record["billing_period"] or "", f"{record['cost']} {record['currency']}"),
             *(f"{record[name]:,}" for name in ("records", "quarantined", "unknown")),
-            *(render.text(record[name]) for name in amounts),
+            *(layout.UNKNOWN if record[name] is None else render.text(record[name]) for name in amounts),
         )
         for record in records
     ]

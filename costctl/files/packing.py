@@ -48,7 +48,7 @@ def opened_raw(path: Path) -> IO[bytes]:
 def _missing(path: Path) -> InputRefused:
     beside = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
     remedy = f"{nearest(path.name, beside)}Check the path, or name the folder that holds it."
-    return InputRefused(str(path), "no such file", remedy=remedy)
+    return InputRefused(str(path), "no such file or folder", remedy=remedy)
 
 
 def _not_a_file(path: Path, mode: int) -> InputRefused:
@@ -151,9 +151,9 @@ def _only_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
 
 def blocks(path: Path) -> Iterator[bytes]:
     """Yield the unpacked bytes without a leading byte order mark; refuse what expands like a bomb."""
-    limit = max(path.stat().st_size * MAX_EXPANSION, MIN_SUSPECT)
     total, first = 0, True
     with unpacked(path) as file:
+        limit = max(path.stat().st_size * MAX_EXPANSION, MIN_SUSPECT)
         while block := file.read(BLOCK):
             total += len(block)
             if total > limit:

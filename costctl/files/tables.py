@@ -55,7 +55,12 @@ def _refuse_others(path: Path, start: bytes) -> None:
         raise InputRefused(str(path), f"is {other}, not a table", evidence=shown(start[:16]), remedy=remedy)
     if start.lstrip()[:1] == b"<":
         remedy = "It is often a portal's login or error page saved in place of the file: fetch it again."
-        raise InputRefused(str(path), "is HTML or XML, not a table", evidence=shown(start[:60]), remedy=remedy)
+        raise InputRefused(
+            str(path),
+            "is HTML or XML, not a table",
+            evidence=shown(start[:60].decode("utf-8", "replace")),
+            remedy=remedy,
+        )
     if start.count(b"\x00") * BINARY_SHARE > len(start) or b"\x00" in start.split(b"\n")[0]:
         raise InputRefused(str(path), "is binary, not a table", evidence=shown(start[:16]), remedy=remedy)
 

@@ -14,6 +14,7 @@ GATE = "costctl-gate"
 FULL = re.compile(r"No space left|Disk quota exceeded|ENOSPC|EDQUOT|max_temp_directory_size")
 LOCKED = re.compile(r"Could not set lock on file|Conflicting lock")
 OF_INPUT = (
+    "Error",  # the plain class: a Parquet page that does not decode
     "InvalidInputException",
     "ConversionException",
     "OutOfRangeException",

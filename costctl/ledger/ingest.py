@@ -12,7 +12,7 @@ from pathlib import Path
 
 from costctl.errors import InputRefused
 from costctl.files import delimited
-from costctl.ledger import archive, faults, pipes, records, repeated, settle, staging, tags
+from costctl.ledger import archive, faults, pipes, problems, records, repeated, settle, staging, tags
 from costctl.ledger.faults import GateFired
 from costctl.ledger.intake import Intake, Recount, Settings, Superseded, fault
 from costctl.ledger.records import Reading
@@ -115,14 +115,14 @@ def _recorded(ledger: Ledger, intake: Intake) -> Outcome:
     records.bind_gates(ledger, raising=False)
     with _spool(ledger) as folder:
         staged = staging.stage(ledger, intake.readings, intake.delivery.format, folder)
-    bad, allowed = staging.bad(ledger), intake.settings.quarantine_rows
+    bad, allowed = problems.bad(ledger), intake.settings.quarantine_rows
     if sum(bad.values()) > allowed:
-        raise staging.refusal(ledger, intake.readings, allowed)
+        raise problems.refusal(ledger, intake.readings, allowed)
     try:
         with ledger.transaction():
             _clear(ledger, intake)
             _write(ledger, intake, "(SELECT * FROM temp.records)")
-            staging.quarantine(ledger, intake.identity, intake.readings)
+            problems.quarantine(ledger, intake.identity, intake.readings)
             rounded = staging.roundings(ledger, intake.delivery.format)
             ledger.insert("ledger.roundings", [(intake.identity, *row) for row in rounded])
             outcome = settle.account(ledger, intake, staged.counts, bad, staged.excluded)
@@ -138,11 +138,11 @@ def _recorded(ledger: Ledger, intake: Intake) -> Outcome:
 
 def _culprit(ledger: Ledger, intake: Intake, counts: dict[int, int], error: Exception) -> InputRefused:
     """Name the record that DuckDB does not take; where no single one fails, the files."""
-    reading, number, last = staging.culprit(intake.readings, counts, lambda part: _tried(ledger, intake, part))
+    reading, number, last = problems.culprit(intake.readings, counts, lambda part: _tried(ledger, intake, part))
     if reading is None or last is None:
         names = ", ".join(file.name for file in intake.delivery.files)
         return faults.refused_record(error, names, "cannot be taken in: no single record is at fault")
-    return faults.refused_record(last, staging.place_of(reading, number), "this record cannot be taken in")
+    return faults.refused_record(last, problems.place_of(reading, number), "this record cannot be taken in")
 
 
 def _tried(ledger: Ledger, intake: Intake, condition: str) -> Exception | None:

@@ -79,7 +79,7 @@ def _busy(handle: int, ledger: Path, wait: float) -> Busy:
     holder = os.pread(handle, NOTE_LENGTH, 0).decode("utf-8", "replace") or "a reader: report, sql, status"
     return Busy(
         str(ledger),
-        f"another run holds the ledger, and did so for {wait:g} seconds",
-        evidence=f"holder: {holder}",
+        "another run holds the ledger",
+        evidence=f"holder: {holder}; waited {wait:g} s",
         remedy="Run the same command again when it is done, or wait longer: --wait SECONDS.",
     )

@@ -129,7 +129,7 @@ CREATE TABLE ledger.model_aliases (raw VARCHAR NOT NULL, model VARCHAR NOT NULL,
 CREATE TABLE ledger.team_aliases (raw VARCHAR NOT NULL, team VARCHAR NOT NULL, purpose VARCHAR, valid_from DATE, valid_to DATE);  -- raw in lower case
 CREATE TABLE ledger.pools (
     pool VARCHAR NOT NULL, base VARCHAR NOT NULL, grain VARCHAR NOT NULL, method VARCHAR NOT NULL,
-    idle_policy VARCHAR NOT NULL, idle_owner VARCHAR, owner VARCHAR
+    idle_policy VARCHAR NOT NULL, idle_owner VARCHAR
 );
 CREATE TABLE ledger.pool_deployments (deployment VARCHAR NOT NULL, pool VARCHAR NOT NULL);
 CREATE TABLE ledger.pool_weights (pool VARCHAR NOT NULL, token_class VARCHAR NOT NULL, weight DECIMAL(9,6) NOT NULL);

@@ -7,22 +7,18 @@ without one good record costs no more memory than a whole one.
 from __future__ import annotations
 
 import csv
-import itertools
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from costctl.errors import InputRefused, shown
 from costctl.files import delimited, objects
 from costctl.ledger import faults, pipes, records
 from costctl.ledger.records import ROUNDED, TYPES, Reading, quoted
 from costctl.ledger.store import Ledger
 from costctl.nouns import Column, Format
 
-SHOWN_PROBLEMS = 5
 BATCH = 1000
 PROBLEMS = "CREATE OR REPLACE TEMP TABLE problems (file_no INTEGER, record_no BIGINT, column_name VARCHAR, reason VARCHAR, value VARCHAR)"
 TAKE_BAD_OUT = "DELETE FROM temp.records AS r WHERE EXISTS (SELECT 1 FROM temp.problems AS p WHERE p.file_no = r.file_no AND p.record_no = r.record_no)"
@@ -152,76 +148,6 @@ def _accepted(column: Column, name: str) -> str:
     return f"({exact} OR is_printed_float({name}))" if column.type in ROUNDED else exact
 
 
-def bad(ledger: Ledger) -> dict[int, int]:
-    """Return how many records of each file cannot be taken in."""
-    query = "SELECT file_no, count(DISTINCT record_no) FROM temp.problems GROUP BY 1"
-    return dict(ledger.run(query).rows)
-
-
-def refusal(ledger: Ledger, readings: list[Reading], allowed: int) -> InputRefused:
-    """Name the first bad fields with file, line, column and value."""
-    found = ledger.run(
-        f"SELECT * FROM temp.problems ORDER BY file_no, record_no, column_name LIMIT {SHOWN_PROBLEMS}"
-    ).rows
-    fields, rows = int(ledger.value("SELECT count(*) FROM temp.problems")), sum(bad(ledger).values())
-    lines = {(item[0], item[1]): item[2] for item in _located(readings, {(row[0], row[1]) for row in found})}
-    places = [_place(readings[row[0] - 1], row[1], lines.get((row[0], row[1]))) for row in found]
-    listed = [
-        f"{place}: {column} {reason}{'' if value is None else f': {shown(value)}'}"
-        for place, (_, _, column, reason, value) in zip(places, found, strict=True)
-    ]
-    more = [f"and {fields - len(found):,} more"] if fields > len(found) else []
-    return InputRefused(
-        places[0],
-        f"{rows:,} record{'s' if rows > 1 else ''} cannot be taken in; policy quarantine_rows allows {allowed:,}",
-        evidence=listed + more,
-        remedy="Export the file again; or set the records aside by raising quarantine_rows under `policy:` (or --quarantine-rows N), and they are listed by status.",
-    )
-
-
-def _place(reading: Reading, number: int, line: int | None) -> str:
-    return f"{reading.file.name}:{f'record {number}' if line is None else line}"
-
-
-def place_of(reading: Reading, number: int) -> str:
-    """Return `file:line` of a record, for messages."""
-    found = next(_located([reading], {(reading.file_no, number)}), None)
-    return _place(reading, number, found[2] if found else None)
-
-
-def _located(readings: list[Reading], wanted: set[tuple[int, int]]) -> Iterator[tuple[int, int, int, str]]:
-    """Yield (file_no, record_no, line, raw text) of wanted records; those of Parquet have neither line nor text."""
-    for reading in readings:
-        numbers = {number for file_no, number in wanted if file_no == reading.file_no}
-        for number, line, text in _raw(reading, numbers) if numbers else ():
-            yield reading.file_no, number, line, text
-
-
-def _raw(reading: Reading, numbers: set[int]) -> Iterator[tuple[int, int, str]]:
-    if reading.file.content == "csv":
-        yield from delimited.raw(reading.bytes_at, numbers)
-    elif reading.file.content == "json":
-        for number, (line, record) in enumerate(objects.read(reading.bytes_at), start=1):
-            if number in numbers:
-                yield number, line, json.dumps(record, ensure_ascii=False)
-
-
-def quarantine(ledger: Ledger, identity: str, readings: list[Reading]) -> None:
-    """Set the bad records aside, with everything needed to find and mend them."""
-    wanted = {(row[0], row[1]) for row in ledger.run("SELECT DISTINCT file_no, record_no FROM temp.problems").rows}
-    ledger.run(
-        "CREATE OR REPLACE TEMP TABLE bad_lines (file_no INTEGER, record_no BIGINT, line_no BIGINT, raw VARCHAR)"
-    )
-    located = _located(readings, wanted)
-    while batch := list(itertools.islice(located, BATCH)):
-        ledger.insert("temp.bad_lines", batch)
-    ledger.run(
-        "INSERT INTO ledger.quarantine SELECT $id, p.file_no, p.record_no, l.line_no, p.column_name, p.reason, p.value, l.raw "
-        "FROM temp.problems AS p LEFT JOIN temp.bad_lines AS l USING (file_no, record_no) ORDER BY 2, 3, 5",
-        {"id": identity},
-    )
-
-
 def roundings(ledger: Ledger, item: Format) -> list[tuple[int, str, int, Decimal]]:
     """Return per file and column how many printed floats were rounded to 18 decimals, and exactly what that took away."""
     parts = [
@@ -231,20 +157,3 @@ def roundings(ledger: Ledger, item: Format) -> list[tuple[int, str, int, Decimal
     ]
     found = ledger.run(" UNION ALL ".join(parts) + " ORDER BY 1, 2").rows if parts else []
     return [(row[0], row[1], row[2], row[3]) for row in found]
-
-
-def culprit(
-    readings: list[Reading], counts: dict[int, int], tried: Callable[[str], Exception | None]
-) -> tuple[Reading | None, int, Exception | None]:
-    """Find the first record with which loading fails, by halving; `tried` loads the records that meet a condition."""
-    for reading in readings:
-        low, high = 1, counts[reading.file_no]
-        within = f"r.file_no = {reading.file_no} AND r.record_no BETWEEN {low} AND "
-        last = tried(within + str(high))
-        while last and low < high:
-            middle = (low + high) // 2
-            error = tried(within + str(middle))
-            last, low, high = (error, low, middle) if error else (last, middle + 1, high)
-        if last:
-            return reading, low, last
-    return None, 0, None

@@ -1,5 +1,5 @@
 -- The charges of one source and billing period, summed by everything that decides who bears them and what they bought.
--- Grain: one row per group_id; its slot is the UTC day of the charges, or their own interval where that is longer. Groups stay few:
+-- Grain: one row per group_id; its slot is the UTC day of the charges, or their own interval where that leaves the day. Groups stay few:
 -- the sub-account is kept where no rule applies, machine, unit and quantity only where they buy chips or tokens.
 -- Keep: yes
 WITH placed AS (
@@ -9,11 +9,11 @@ WITH placed AS (
         x_machine, x_purchase_model, x_model_raw, x_token_class, tag_model, tag_purpose,
         BilledCost, EffectiveCost, ListCost, ContractedCost, ConsumedQuantity, PricingQuantity,
         CASE
-            WHEN DATE_DIFF('second', ChargePeriodStart, ChargePeriodEnd) > 86400 THEN ChargePeriodStart
+            WHEN ChargePeriodEnd > CAST(DATE_TRUNC('day', ChargePeriodStart) AS TIMESTAMP) + INTERVAL 1 DAY THEN ChargePeriodStart
             ELSE CAST(DATE_TRUNC('day', ChargePeriodStart) AS TIMESTAMP)
         END AS slot_start,
         CASE
-            WHEN DATE_DIFF('second', ChargePeriodStart, ChargePeriodEnd) > 86400 THEN ChargePeriodEnd
+            WHEN ChargePeriodEnd > CAST(DATE_TRUNC('day', ChargePeriodStart) AS TIMESTAMP) + INTERVAL 1 DAY THEN ChargePeriodEnd
             ELSE CAST(DATE_TRUNC('day', ChargePeriodStart) AS TIMESTAMP) + INTERVAL 1 DAY
         END AS slot_end,
         RULES() AS outcome

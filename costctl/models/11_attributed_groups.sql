@@ -1,5 +1,5 @@
 -- Charge groups with the names they are attributed to: team and model through their aliases, the nature of the cost.
--- Grain: one row per charge group. unit is what tokens and costs meet on: a pool, a bought model, or a team's own model.
+-- Grain: one row per charge group. bought_model is the name as billed where no alias knows it, so that two unknown models stay two. unit is what tokens and costs meet on: a pool, a bought model, or a team's own model.
 WITH roster AS (SELECT COUNT(*) AS teams FROM team_aliases),
 
 named AS (
@@ -17,6 +17,7 @@ named AS (
         END AS nature,
         CASE WHEN t.team IS NOT NULL THEN t.team WHEN r.teams = 0 THEN TRIM(g.raw_team) END AS team,
         COALESCE(declared.model, LOWER(TRIM(g.raw_model)), billed.model, 'unknown') AS model,
+        COALESCE(billed.model, LOWER(TRIM(g.x_model_raw)), 'unknown') AS bought_model,
         COALESCE(LOWER(TRIM(g.raw_purpose)), t.purpose, 'unknown') AS purpose
     FROM charge_groups AS g
     CROSS JOIN roster AS r
@@ -32,9 +33,9 @@ named AS (
 SELECT
     billing_period, group_id, source, slot_start, slot_end, provider, BillingAccountId, InvoiceId, BillingCurrency,
     ChargeCategory, RegionId, billed_unit, x_machine, x_purchase_model, x_model_raw, x_token_class, rule, raw_team, pool,
-    nature, team, model, purpose,
+    nature, team, model, bought_model, purpose,
     CASE
-        WHEN pool = 'api' THEN CONCAT('api/', provider, '/', model)
+        WHEN pool = 'api' THEN CONCAT('api/', provider, '/', bought_model)
         WHEN pool IS NOT NULL THEN pool
         WHEN model = 'unknown' THEN CONCAT(COALESCE(team, '-'), '/unknown/', COALESCE(LOWER(TRIM(x_machine)), '-'))
         ELSE CONCAT(COALESCE(team, '-'), '/', model)

@@ -6,16 +6,16 @@ WITH timed AS (
         CAST(g.slot_start AS DATE) AS day, u.multiplier,
         CASE WHEN u.measure = 'chip_hour' THEN 1 ELSE m.chips_numerator END AS numerator,
         CASE WHEN u.measure = 'chip_hour' THEN 1 ELSE m.chips_denominator END AS denominator,
-        CAST(CAST(g.quantity AS DECIMAL(24, 6)) * 1000000 AS DECIMAL(38, 0)) AS millionths_of_hours
+        CAST(TRY_CAST(g.quantity AS DECIMAL(24, 6)) * 1000000 AS DECIMAL(38, 0)) AS millionths_of_hours
     FROM attributed_groups AS g
     INNER JOIN machines AS m ON m.provider = g.provider AND m.name = LOWER(TRIM(g.x_machine))
     INNER JOIN units AS u ON u.unit = LOWER(TRIM(g.billed_unit)) AND u.measure IN ('hour', 'chip_hour')
-    WHERE g.nature IN ('usage', 'unused') AND g.quantity IS NOT NULL
+    WHERE g.nature IN ('usage', 'unused') AND TRY_CAST(g.quantity AS DECIMAL(24, 6)) IS NOT NULL
 )
 
 SELECT
     billing_period, group_id, provider, machine, chip, RegionId, purchase_model, BillingCurrency, day,
-    CAST(CAST(exact_quotient(
+    CAST(TRY_CAST(exact_quotient(
         millionths_of_hours * CAST(multiplier AS DECIMAL(38, 0)) * CAST(numerator AS DECIMAL(38, 0)), CAST(denominator AS DECIMAL(38, 0))
     ) AS DECIMAL(18, 0)) * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(18, 6)) AS chip_hours
 FROM timed

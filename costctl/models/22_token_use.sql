@@ -14,6 +14,7 @@ named AS (
         CAST(DATE_TRUNC('day', u.ts_start) AS DATE) AS day, COALESCE(p.provider, LOWER(u.provider)) AS provider,
         COALESCE(u.pool, d.pool, CASE WHEN COALESCE(p.provider, LOWER(u.provider)) <> 'self' THEN 'api' END) AS pool,
         COALESCE(a.model, CASE WHEN COALESCE(p.provider, LOWER(u.provider)) = 'self' THEN LOWER(TRIM(u.model_raw)) END, 'unknown') AS model,
+        COALESCE(a.model, LOWER(TRIM(u.model_raw)), 'unknown') AS bought_model,
         CASE WHEN t.team IS NOT NULL THEN t.team WHEN r.teams = 0 THEN TRIM(u.team_raw) END AS team,
         COALESCE(LOWER(TRIM(u.purpose)), t.purpose, 'unknown') AS purpose, u.task, u.outcome, u.requests,
         u.delivery_id, u.file_no, u.record_no,
@@ -30,14 +31,14 @@ named AS (
 
 ranked AS (
     SELECT
-        day, provider, pool, model, team, purpose, task, outcome, requests, delivery_id, file_no, record_no, role_rank,
+        day, provider, pool, model, bought_model, team, purpose, task, outcome, requests, delivery_id, file_no, record_no, role_rank,
         MIN(role_rank) OVER (PARTITION BY day, provider, pool) AS driving_rank
     FROM named
 ),
 
 counted AS (
     SELECT
-        r.day, r.provider, r.pool, r.model, r.team, r.purpose, r.task, r.outcome,
+        r.day, r.provider, r.pool, r.model, r.bought_model, r.team, r.purpose, r.task, r.outcome,
         CASE
             WHEN q.token_class LIKE 'output%' THEN 'output'
             WHEN q.token_class LIKE 'input.cache_write%' THEN 'cache_write'
@@ -49,15 +50,15 @@ counted AS (
     INNER JOIN token_quantity AS q ON q.delivery_id = r.delivery_id AND q.file_no = r.file_no AND q.record_no = r.record_no
     WHERE r.role_rank = r.driving_rank
     UNION ALL
-    SELECT day, provider, pool, model, team, purpose, task, outcome, '-', CAST(0 AS BIGINT), COALESCE(requests, CAST(0 AS BIGINT))
+    SELECT day, provider, pool, model, bought_model, team, purpose, task, outcome, '-', CAST(0 AS BIGINT), COALESCE(requests, CAST(0 AS BIGINT))
     FROM ranked
     WHERE role_rank = driving_rank
 )
 
 SELECT
-    day, provider, pool, model, team, purpose, task, token_class,
+    day, provider, pool, model, bought_model, team, purpose, task, token_class,
     CASE
-        WHEN pool = 'api' THEN CONCAT('api/', provider, '/', model)
+        WHEN pool = 'api' THEN CONCAT('api/', provider, '/', bought_model)
         WHEN pool IS NOT NULL THEN pool
         ELSE CONCAT(COALESCE(team, '-'), '/', model)
     END AS unit,

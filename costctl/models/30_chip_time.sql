@@ -1,19 +1,25 @@
 -- The chip time of each pool and slot by state, in millionths of chip-seconds; what was paid and not reported is `unknown`.
--- Grain: one row per pool, slot, state and the team and model the record names. Slots without any chip time are absent.
-WITH slots AS (
-    SELECT g.pool, g.slot_start, g.slot_end, SUM(h.chip_hours) AS chip_hours
+-- Grain: one row per pool, slot, state and the team and model the record names. Slots without chip time, or whose paid chip-hours
+-- are not known, are absent. paid is the slot's whole; where the states exceed it they are taken in proportion, and a report says so.
+-- Keep: yes
+WITH roster AS (SELECT COUNT(*) AS teams FROM team_aliases),
+
+slots AS (
+    SELECT g.pool, g.slot_start, g.slot_end, CAST(SUM(h.chip_hours) * 1000000 AS DECIMAL(38, 0)) * 3600 AS paid
     FROM attributed_groups AS g
-    LEFT JOIN chip_hours AS h ON h.group_id = g.group_id AND g.nature = 'usage'
-    WHERE g.pool IS NOT NULL AND g.pool <> 'api'
+    INNER JOIN chip_hours AS h ON h.group_id = g.group_id
+    WHERE g.pool IS NOT NULL AND g.pool <> 'api' AND g.nature = 'usage'
     GROUP BY ALL
 ),
 
 stated AS (
     SELECT
-        s.pool, s.slot_start, s.slot_end, s.chip_hours, a.state, t.team, COALESCE(m.model, LOWER(TRIM(a.model_raw))) AS model,
+        s.pool, s.slot_start, s.slot_end, s.paid, a.state,
+        CASE WHEN t.team IS NOT NULL THEN t.team WHEN r.teams = 0 THEN TRIM(a.team_raw) END AS team, COALESCE(m.model, LOWER(TRIM(a.model_raw))) AS model,
         SUM(CAST(CAST(a.chips * 1000000 AS DECIMAL(24, 0)) AS DECIMAL(38, 0))
             * DATE_DIFF('second', GREATEST(a.ts_start, s.slot_start), LEAST(a.ts_end, s.slot_end))) AS weight
     FROM slots AS s
+    CROSS JOIN roster AS r
     INNER JOIN accelerator_usage AS a ON a.pool = s.pool AND a.ts_start < s.slot_end AND a.ts_end > s.slot_start
     LEFT JOIN team_aliases AS t ON t.raw = LOWER(TRIM(a.team_raw)) AND CAST(a.ts_start AS DATE) >= t.valid_from AND CAST(a.ts_start AS DATE) < t.valid_to
     LEFT JOIN model_aliases AS m ON m.raw = LOWER(TRIM(a.model_raw)) AND CAST(a.ts_start AS DATE) >= m.valid_from AND CAST(a.ts_start AS DATE) < m.valid_to
@@ -21,15 +27,15 @@ stated AS (
 ),
 
 totals AS (
-    SELECT pool, slot_start, slot_end, CAST(COALESCE(chip_hours, CAST('0' AS DECIMAL(18, 6))) * 1000000 AS DECIMAL(38, 0)) * 3600 - SUM(weight) AS gap
+    SELECT pool, slot_start, slot_end, paid, paid - SUM(weight) AS gap
     FROM stated
-    GROUP BY pool, slot_start, slot_end, chip_hours
+    GROUP BY pool, slot_start, slot_end, paid
 )
 
-SELECT pool, slot_start, slot_end, state, team, model, CAST(weight AS DECIMAL(38, 0)) AS weight
+SELECT $billing_period AS billing_period, pool, slot_start, slot_end, state, team, model, CAST(weight AS DECIMAL(38, 0)) AS weight, CAST(paid AS DECIMAL(38, 0)) AS paid
 FROM stated
-WHERE weight > 0
+WHERE weight > 0 AND paid > 0
 UNION ALL
-SELECT pool, slot_start, slot_end, 'unknown', CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), CAST(gap AS DECIMAL(38, 0))
+SELECT $billing_period, pool, slot_start, slot_end, 'unknown', CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), CAST(gap AS DECIMAL(38, 0)), CAST(paid AS DECIMAL(38, 0))
 FROM totals
 WHERE gap > 0

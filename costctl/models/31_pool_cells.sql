@@ -4,11 +4,11 @@ WITH cells AS (
     SELECT
         g.billing_period, g.pool, g.unit, g.slot_start, g.slot_end, g.source, g.provider, g.BillingAccountId, g.InvoiceId, g.BillingCurrency,
         g.ChargeCategory, g.nature, h.chip, g.x_purchase_model AS purchase_model, g.RegionId,
-        CASE WHEN g.pool = 'api' THEN g.model END AS api_model, CASE WHEN g.pool = 'api' THEN g.x_token_class END AS api_class,
+        CASE WHEN g.pool = 'api' THEN g.bought_model END AS api_model, CASE WHEN g.pool = 'api' THEN g.model END AS model, CASE WHEN g.pool = 'api' THEN g.x_token_class END AS api_class,
         SUM(g.BilledCost) AS BilledCost, SUM(g.EffectiveCost) AS EffectiveCost, SUM(g.ListCost) AS ListCost, SUM(g.ContractedCost) AS ContractedCost,
         SUM(CAST(COALESCE(h.chip_hours, CAST('0' AS DECIMAL(18, 6))) AS DECIMAL(38, 18))) AS chip_hours,
         SUM(CASE WHEN g.pool = 'api' AND u.measure = 'token' THEN
-            CAST(CAST(g.quantity AS DECIMAL(24, 6)) * 1000000 AS DECIMAL(38, 0)) * CAST(u.multiplier AS DECIMAL(38, 0)) END) AS billed_millionths,
+            CAST(TRY_CAST(g.quantity AS DECIMAL(24, 6)) * 1000000 AS DECIMAL(38, 0)) * CAST(u.multiplier AS DECIMAL(38, 0)) END) AS billed_millionths,
         CAST(SUM(CAST(g.billed_unknown AS DECIMAL(38, 0))) AS BIGINT) AS billed_unknown,
         CAST(SUM(CAST(g.effective_unknown AS DECIMAL(38, 0))) AS BIGINT) AS effective_unknown,
         CAST(SUM(CAST(g.list_unknown AS DECIMAL(38, 0))) AS BIGINT) AS list_unknown,
@@ -28,6 +28,6 @@ SELECT
         keyed(chip), keyed(purchase_model), keyed(RegionId), keyed(api_model), keyed(api_class)
     ], '|')) AS cell_id,
     billing_period, pool, unit, slot_start, slot_end, source, provider, BillingAccountId, InvoiceId, BillingCurrency, ChargeCategory, nature,
-    chip, purchase_model, RegionId, api_model, api_class, BilledCost, EffectiveCost, ListCost, ContractedCost, chip_hours,
+    chip, purchase_model, RegionId, api_model, api_class, model, BilledCost, EffectiveCost, ListCost, ContractedCost, chip_hours,
     exact_quotient(billed_millionths, CAST('1000000' AS DECIMAL(38, 0))) AS billed_tokens, billed_unknown, effective_unknown, list_unknown, contracted_unknown, row_count
 FROM cells

@@ -2,7 +2,7 @@
 -- Grain: one row per state_cell_id. share_key names the shares that split it further, NULL where nothing does.
 WITH parts AS (
     SELECT
-        c.cell_id, c.pool, c.slot_start, c.slot_end, c.nature, c.provider, c.api_model, c.api_class,
+        c.cell_id, c.pool, c.slot_start, c.slot_end, c.nature, c.provider, c.api_model, c.api_class, c.model,
         COALESCE(t.state, CASE c.nature WHEN 'unused' THEN 'unused' ELSE 'loaded' END) AS state, t.team AS state_team, t.model AS state_model,
         COALESCE(t.weight, CAST(1 AS DECIMAL(38, 0))) AS weight,
         c.BilledCost, c.EffectiveCost, c.ListCost, c.ContractedCost, c.chip_hours,
@@ -13,7 +13,7 @@ WITH parts AS (
 
 ranked AS (
     SELECT
-        cell_id, pool, slot_start, slot_end, nature, provider, api_model, api_class, state, state_team, state_model,
+        cell_id, pool, slot_start, slot_end, nature, provider, api_model, api_class, model, state, state_team, state_model,
         BilledCost, EffectiveCost, ListCost, ContractedCost, chip_hours, billed_unknown, effective_unknown, list_unknown, contracted_unknown,
         SUM(weight) OVER (PARTITION BY cell_id) AS total, weight,
         ROW_NUMBER() OVER (PARTITION BY cell_id ORDER BY weight DESC, state, COALESCE(state_team, ''), COALESCE(state_model, '')) AS place
@@ -22,7 +22,7 @@ ranked AS (
 
 shared AS (
     SELECT
-        cell_id, pool, slot_start, slot_end, nature, provider, api_model, api_class, state, state_team, state_model, place,
+        cell_id, pool, slot_start, slot_end, nature, provider, api_model, api_class, model, state, state_team, state_model, place,
         BilledCost, EffectiveCost, ListCost, ContractedCost, chip_hours, billed_unknown, effective_unknown, list_unknown, contracted_unknown,
         share_of(BilledCost, weight, total) AS billed, share_of(EffectiveCost, weight, total) AS effective, share_of(ListCost, weight, total) AS list,
         share_of(ContractedCost, weight, total) AS contracted, share_of(chip_hours, weight, total) AS hours
@@ -32,7 +32,7 @@ shared AS (
 SELECT
     MD5(ARRAY_TO_STRING([keyed(s.cell_id), keyed(s.state), keyed(s.state_team), keyed(s.state_model)], '|')) AS state_cell_id,
     s.cell_id, s.pool, s.slot_start, s.slot_end, s.nature, s.state,
-    COALESCE(s.state_team, CASE WHEN s.state IN ('idle', 'maintenance') THEN p.idle_owner END) AS state_team, s.state_model, s.provider, s.api_model, s.api_class,
+    COALESCE(s.state_team, CASE WHEN s.state IN ('idle', 'maintenance') THEN p.idle_owner END) AS state_team, s.state_model, s.provider, s.api_model, s.api_class, s.model,
     CASE
         WHEN s.pool = 'api' THEN CONCAT('api|', s.provider, '|', s.api_model, '|', COALESCE(s.api_class, '~'))
         WHEN s.state IN ('idle', 'unused') AND COALESCE(p.idle_policy, 'separate') <> 'by_use' THEN CONCAT('models|', COALESCE(s.state_model, '*'))

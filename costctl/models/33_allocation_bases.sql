@@ -1,7 +1,7 @@
 -- What a pool is split by: its allocation base per day and owner, as a whole number; bought tokens are their own base.
 -- Grain: one row per pool, day, api_key, team, model and purpose.
 SELECT
-    t.day, t.pool, CONCAT('api|', t.provider, '|', t.model, '|', t.token_class) AS api_key, t.team, t.model, t.purpose, 'bought tokens' AS method,
+    t.day, t.pool, CONCAT('api|', t.provider, '|', t.bought_model, '|', t.token_class) AS api_key, t.team, t.model, t.purpose, 'bought tokens' AS method,
     SUM(CAST(t.tokens AS DECIMAL(38, 0))) AS weight
 FROM token_use AS t
 WHERE t.pool = 'api' AND t.token_class <> '-'

@@ -9,7 +9,7 @@ WITH wanted AS (
 ),
 
 billed AS (
-    SELECT pool, slot_start, slot_end, CONCAT('api|', provider, '|', api_model, '|', COALESCE(api_class, '~')) AS share_key, api_model, SUM(billed_tokens) AS tokens
+    SELECT pool, slot_start, slot_end, CONCAT('api|', provider, '|', api_model, '|', COALESCE(api_class, '~')) AS share_key, model, SUM(billed_tokens) AS tokens
     FROM pool_cells
     WHERE pool = 'api' AND billed_tokens > 0
     GROUP BY ALL
@@ -45,7 +45,7 @@ whole AS (
     SELECT pool, slot_start, slot_end, share_key, team, model, purpose, method, weight
     FROM based
     UNION ALL
-    SELECT b.pool, b.slot_start, b.slot_end, b.share_key, CAST(NULL AS VARCHAR), b.api_model, 'unknown', 'not counted', b.tokens - c.tokens
+    SELECT b.pool, b.slot_start, b.slot_end, b.share_key, CAST(NULL AS VARCHAR), b.model, 'unknown', 'not counted', b.tokens - c.tokens
     FROM billed AS b
     INNER JOIN counted AS c ON c.pool = b.pool AND c.slot_start = b.slot_start AND c.slot_end = b.slot_end AND c.share_key = b.share_key
 )

@@ -2,9 +2,9 @@
 -- Grain: one row per state cell, team, model, purpose and method.
 WITH parts AS (
     SELECT
-        c.state_cell_id, c.cell_id, c.pool, c.nature, c.state, c.share_key, c.api_model,
+        c.state_cell_id, c.cell_id, c.pool, c.nature, c.state, c.share_key,
         COALESCE(s.team, CASE WHEN s.share_key IS NULL THEN c.state_team END) AS team,
-        COALESCE(s.model, c.state_model, c.api_model, 'unknown') AS model, COALESCE(s.purpose, CASE c.state WHEN 'training' THEN 'training' ELSE 'unknown' END) AS purpose,
+        COALESCE(s.model, c.state_model, c.model, 'unknown') AS model, COALESCE(s.purpose, CASE c.state WHEN 'training' THEN 'training' ELSE 'unknown' END) AS purpose,
         COALESCE(s.method, '-') AS method, s.share_key IS NULL AS unsplit,
         COALESCE(s.weight, CAST(1 AS DECIMAL(38, 0))) AS weight, COALESCE(s.total, CAST(1 AS DECIMAL(38, 0))) AS total,
         c.BilledCost, c.EffectiveCost, c.ListCost, c.ContractedCost, c.chip_hours,

@@ -8,7 +8,7 @@ WITH spread AS (
         CAST(DATE_DIFF('second', p.slot_start, p.slot_end) AS DECIMAL(38, 0)) AS total
     FROM postings AS p
     INNER JOIN calendar AS d ON CAST(d.day AS TIMESTAMP) < p.slot_end AND CAST(d.day AS TIMESTAMP) + INTERVAL 1 DAY > p.slot_start
-    WHERE p.billing_period = $billing_period AND DATE_DIFF('second', p.slot_start, p.slot_end) > 86400
+    WHERE p.billing_period = $billing_period AND p.slot_end > CAST(DATE_TRUNC('day', p.slot_start) AS TIMESTAMP) + INTERVAL 1 DAY
 ),
 
 shared AS (
@@ -32,4 +32,4 @@ WINDOW whole AS (PARTITION BY posting_id)
 UNION ALL
 SELECT billing_period, booked_period, posting_id, CAST(slot_start AS DATE), BilledCost, EffectiveCost, ListCost, ContractedCost, chip_hours
 FROM postings
-WHERE billing_period = $billing_period AND DATE_DIFF('second', slot_start, slot_end) <= 86400
+WHERE billing_period = $billing_period AND slot_end <= CAST(DATE_TRUNC('day', slot_start) AS TIMESTAMP) + INTERVAL 1 DAY

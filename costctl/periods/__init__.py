@@ -45,8 +45,11 @@ def last(text: str, today: date) -> Span:
 
 
 def latest(ledger: Ledger) -> Span:
-    """Return the last billing period of the ledger; raise UsageError when it has none."""
-    found = ledger.value("SELECT max(billing_period) FROM ledger.charge_groups")
+    """Return the last billing period that cost something; raise UsageError when it has none."""
+    found = ledger.value(
+        "SELECT billing_period FROM ledger.charge_groups GROUP BY billing_period "
+        "ORDER BY sum(abs(EffectiveCost)) <> 0 DESC, billing_period DESC LIMIT 1"
+    )
     if found is None:
         raise UsageError(
             str(ledger.path), "the ledger holds no charges yet", remedy="costctl ingest PATH takes bills in."

@@ -153,7 +153,7 @@ def footer(ledger: Ledger, span: Span, *, calendar: str, cost: str, late: bool) 
         f"basis: {cost} cost, {calendar} calendar, {span.start} to {span.end} (end excluded)"
         f" · tokens: delivered, from {_evidence(ledger, span)}{_aside(ledger)}"
     )
-    return (*(_coverage(line, cost) for line in found), basis, *([STALE] if late else []))
+    return (*(_coverage(line, cost) for line in found), basis, *_warnings(ledger, span), *([STALE] if late else []))
 
 
 def _coverage(found: dict[str, Any], cost: str) -> str:
@@ -161,7 +161,7 @@ def _coverage(found: dict[str, Any], cost: str) -> str:
     parts = [
         f"{found['currency']}: {_percent(found['attributed_percent'])} of cost has a team",
         f"{_percent(found['owned_percent'])} of tokens have a team",
-        f"unallocated {found['unallocated']:,.0f}",
+        f"unallocated {_short(found['unallocated'])}",
         f"unpriced {found['unpriced_rows'] or '-'}",
     ]
     if found["incomplete_rows"]:
@@ -169,16 +169,49 @@ def _coverage(found: dict[str, Any], cost: str) -> str:
     return " · ".join(parts)
 
 
+def _short(value: Decimal) -> str:
+    """Whole units, or two digits of what is less than one."""
+    return f"{value:,.0f}" if not value or abs(value) >= 1 else f"{value:.2g}"
+
+
 def _percent(value: int | None) -> str:
     return "-" if value is None else f"{value} %"
 
 
 def _evidence(ledger: Ledger, span: Span) -> str:
+    """Name the roles and sources that token counts come from."""
     query = (
-        "SELECT DISTINCT evidence_role FROM ledger.token_usage WHERE ts_start >= $start AND ts_start < $end ORDER BY 1"
+        "SELECT evidence_role, string_agg(DISTINCT source, ', ' ORDER BY source) FROM ledger.token_usage "
+        "WHERE ts_start >= $start AND ts_start < $end GROUP BY 1 ORDER BY 1"
     )
-    roles = [row[0] for row in ledger.run(query, {"start": span.start, "end": span.end}).rows]
-    return ", ".join(roles) or "no source"
+    roles = ledger.run(query, {"start": span.start, "end": span.end}).rows
+    return "; ".join(f"{role} ({sources})" for role, sources in roles) or "no source"
+
+
+def _warnings(ledger: Ledger, span: Span) -> list[str]:
+    """Say what was counted and cannot be used as it stands: tokens without a bill, unknown pools, chip time above what was paid."""
+    values = {"start": span.start, "end": span.end}
+    lines = []
+    for provider, tokens in ledger.run(
+        "SELECT provider, sum(delivered_tokens) FROM ledger.token_days WHERE NOT is_billed AND day >= $start AND day < $end GROUP BY 1 ORDER BY 1",
+        values,
+    ).rows:
+        lines.append(f"left out: {tokens / 1_000_000:,.1f} Mtok counted for {provider} that are on no bill yet")
+    for pool, tokens in ledger.run(
+        "SELECT pool, sum(delivered_tokens) FROM ledger.token_days WHERE pool <> 'api' AND pool NOT IN (SELECT pool FROM ledger.pools) "
+        "AND day >= $start AND day < $end GROUP BY 1 ORDER BY 1",
+        values,
+    ).rows:
+        lines.append(f"{tokens / 1_000_000:,.1f} Mtok name the pool {pool}, which the configuration does not have")
+    for pool, slots in ledger.run(
+        "SELECT pool, count(*) FROM (SELECT pool, slot_start FROM ledger.chip_time WHERE slot_start >= $start AND slot_start < $end "
+        "GROUP BY ALL HAVING sum(weight) > max(paid)) GROUP BY 1 ORDER BY 1",
+        values,
+    ).rows:
+        lines.append(
+            f"chip time of pool {pool} exceeds its paid chip-hours on {slots} days; its states are taken in proportion"
+        )
+    return lines
 
 
 def _aside(ledger: Ledger) -> str:

@@ -2,8 +2,8 @@
 -- Grain: one row per line, team, model, purpose and currency. Only rows of line `team` are owed by someone.
 -- Title: chargeback
 -- Calendar: billing
--- Wide: owner=team, model, purpose, direct, shared, idle, unused, tax_fee=tax+fee, total, change_percent=vs prev, mtok=Mtok, usd_per_mtok=$/Mtok
--- Narrow: owner=team, model, direct, shared, other, total, usd_per_mtok=$/Mtok
+-- Wide: owner=team, model, purpose, direct, shared, idle, unused, tax_fee=tax+fee, total, change_percent=vs prev, mtok=Mtok, cost_per_mtok=$/Mtok
+-- Narrow: owner=team, model, direct, shared, other, total, cost_per_mtok=$/Mtok
 -- Subtotal: owner
 -- Reaches: bill
 WITH costs AS (
@@ -52,27 +52,33 @@ summed AS (
 ),
 
 tokens AS (
-    SELECT team, model, purpose, CAST(SUM(CAST(delivered_tokens AS DECIMAL(38, 0))) AS BIGINT) AS delivered_tokens
+    SELECT
+        CASE WHEN team IS NULL THEN 'unallocated' ELSE 'team' END AS line, team, CASE WHEN team IS NOT NULL THEN model END AS model,
+        CASE WHEN team IS NOT NULL THEN purpose END AS purpose, CAST(SUM(CAST(delivered_tokens AS DECIMAL(38, 0))) AS BIGINT) AS delivered_tokens
     FROM token_days
-    WHERE day >= $start AND day < $end AND team IS NOT NULL
-    GROUP BY team, model, purpose
+    WHERE day >= $start AND day < $end AND is_billed
+    GROUP BY ALL
 ),
 
+-- tokens stand once, beside the largest cost, and have no single price where several currencies paid for them
 joined AS (
     SELECT
         s.line, s.team, s.model, s.purpose, s.currency, s.direct, s.shared, s.idle, s.unused, s.tax_fee, s.total, s.previous_total, s.incomplete,
-        CASE WHEN s.line = 'team' THEN t.delivered_tokens END AS delivered_tokens,
-        SUM(s.total) OVER (PARTITION BY s.line, s.team, s.currency) AS owner_total
+        t.delivered_tokens, SUM(s.total) OVER (PARTITION BY s.line, s.team, s.currency) AS owner_total,
+        COUNT(*) OVER (PARTITION BY s.line, s.team, s.model, s.purpose) AS currencies,
+        ROW_NUMBER() OVER (PARTITION BY s.line, s.team, s.model, s.purpose ORDER BY s.total DESC, s.currency) AS place
     FROM summed AS s
-    LEFT JOIN tokens AS t ON t.team = s.team AND t.model = s.model AND t.purpose = s.purpose
+    LEFT JOIN tokens AS t ON t.line = s.line AND t.team IS NOT DISTINCT FROM s.team AND t.model IS NOT DISTINCT FROM s.model
+        AND t.purpose IS NOT DISTINCT FROM s.purpose
     WHERE s.total IS NOT NULL
 )
 
 SELECT
     line, team, model, purpose, direct, shared, idle, unused, tax_fee,
-    CASE WHEN line = 'unpriced' AND $cost = 'effective' THEN CAST(NULL AS DECIMAL(38, 18)) ELSE total END AS total, previous_total, delivered_tokens,
-    CASE WHEN delivered_tokens > 0 AND total >= 0 THEN CAST(CAST(exact_quotient(millionths(total) * 1000000, CAST(delivered_tokens AS DECIMAL(38, 0))) AS DECIMAL(20, 0))
-        * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(28, 6)) END AS usd_per_mtok,
+    CASE WHEN line = 'unpriced' AND $cost = 'effective' THEN CAST(NULL AS DECIMAL(38, 18)) ELSE total END AS total, previous_total,
+    CASE WHEN place = 1 THEN delivered_tokens END AS delivered_tokens,
+    CASE WHEN line = 'team' AND currencies = 1 AND delivered_tokens > 0 AND total >= 0
+        THEN ratio_of(millionths(total) * 1000000, CAST(delivered_tokens AS DECIMAL(38, 0))) END AS cost_per_mtok,
     currency, incomplete
 FROM joined
 ORDER BY

@@ -11,7 +11,7 @@ from costctl.reports import Answer, Report
 
 WIDE_FROM = 116
 OTHER = ("idle", "unused", "tax_fee")
-ADDED = ("other", "mtok", "change_percent")
+ADDED = ("other", "mtok", "change_percent", "share_percent")
 SUMMED = ("delivered_tokens", "chip_hours", "unknown_costs")
 UNKNOWN = "-"
 MONEY = "DECIMAL(38,18)"
@@ -36,7 +36,7 @@ class Grid:
 def lay_out(answer: Answer, width: int, *, cents: bool) -> Grid:
     """Lay a report out for a width: whole currency units unless cents are asked for."""
     report = answer.report
-    chosen = report.wide if width >= WIDE_FROM else report.narrow
+    chosen = _columns(answer, width)
     types = dict(zip(answer.rows.columns, answer.rows.types, strict=True))
     texts = [column for column, _ in chosen if not _numeric(column, types)]
     records = _merged(report, [_derived(record) for record in answer.rows.dicts()], texts, types)
@@ -50,6 +50,19 @@ def lay_out(answer: Answer, width: int, *, cents: bool) -> Grid:
     right = frozenset(number for number, (column, _) in enumerate(chosen) if _numeric(column, types))
     headings = tuple(_heading(heading, column, records) for column, heading in chosen)
     return Grid(_title(answer), headings, cells, right, frozenset(rules), (*_notes(records, shown), *answer.footer))
+
+
+def _columns(answer: Answer, width: int) -> tuple[tuple[str, str], ...]:
+    """Return the columns for a width; where several currencies meet, each row says its own."""
+    chosen = answer.report.wide if width >= WIDE_FROM else answer.report.narrow
+    at = answer.rows.columns.index("currency")
+    currencies = {row[at] for row in answer.rows.rows} - {None}
+    if len(currencies) > 1:
+        rest = ((column, heading.replace("$/", "/")) for column, heading in chosen[1:])
+        return (*chosen[:1], ("currency", "cur"), *rest)
+    if currencies and currencies != {"USD"}:
+        return tuple((column, heading.replace("$/", f"{next(iter(currencies))}/")) for column, heading in chosen)
+    return chosen
 
 
 def _heading(heading: str, column: str, records: Sequence[Record]) -> str:
@@ -76,7 +89,9 @@ def _notes(records: Sequence[Record], shown: Sequence[Record]) -> list[str]:
         notes.append(f"{len(records) - len(shown)} smaller rows are in --format csv; the total holds them")
     rules = list(dict.fromkeys(record["rule"] for record in records if record.get("rule")))
     if rules:
-        notes += ["rules for costctl.yaml that would place the largest, with the team's name in place of TEAM:"]
+        notes += [
+            "what would place the largest; rules go below your own in costctl.yaml, with a team in place of TEAM:"
+        ]
         notes += [f"  {rule}" for rule in rules[:RULES_SHOWN]]
     return notes
 
@@ -98,9 +113,18 @@ def _merged(report: Report, records: Sequence[Record], texts: Sequence[str], typ
     groups: dict[tuple[Any, ...], list[Record]] = {}
     for record in records:
         groups.setdefault((record.get("currency"), *(record.get(column) for column in texts)), []).append(record)
-    return [
+    merged = [
         group[0] if len(group) == 1 else group[0] | _summed(group, types, report.unknown) for group in groups.values()
     ]
+    return [record | {"share_percent": _share(record, merged)} for record in merged]
+
+
+def _share(record: Record, records: Sequence[Record]) -> Decimal | None:
+    """Return a cost's part of its currency's whole, in percent; none where the whole is nothing."""
+    if record.get("cost") is None:
+        return None
+    whole = _sum(other["cost"] for other in records if other["currency"] == record["currency"])
+    return Decimal(record["cost"] * 100 / whole) if whole else None
 
 
 def _sum(values: Iterable[Decimal | int | None]) -> Decimal | None:
@@ -121,7 +145,7 @@ def _summed(group: Sequence[Record], types: dict[str, str], unknown: Iterable[st
     found["change_percent"] = _change(found.get("total"), found.get("previous_total"))
     found["incomplete"] = any(record.get("incomplete") for record in group)
     tokens, total = found.get("delivered_tokens"), found.get("total")
-    found["usd_per_mtok"] = total * 1_000_000 / tokens if total and tokens else None
+    found["cost_per_mtok"] = total * 1_000_000 / tokens if total and tokens else None
     return found
 
 
@@ -137,7 +161,7 @@ def _with_subtotals(report: Report, records: Sequence[Record], types: dict[str, 
         lines += group
         if len(group) > 1:
             whole = _summed(group, types) | {"model": "subtotal", "owner": group[0][report.subtotal]}
-            lines.append(whole | {"usd_per_mtok": None, "currency": group[0].get("currency")})
+            lines.append(whole | {"cost_per_mtok": None, "currency": group[0].get("currency")})
             rules.add(len(lines))
     return lines, rules
 
@@ -160,7 +184,7 @@ def _end(
     for currency in dict.fromkeys(record.get("currency") for record in records):
         group = [record for record in records if record.get("currency") == currency]
         total = _summed(group, types, answer.report.unknown)
-        lines.append(total | {"usd_per_mtok": None, first: "TOTAL" if first else None, "currency": currency})
+        lines.append(total | {"cost_per_mtok": None, first: "TOTAL" if first else None, "currency": currency})
         if answer.bill is not None:
             bill = answer.bill.get(str(currency), Decimal(0))
             bridge = "difference" if answer.calendar == "billing" else "other months' bills"
@@ -182,10 +206,10 @@ def _written(column: str, value: Any, types: dict[str, str], record: Record, *, 
     if column == "mtok":
         return _millions(value)
     if types.get(column) == MONEY or column == "other":
-        mark = "≥" if record.get("incomplete") and column in ("total", "cost") else ""
-        return mark + _money(value, cents=cents)
+        partial = record.get("incomplete") and column in ("total", "cost")
+        return UNKNOWN if partial and not value else ("≥" if partial else "") + _money(value, cents=cents)
     if isinstance(value, Decimal) or _numeric(column, types):
-        return f"{_rounded(value, 3 if column.startswith('usd_per') else 0):,}"
+        return f"{_rounded(value, 3 if column.startswith(('cost_per', 'card_per')) else 0):,}"
     return f"{value:%Y-%m}" if column == "period" else str(value)
 
 

@@ -2,7 +2,7 @@
 -- Grain: one row per provider, machine, chip, region, purchase model, card and currency. The cost is that of the lines that buy chips.
 -- Title: rate variance
 -- Calendar: billing
--- Wide: chip, provider, machine, region, purchase, layer, chip_hours=chip-h, cost, card_cost=at card, variance, usd_per_chip_hour=$/chip-h, usd_per_card_chip_hour=card $/h
+-- Wide: chip, provider, machine, region, purchase, layer, chip_hours=chip-h, cost, card_cost=at card, variance, cost_per_chip_hour=$/chip-h, card_per_chip_hour=card $/h
 -- Narrow: chip, machine, region, purchase, chip_hours=chip-h, cost, card_cost=at card, variance
 -- Unknown: card_cost, variance
 WITH rated AS (
@@ -21,8 +21,7 @@ WITH rated AS (
 
 SELECT
     chip, provider, machine, region, purchase, layer, CAST(chip_hours AS DECIMAL(28, 6)) AS chip_hours, cost, card_cost, cost - card_cost AS variance,
-    CASE WHEN cost >= 0 AND chip_hours > 0 THEN CAST(CAST(exact_quotient(millionths(cost) * 1000000, millionths(chip_hours)) AS DECIMAL(20, 0))
-        * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(28, 6)) END AS usd_per_chip_hour,
-    CAST(price AS DECIMAL(28, 6)) AS usd_per_card_chip_hour, card, currency
+    CASE WHEN cost >= 0 AND chip_hours > 0 THEN ratio_of(millionths(cost) * 1000000, millionths(chip_hours)) END AS cost_per_chip_hour,
+    CAST(price AS DECIMAL(28, 6)) AS card_per_chip_hour, card, currency
 FROM rated
 ORDER BY currency, cost DESC, chip, provider, machine, region, purchase, card

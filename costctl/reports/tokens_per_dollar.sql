@@ -2,8 +2,8 @@
 -- Grain: one row per model, chip, source and currency, grouped by model, best first. Ratios are truncated, never totalled.
 -- Title: tokens per dollar
 -- Calendar: usage
--- Wide: model, chip, source, cost, mtok=Mtok, cached_percent=cache%, output_percent=out%, tokens_per_unit=tok/$, usd_per_mtok=$/Mtok, usd_per_weighted_mtok=$/Mwtd, chip_hours=chip-h, usd_per_chip_hour=$/chip-h, serving_percent=serv%
--- Narrow: model, chip, source, cost, mtok=Mtok, tokens_per_unit=tok/$, usd_per_mtok=$/Mtok, serving_percent=serv%
+-- Wide: model, chip, source, cost, mtok=Mtok, cached_percent=cache%, output_percent=out%, tokens_per_unit=tok/$, cost_per_mtok=$/Mtok, cost_per_weighted_mtok=$/Mwtd, chip_hours=chip-h, cost_per_chip_hour=$/chip-h, serving_percent=serv%
+-- Narrow: model, chip, source, cost, mtok=Mtok, tokens_per_unit=tok/$, cost_per_mtok=$/Mtok, serving_percent=serv%
 WITH costs AS (
     SELECT
         p.model, COALESCE(c.short, p.unit_chip, '-') AS chip, COALESCE(p.unit_source, '-') AS source, p.unit, p.BillingCurrency AS currency,
@@ -20,13 +20,22 @@ WITH costs AS (
         AND p.method <> 'not counted'
 ),
 
-spent AS (
+summed AS (
     SELECT
         model, chip, source, currency, SUM(cost) AS cost, SUM(chip_hours) AS chip_hours,
         SUM(CASE WHEN state IN ('serving', 'startup') THEN chip_hours END) AS serving_hours,
         BOOL_OR(COALESCE(state, 'loaded') NOT IN ('loaded', 'unused')) AS state_known, BOOL_OR(incomplete) AS incomplete
     FROM costs
     GROUP BY model, chip, source, currency
+),
+
+-- tokens stand once, beside the largest cost, and buy at no single price where several currencies paid for them
+spent AS (
+    SELECT
+        model, chip, source, currency, cost, chip_hours, serving_hours, state_known, incomplete,
+        COUNT(*) OVER (PARTITION BY model, chip, source) AS currencies,
+        ROW_NUMBER() OVER (PARTITION BY model, chip, source ORDER BY cost DESC, currency) AS place
+    FROM summed
 ),
 
 delivered AS (
@@ -39,7 +48,7 @@ delivered AS (
         CAST(SUM(t.weighted_tokens) AS DECIMAL(38, 0)) AS weighted
     FROM token_days AS t
     LEFT JOIN chips AS c ON c.chip = t.unit_chip
-    WHERE t.day >= $start AND t.day < $end
+    WHERE t.day >= $start AND t.day < $end AND t.is_billed
     GROUP BY ALL
 ),
 
@@ -47,20 +56,19 @@ joined AS (
     SELECT
         COALESCE(s.model, t.model) AS model, COALESCE(s.chip, t.chip) AS chip, COALESCE(s.source, t.source) AS source, s.currency, s.cost,
         CASE WHEN s.chip_hours <> 0 THEN CAST(s.chip_hours AS DECIMAL(28, 6)) END AS chip_hours, s.state_known, s.serving_hours, s.incomplete,
+        CASE WHEN COALESCE(s.currencies, 1) = 1 AND s.cost >= 0 THEN millionths(s.cost) END AS paid,
         NULLIF(t.tokens, 0) AS tokens, t.cached, NULLIF(t.entered, 0) AS entered, t.written, NULLIF(t.weighted, 0) AS weighted
     FROM spent AS s
-    FULL JOIN delivered AS t ON t.model = s.model AND t.chip = s.chip AND t.source = s.source
+    FULL JOIN delivered AS t ON t.model = s.model AND t.chip = s.chip AND t.source = s.source AND s.place = 1
     WHERE COALESCE(s.chip_hours, CAST('0' AS DECIMAL(38, 18))) <> 0 OR COALESCE(t.tokens, 0) <> 0
 )
 
 SELECT
     model, chip, source, cost, CAST(tokens AS BIGINT) AS delivered_tokens,
     CAST(exact_quotient(cached * 100, entered) AS BIGINT) AS cached_percent, CAST(exact_quotient(written * 100, tokens) AS BIGINT) AS output_percent,
-    CASE WHEN cost > 0 THEN CAST(exact_quotient(tokens * 1000000, NULLIF(millionths(cost), 0)) AS BIGINT) END AS tokens_per_unit,
-    CASE WHEN cost >= 0 THEN CAST(CAST(exact_quotient(millionths(cost) * 1000000, tokens) AS DECIMAL(20, 0)) * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(28, 6)) END AS usd_per_mtok,
-    CASE WHEN cost >= 0 THEN CAST(CAST(exact_quotient(millionths(cost) * 1000000, weighted) AS DECIMAL(20, 0)) * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(28, 6)) END AS usd_per_weighted_mtok,
-    chip_hours,
-    CASE WHEN cost >= 0 THEN CAST(CAST(exact_quotient(millionths(cost) * 1000000, millionths(chip_hours)) AS DECIMAL(20, 0)) * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(28, 6)) END AS usd_per_chip_hour,
+    CAST(exact_quotient(tokens * 1000000, NULLIF(paid, 0)) AS BIGINT) AS tokens_per_unit,
+    ratio_of(paid * 1000000, tokens) AS cost_per_mtok, ratio_of(paid * 1000000, weighted) AS cost_per_weighted_mtok,
+    chip_hours, ratio_of(paid * 1000000, millionths(chip_hours)) AS cost_per_chip_hour,
     CASE WHEN state_known THEN CAST(exact_quotient(millionths(COALESCE(serving_hours, CAST('0' AS DECIMAL(38, 18)))) * 100, millionths(chip_hours)) AS BIGINT) END AS serving_percent,
     currency, incomplete
 FROM joined

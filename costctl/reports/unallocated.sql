@@ -19,17 +19,17 @@ WITH costs AS (
 )
 
 SELECT
-    cost,
-    CAST(exact_quotient(millionths(cost) * 100, NULLIF(SUM(millionths(cost)) OVER (PARTITION BY currency), 0)) AS BIGINT) AS share_percent,
-    provider, service, account, machine, pool, reason,
+    cost, provider, service, account, machine, pool, reason,
     CASE
-        WHEN pool IS NOT NULL THEN CONCAT('the tokens or chip time of pool ', pool, ' need a team: see its token source')
-        WHEN account IS NULL AND service IS NULL THEN CONCAT('- {name: ', provider, ', when: {ProviderName: [PROVIDER]}, team: TEAM}')
-        ELSE CONCAT(
-            '- {name: ', REPLACE(COALESCE(service, account), ',', ' '), ', when: {',
-            CASE WHEN account IS NULL THEN '' ELSE CONCAT('SubAccountId: ["', account, '"]', CASE WHEN service IS NULL THEN '' ELSE ', ' END) END,
-            CASE WHEN service IS NULL THEN '' ELSE CONCAT('ServiceName: ["', REPLACE(service, '"', ''), '"]') END,
-            CASE WHEN machine IS NULL THEN '' ELSE CONCAT(', x_machine: ["', REPLACE(machine, '"', ''), '"]') END,
+        WHEN reason LIKE 'unknown team %' THEN CONCAT('teams.csv needs a row, or an alias, for ', SUBSTR(reason, 14))
+        WHEN reason = 'no allocation base in this slot' THEN CONCAT('pool ', pool, ' has no tokens counted on some of its days: see its token source')
+        WHEN reason LIKE 'tokens %' OR reason LIKE 'no tokens %' THEN CONCAT('pool ', pool, ': tokens are missing, or have no team, in its token source')
+        WHEN pool IS NOT NULL THEN CONCAT('pool ', pool, ': see its chip time')
+        WHEN account IS NOT NULL OR service IS NOT NULL THEN CONCAT(
+            '- {name: "', REPLACE(REPLACE(COALESCE(service, account), '\', '\\'), '"', '\"'), '", when: {tags.team: [""]',
+            CASE WHEN account IS NOT NULL THEN CONCAT(', SubAccountId: ["', REPLACE(REPLACE(account, '\', '\\'), '"', '\"'), '"]') ELSE '' END,
+            CASE WHEN service IS NOT NULL THEN CONCAT(', ServiceName: ["', REPLACE(REPLACE(service, '\', '\\'), '"', '\"'), '"]') ELSE '' END,
+            CASE WHEN machine IS NOT NULL THEN CONCAT(', x_machine: ["', REPLACE(REPLACE(machine, '\', '\\'), '"', '\"'), '"]') ELSE '' END,
             '}, team: TEAM}'
         )
     END AS rule,

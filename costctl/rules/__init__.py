@@ -114,10 +114,11 @@ def _day(day: date) -> str:
 
 
 def _matches(column: str, wanted: Sequence[str], values: _Values) -> str:
-    """Match a column against literals, and against prefixes where a value ends with `*`."""
-    literals = [value for value in wanted if not value.endswith("*")]
+    """Match a column against literals, prefixes where a value ends with `*`, and blank where a value is blank."""
+    literals = [value for value in wanted if value and not value.endswith("*")]
     prefixes = [value[:-1] for value in wanted if value.endswith("*")]
     parts = [f"{column} IN ({', '.join(values.mark(value) for value in literals)})"] if literals else []
+    parts += [f"NULLIF(TRIM({column}), '') IS NULL"] if "" in wanted else []
     parts += [f"LEFT({column}, {len(prefix)}) = {values.mark(prefix)}" for prefix in prefixes]
     return parts[0] if len(parts) == 1 else f"({' OR '.join(parts)})"
 
@@ -128,7 +129,6 @@ def _column(place: _Place, name: str, *at: str) -> str:
     if wanted in place.columns:
         return f'"{wanted}"'
     tags = [f"tags.{column.removeprefix('tag_')}" for column in place.columns if column.startswith("tag_")]
-    remedy = (
-        f"{nearest(name, [*place.columns, *tags])}A tag of your own is declared under `tags:` and written tags.NAME."
-    )
+    near = nearest(name, [*place.columns, *tags])
+    remedy = f"{near}Rules read text columns. A tag of your own is declared under `tags:` and written tags.NAME."
     raise place.error(f"the charges have no text column {shown(name)}", remedy, *at)

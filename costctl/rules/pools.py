@@ -15,9 +15,7 @@ def tables(config: Config) -> dict[str, list[tuple[Any, ...]]]:
     """Return the rows of the pool tables, and who bears unused commitments."""
     pools = config.pools
     return {
-        "pools": [
-            (name, p.base, p.grain, p.weights.method, p.idle.policy, p.idle.owner, p.owner) for name, p in pools.items()
-        ],
+        "pools": [(name, p.base, p.grain, p.weights.method, p.idle.policy, p.idle.owner) for name, p in pools.items()],
         "pool_deployments": [(deployment, name) for name, p in pools.items() for deployment in p.tokens.deployment],
         "pool_weights": [
             (name, kind, getattr(p.weights, kind)) for name, p in {**pools, EVERY: Pool()}.items() for kind in WEIGHTS

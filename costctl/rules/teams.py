@@ -35,10 +35,26 @@ def tables(config: Config, shipped: list[tuple[Any, ...]]) -> dict[str, list[tup
     taken = {raw for raw, *_ in own}
     rest = [(raw, model, start or EVER, end or NEVER) for raw, model, start, end in shipped if raw not in taken]
     named = read(config.at(config.teams)) if config.teams else []
+    _refuse_unknown(config, {item.raw for item in named})
     return {
         "team_aliases": [(item.raw, item.team, item.purpose, item.valid_from, item.valid_to) for item in named],
         "model_aliases": [*own, *rest],
     }
+
+
+def _refuse_unknown(config: Config, spellings: set[str]) -> None:
+    """A team that the configuration names must be one of teams.csv, where that has any."""
+    named = [(f"rule {rule.name}", rule.team) for rule in config.rules if rule.team and "{" not in rule.team]
+    named += [(f"pools.{name}.idle.owner", pool.idle.owner) for name, pool in config.pools.items() if pool.idle.owner]
+    named += [(f"pools.{name}.shares", team) for name, pool in config.pools.items() for team in pool.shares]
+    named += [("policy.capacity_owner", config.policy.capacity_owner)] if config.policy.capacity_owner else []
+    for place, team in named:
+        if spellings and team.lower() not in spellings:
+            raise UsageError(
+                f"{config.file}: {place}",
+                f"there is no team {shown(team)} in {config.teams}",
+                remedy=f"{nearest(team, spellings)}Mend the name, or add a row.",
+            )
 
 
 def read(path: Path) -> list[Alias]:

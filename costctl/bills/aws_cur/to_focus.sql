@@ -17,13 +17,16 @@ WITH typed AS (
         END AS unused,
         LineItemType IN ('SavingsPlanRecurringFee', 'RIFee') AS is_recurring_fee,
         LineItemType IN ('Usage', 'SavingsPlanCoveredUsage', 'DiscountedUsage') AS is_usage,
-        ReservationArn IS NOT NULL OR SavingsPlanArn IS NOT NULL AS is_committed,
-        ProductCode = 'ComputeSavingsPlans' AND LineItemType = 'Refund' AS is_refunded_commitment
+        COALESCE(ProductCode = 'ComputeSavingsPlans' AND LineItemType = 'Refund', FALSE) AS is_refunded_commitment
     FROM records
 ),
 
 parts AS (
-    SELECT t.*, p.part_no, p.part_no = 2 AND t.LineItemType = 'RIFee' AS is_unused_reservation
+    SELECT
+        t.*, p.part_no,
+        LineItemType = 'SavingsPlanUpfrontFee' OR is_recurring_fee OR is_refunded_commitment
+            OR (LineItemType = 'Fee' AND ReservationArn IS NOT NULL) AS pays_for_usage,
+        p.part_no = 2 AND t.LineItemType = 'RIFee' AS is_unused_reservation
     FROM typed AS t
     CROSS JOIN (VALUES (1), (2)) AS p(part_no)
     WHERE p.part_no = 1 OR (t.is_recurring_fee AND (t.unused IS NULL OR t.unused <> 0))
@@ -35,17 +38,17 @@ SELECT
         WHEN part_no = 2 THEN unused
         WHEN LineItemType = 'SavingsPlanCoveredUsage' THEN COALESCE(money(NetSavingsPlanEffectiveCost), money(SavingsPlanEffectiveCost))
         WHEN LineItemType = 'DiscountedUsage' THEN COALESCE(money(NetReservationEffectiveCost), money(ReservationEffectiveCost))
-        WHEN LineItemType IN ('SavingsPlanNegation', 'SavingsPlanUpfrontFee') OR is_recurring_fee OR is_refunded_commitment
-            OR (LineItemType = 'Fee' AND ReservationArn IS NOT NULL) THEN CAST(0 AS DECIMAL(38, 18))
+        WHEN LineItemType = 'SavingsPlanNegation' OR pays_for_usage THEN CAST(0 AS DECIMAL(38, 18))
         ELSE billed
     END AS EffectiveCost,
     CASE
-        WHEN part_no = 2 OR LineItemType = 'SavingsPlanNegation' OR LineItemType LIKE '%Discount' THEN CAST(0 AS DECIMAL(38, 18))
+        -- what a commitment's fee covers carries the list and contracted cost itself
+        WHEN part_no = 2 OR LineItemType = 'SavingsPlanNegation' OR LineItemType LIKE '%Discount' OR pays_for_usage THEN CAST(0 AS DECIMAL(38, 18))
         WHEN is_usage THEN money(PublicOnDemandCost)
         ELSE COALESCE(money(PublicOnDemandCost), billed)
     END AS ListCost,
     CASE
-        WHEN part_no = 2 OR LineItemType = 'SavingsPlanNegation' THEN CAST(0 AS DECIMAL(38, 18))
+        WHEN part_no = 2 OR LineItemType = 'SavingsPlanNegation' OR pays_for_usage THEN CAST(0 AS DECIMAL(38, 18))
         WHEN LineItemType = 'SavingsPlanCoveredUsage' THEN unblended
         WHEN LineItemType = 'DiscountedUsage' THEN CAST(NULL AS DECIMAL(38, 18))
         ELSE billed

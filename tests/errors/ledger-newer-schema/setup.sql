@@ -1,0 +1,1 @@
+UPDATE ledger.meta SET value = '99' WHERE key = 'schema_version'

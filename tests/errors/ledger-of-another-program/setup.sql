@@ -1,0 +1,1 @@
+ATTACH 'other.duckdb' AS o; CREATE TABLE o.customers (id INTEGER)
