@@ -72,6 +72,7 @@ def _column(name: str, values: dict[str, Any]) -> Column:
         type=values.get("type", "text"),
         required=values.get("required") == "true",
         filled=values.get("filled") == "true",
+        after=values.get("after"),
     )
 
 

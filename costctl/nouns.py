@@ -28,6 +28,7 @@ class Column:
     type: str  # text | money | quantity | instant | currency | json | whole
     required: bool = False  # the header must be there
     filled: bool = False  # a record without a value is set aside
+    after: str | None = None  # the column whose moment this one must be later than
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ bills = st.lists(rows(), min_size=1, max_size=10)
 def token_rows(draw):
     """Return one bucket of token counts, of the pool or of the bought model."""
     start = FIRST + timedelta(hours=draw(st.integers(0, 24 * 7)))
-    count = st.none() | st.integers(0, 10**12)
+    count = st.none() | st.integers(0, 9) | st.integers(0, 10**12)
     return {
         "start": moment(start),
         "end": moment(start + timedelta(hours=1)),
@@ -131,6 +131,19 @@ def chip_rows(draw):
 
 tokens = st.lists(token_rows(), max_size=8)
 chips = st.lists(chip_rows(), max_size=5)
+
+
+# A charge of the pool over all days on which there are tokens.
+POOLED = {
+    "BillingPeriodStart": "2026-10-01T00:00:00Z",
+    "BillingPeriodEnd": "2026-11-01T00:00:00Z",
+    "ChargePeriodStart": moment(FIRST),
+    "ChargePeriodEnd": moment(FIRST + timedelta(days=9)),
+    "ChargeCategory": "Usage",
+    "BillingCurrency": "USD",
+    "ProviderName": "AWS",
+    "SubAccountId": "nodes",
+}
 
 
 def write(place, name, rows):
@@ -262,10 +275,17 @@ def test_a_charge_in_two_parts_is_the_same_charge(places, config, bill, token_ro
     assert parts.ask(PER_TEAM) == whole.ask(PER_TEAM)
 
 
-@settle(5)
-@given(config=st.sampled_from(CONFIGS), bill=bills, token_rows=tokens.filter(bool), factor=st.integers(2, 10**5))
-def test_the_unit_of_tokens_does_not_matter(places, config, bill, token_rows, factor):
+@settle(8)
+@given(
+    config=st.sampled_from(CONFIGS),
+    cost=costs,
+    bill=st.lists(rows(), max_size=3),
+    token_rows=st.lists(token_rows(), min_size=2, max_size=6),
+    factor=st.integers(2, 10**5),
+)
+def test_the_unit_of_tokens_does_not_matter(places, config, cost, bill, token_rows, factor):
     """All counts times k: every weight changes, no share does."""
+    bill = [POOLED | cost, *bill]
     counts = ("input_uncached", "input_cache_read", "output", "requests")
     times = [row | {name: row[name] and row[name] * factor for name in counts} for row in token_rows]
     query = (
@@ -304,9 +324,11 @@ def test_the_examples_reach_every_kind(places):
     found = set()
 
     @settings(max_examples=10, deadline=None, suppress_health_check=QUIET, derandomize=True, database=None)
-    @given(bill=st.lists(rows(), min_size=8, max_size=12), token_rows=tokens, chip_rows=chips)
+    @given(
+        bill=st.lists(rows(), min_size=8, max_size=10), token_rows=tokens, chip_rows=st.lists(chip_rows(), min_size=4)
+    )
     def collect(bill, token_rows, chip_rows):
-        place = filled(places, CONFIGS[0], bill, token_rows, chip_rows)
+        place = filled(places, CONFIGS[0], [POOLED | dict.fromkeys(COSTS, "9"), *bill], token_rows, chip_rows)
         found.update(row[0] for row in place.ask("SELECT DISTINCT kind FROM ledger.postings"))
 
     collect()

@@ -333,7 +333,13 @@ def filled(places):
     """A place with a row in every table of the content."""
     place = places()
     place.write("costctl.yaml", "version: 1\nrules: [{name: p, when: {SubAccountId: [n]}, pool: p}]\npools: {p: {}}\n")
-    place.bill("bill.csv", [{"SubAccountId": "n"}, {"cost": "x"}])
+    hours = {
+        "x_Machine": "p5.48xlarge",
+        "ConsumedQuantity": "24",
+        "ConsumedUnit": "Hours",
+        "PricingCategory": "Standard",
+    }
+    place.bill("bill.csv", [{"SubAccountId": "n"} | hours, {"cost": "x"}])
     place.write(
         "t.csv", "start,end,provider,pool,model,team,output,requests\n2026-10-03,2026-10-03T01:00:00Z,self,p,m,a,5,1\n"
     )
@@ -350,6 +356,14 @@ OTHER = {
 }
 
 
+# How and when things came, and what was rounded or left out on the way; the facts that rates/ and the configuration hold.
+ARRIVAL = {"meta", "deliveries", "delivery_files", "delivery_periods", "exclusions", "roundings", "periods", "calendar"}
+REFERENCES = {
+    *("providers", "units", "chips", "machines", "chip_prices", "model_prices", "model_aliases", "team_aliases"),
+    *("pools", "pool_deployments", "pool_weights", "pool_fixed", "capacity_owner", "rule_sets"),
+}
+
+
 class TestTheFingerprint:
     """It sees every cell of the content, and nothing of when it came."""
 
@@ -362,6 +376,10 @@ class TestTheFingerprint:
                 assert ledger.value(statement) > 0, statement
                 yield statement, state.fingerprint(ledger) != before
                 ledger.run("ROLLBACK")
+
+    def test_every_table_is_content_or_known_not_to_be(self, filled):
+        tables = {row[0] for row in filled.ask("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'ledger'")}
+        assert set(state.CONTENT) == tables - ARRIVAL - REFERENCES
 
     @pytest.mark.parametrize("table", state.CONTENT)
     def test_it_sees_every_cell(self, filled, monkeypatch, table):

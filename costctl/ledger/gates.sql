@@ -28,6 +28,7 @@ CREATE OR REPLACE TEMP MACRO instant_fits(x) AS
     AND try_cast(left(trim(x), 10) AS DATE) IS NOT NULL AND try_cast(replace(trim(x), ' UTC', '') AS TIMESTAMPTZ) IS NOT NULL;
 CREATE OR REPLACE TEMP MACRO currency_fits(x) AS regexp_full_match(x, '[A-Z]{3}');
 CREATE OR REPLACE TEMP MACRO json_fits(x) AS try_cast(try_cast(x AS JSON) AS MAP(VARCHAR, VARCHAR)) IS NOT NULL;
+CREATE OR REPLACE TEMP MACRO chips_fits(x) AS CASE WHEN money_fits(x) THEN COALESCE(try_cast(trim(x) AS DECIMAL(18, 6)) > 0, FALSE) ELSE FALSE END;
 CREATE OR REPLACE TEMP MACRO chip_state_fits(x) AS lower(trim(x)) IN ('serving', 'training', 'startup', 'idle', 'maintenance');
 
 -- What most texts look like, tested and cast cheaply; on the fast path everything else goes through the full gate above.
@@ -47,7 +48,9 @@ CREATE OR REPLACE TEMP MACRO instant_cast(x) AS
         THEN CAST(CAST(trim(x) AS TIMESTAMPTZ) AT TIME ZONE 'UTC' AS TIMESTAMP)
         ELSE CAST(replace(replace(trim(x), ' UTC', ''), 'Z', '') AS TIMESTAMP)
     END;
+CREATE OR REPLACE TEMP MACRO is_not_after(x, y) AS CASE WHEN instant_fits(x) AND instant_fits(y) THEN instant_cast(x) <= instant_cast(y) ELSE FALSE END;
 CREATE OR REPLACE TEMP MACRO currency_cast(x) AS x;
+CREATE OR REPLACE TEMP MACRO chips_cast(x) AS CAST(trim(x) AS DECIMAL(18, 6));
 CREATE OR REPLACE TEMP MACRO chip_state_cast(x) AS lower(trim(x));
 -- Canonical JSON: keys sorted, values as text.
 CREATE OR REPLACE TEMP MACRO json_cast(x) AS

@@ -17,7 +17,7 @@ from costctl.ledger.faults import GATE
 from costctl.ledger.store import Ledger
 from costctl.nouns import Format, InputFile
 
-TYPES = ("money", "quantity", "whole", "instant", "currency", "json", "chip_state")
+TYPES = ("money", "quantity", "whole", "instant", "currency", "json", "chips", "chip_state")
 ROUNDED = ("money", "quantity")
 PLAIN = ("money", "quantity", "instant")
 
@@ -76,6 +76,9 @@ def columns_of(reading: Reading, item: Format, *, raising: bool) -> list[str]:
             source = (
                 f"CASE WHEN {source} IS NULL THEN error('{GATE} empty {column.name} ' || record_no) ELSE {source} END"
             )
+        if column.after and raising:
+            early = f"is_not_after({source}, c{reading.positions[column.after]})"
+            source = f"CASE WHEN {early} THEN error('{GATE} not after {column.after} ' || record_no) ELSE {source} END"
         listed.append(f'{source} AS "{column.name}"')
     present = ", ".join(quoted(column.name) for column in item.columns if column.name in reading.positions)
     listed.append(f"[{present}] AS present")  # a column may be chosen per file

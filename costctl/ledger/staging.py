@@ -30,6 +30,7 @@ REASONS = {
     "instant": "is not a date and time like 2026-10-01T00:00:00Z",
     "currency": "is not a currency code of three capital letters",
     "json": "is not a JSON object with distinct keys",
+    "chips": "is not a number of chips above 0",
     "chip_state": "is not one of serving, training, startup, idle, maintenance",
 }
 
@@ -136,11 +137,20 @@ def _note_bad_fields(ledger: Ledger, item: Format) -> None:
             ledger.run(
                 f"INSERT INTO temp.problems SELECT file_no, record_no, {text}, 'is empty', NULL FROM temp.records WHERE {name} IS NULL"
             )
+        if column.after:
+            ledger.run(
+                f"INSERT INTO temp.problems SELECT file_no, record_no, {text}, {quoted('is not later than ' + _header(item, column.after))}, {name} "
+                f'FROM temp.records WHERE is_not_after({name}, "{column.after}")'
+            )
         if column.type in TYPES:
             ledger.run(
                 f"INSERT INTO temp.problems SELECT file_no, record_no, {text}, {quoted(REASONS[column.type])}, {name} "
                 f"FROM temp.records WHERE {name} IS NOT NULL AND NOT {_accepted(column, name)}"
             )
+
+
+def _header(item: Format, name: str) -> str:
+    return next(column.headers[0] for column in item.columns if column.name == name)
 
 
 def _accepted(column: Column, name: str) -> str:

@@ -10,9 +10,13 @@ from costctl.nouns import Rows
 CONTENT = (
     "charges",
     "charge_groups",
+    "rated_chip_hours",
+    "chip_time",
     "token_usage",
     "token_quantity",
     "accelerator_usage",
+    "rated_chip_hours",
+    "chip_time",
     "allocation_shares",
     "postings",
     "posting_days",

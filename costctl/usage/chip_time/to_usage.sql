@@ -2,6 +2,6 @@
 SELECT
     file_no, record_no, pool, resource_id,
     instant(ts_start) AS ts_start, instant(ts_end) AS ts_end,
-    CAST(quantity(chips) AS DECIMAL(18, 6)) AS chips,
+    chips(chips) AS chips,
     chip_state(state) AS state, team_raw, model_raw
 FROM records
