@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from decimal import Decimal
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,6 @@ from costctl.nouns import Rows
 SCHEMA_VERSION = "1"
 MEMORY_LIMIT = "1GB"
 SHOWN_TABLES = 5
-BATCH = 200  # rows of one INSERT; one by one is five times slower
 
 
 class Ledger:
@@ -57,15 +57,13 @@ class Ledger:
 
     def insert(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
         """Append rows of Python values to a table; the table's name is ours, never the user's."""
-        rows = list(rows)
-        try:
-            for start in range(0, len(rows), BATCH):
-                batch = rows[start : start + BATCH]
-                marks = "(" + ", ".join("?" for _ in batch[0]) + ")"
-                self.connection.execute(
-                    f"INSERT INTO {table} VALUES {', '.join([marks] * len(batch))}",
-                    [value for row in batch for value in row],
-                )
+        columns = [[_bound(value) for value in column] for column in zip(*rows, strict=True)]
+        if not columns:
+            return
+        listed = ", ".join(f"unnest($c{number})" for number in range(len(columns)))
+        values = {f"c{number}": column for number, column in enumerate(columns)}
+        try:  # whole columns at once: a row at a time takes thirty times as long
+            self.connection.execute(f"INSERT INTO {table} SELECT {listed}", values)
         except (duckdb.Error, RuntimeError) as error:
             raise _ours(error, self.path) from error
 
@@ -95,6 +93,11 @@ class Ledger:
     def set_meta(self, key: str, value: str) -> None:
         """Record a fact about the ledger itself."""
         self.run("INSERT OR REPLACE INTO ledger.meta VALUES ($key, $value)", {"key": key, "value": value})
+
+
+def _bound(value: Any) -> Any:
+    """A decimal goes as its text: a list of decimals would take the scale of one of them."""
+    return str(value) if isinstance(value, Decimal) else value
 
 
 def _ours(error: Exception, path: Path | None) -> BaseException:
