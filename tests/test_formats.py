@@ -106,8 +106,6 @@ VARIANTS = {  # by name, for the parameters; the files are made by variants()
 }
 
 
-
-
 @pytest.fixture(scope="session")
 def loaded(places):
     """Return a function: a sample's ledger, with the sample as source `plain` and each variant as a source of its own."""
