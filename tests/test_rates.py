@@ -13,8 +13,9 @@ import pytest
 from costctl import rates
 from costctl.cli import rates as cli
 from costctl.errors import GateFailed, UsageError
+from costctl.files import cells
 from costctl.ledger import store
-from costctl.rates import cells, check, facts, listing, lookup, tables
+from costctl.rates import check, facts, listing, lookup, tables
 
 HOME = rates.home()
 GATHERED = date(2026, 11, 20)

@@ -54,8 +54,8 @@ def check(at: At = None, format_: Printed = None) -> None:
     Exit 9 when one is an error; a warning passes.
     """
     from costctl.errors import GateFailed
+    from costctl.files.sheets import sentence
     from costctl.rates import check as rates_check
-    from costctl.rates.sheets import sentence
 
     findings = rates_check.check(_facts(), _day(at))
     for warning in findings.warnings:

@@ -1,7 +1,5 @@
 """Rate cards: the shipped facts and the user's own, read, checked, looked up. The facts are in the top-level rates/.
 
-sheets     one CSV file: its rows with their places, its problems
-cells      what one cell may hold
 columns    which columns a file has, and the words they take
 intervals  when a price holds
 facts      all files together, checked against each other
@@ -18,7 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from costctl.rates import facts, sheets, tables
+from costctl.files import sheets
+from costctl.rates import facts, tables
 
 PACKAGE = Path(__file__).parents[1]
 

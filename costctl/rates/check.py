@@ -9,11 +9,11 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
-from costctl.rates import cells
+from costctl.files import cells
+from costctl.files.sheets import Problem, Row, Sheet
 from costctl.rates.columns import UNSURE
 from costctl.rates.facts import Facts
 from costctl.rates.intervals import Rate
-from costctl.rates.sheets import Problem, Row, Sheet
 
 STALE_DAYS = 180
 PLAUSIBLE_USD = (Decimal("0.05"), Decimal(60))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from costctl.rates import cells
-from costctl.rates.sheets import Field
+from costctl.files import cells
+from costctl.files.sheets import Field
 
 LAYERS = ("contract", "realised", "list", "model")  # in the order in which they win
 PURCHASE_MODELS = frozenset(

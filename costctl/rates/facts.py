@@ -9,10 +9,11 @@ from functools import cached_property
 from pathlib import Path
 
 from costctl.errors import UsageError, shown
-from costctl.rates import cells, intervals, sheets
+from costctl.files import cells, sheets
+from costctl.files.sheets import Problem, Row, Sheet
+from costctl.rates import intervals
 from costctl.rates.columns import FILES, SIGNATURES, UNSURE
 from costctl.rates.intervals import Rate
-from costctl.rates.sheets import Problem, Row, Sheet
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from datetime import date
 from decimal import Decimal
 from itertools import combinations
 
-from costctl.rates.sheets import Problem, Row
+from costctl.files.sheets import Problem, Row
 
 Key = tuple[str | int | None, ...]
 

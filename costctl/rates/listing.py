@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from datetime import date
 
 from costctl.errors import UsageError, shown
-from costctl.rates import cells
+from costctl.files import cells
+from costctl.files.sheets import Row
 from costctl.rates.columns import LAYERS, UNSURE
 from costctl.rates.facts import Facts
 from costctl.rates.intervals import Rate
-from costctl.rates.sheets import Row
 
 Texts = dict[str, str | None]
 

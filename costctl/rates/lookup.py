@@ -8,8 +8,8 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from costctl.errors import UsageError, shown
+from costctl.files import cells
 from costctl.ledger import store
-from costctl.rates import cells
 from costctl.rates.columns import PURCHASE_MODELS
 from costctl.rates.facts import Facts
 from costctl.rates.intervals import Rate

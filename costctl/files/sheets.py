@@ -1,4 +1,4 @@
-"""One CSV file of rates or of a user's card: its rows, each with its place, and everything that is wrong with it."""
+"""One small CSV of ours or of the user's: its rows, each with its place, and everything that is wrong with it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from costctl.errors import UsageError, shown
-from costctl.rates.cells import Reader, Wrong, nearest, words
+from costctl.files.cells import Reader, Wrong, nearest, words
 
 SHOWN_PROBLEMS = 5
 

@@ -1,4 +1,4 @@
-"""What one cell of a rates file may hold: each function turns its text into a value or says what is wrong with it.
+"""What one cell of a small CSV may hold: each function turns its text into a value or says what is wrong with it.
 
 A cell that holds nothing is unknown and never reaches these functions.
 """
@@ -17,6 +17,11 @@ Reader = Callable[[str], Any]
 
 MAX_DIGITS = 19
 MAX_DECIMALS = 12
+MONEY_WHOLES = 20
+MONEY_DECIMALS = 18
+MONTHS = 12
+SIGNED = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+MONTH = re.compile(r"([1-9][0-9]{3})-([0-9]{2})")
 NUMBER = re.compile(r"\d+(\.\d+)?")
 DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
 ABOUT = re.compile(r"(\d{4})(?:-(\d\d))?(?:-(\d\d))?")
@@ -64,6 +69,26 @@ def _number_remedy(text: str) -> str:
     if re.fullmatch(r"[+-]?[\d.]+[eE][+-]?\d+", text):
         return "Write it out without an exponent, for example 0.0000001."
     return "Write digits and at most one point, for example 3.933; the currency has its own column."
+
+
+def money(text: str) -> Decimal:
+    """Return an amount that fits DECIMAL(38,18), from its plain decimal text."""
+    if not SIGNED.fullmatch(text):
+        raise Wrong("is not a plain decimal number", _number_remedy(text))
+    whole, _, decimals = text.lstrip("+-").partition(".")
+    if len(decimals.rstrip("0")) > MONEY_DECIMALS or len(whole.lstrip("0")) > MONEY_WHOLES:
+        raise Wrong(
+            f"has more than {MONEY_WHOLES} digits before or {MONEY_DECIMALS} after the point", "Check the amount."
+        )
+    return Decimal(f"{text.partition('.')[0]}.{decimals.rstrip('0') or '0'}")
+
+
+def month(text: str) -> date:
+    """Return the first day of a month written YYYY-MM."""
+    found = MONTH.fullmatch(text)
+    if not found or not 1 <= int(found[2]) <= MONTHS:
+        raise Wrong("is not a month", "Write it as YYYY-MM, for example 2026-10.")
+    return date(int(found[1]), int(found[2]), 1)
 
 
 def whole(text: str) -> int:
