@@ -65,7 +65,7 @@ def as_text(value):
 
 def other_case(header):
     """Headers in capitals, but a tag's key as its owner wrote it."""
-    return [title if title.lower().startswith(("resource", "cost")) else title.upper() for title in header]
+    return [title if title.lower().startswith(("resource", "cost", "tags/")) else title.upper() for title in header]
 
 
 def variants(sample, folder):

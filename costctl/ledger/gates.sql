@@ -78,3 +78,10 @@ CREATE OR REPLACE TEMP MACRO machine_of(x) AS
         WHEN regexp_matches(x, '(?i)\btpu') THEN regexp_extract(x, '(?i)(tpu-?v?[0-9]+[a-z]*)', 1)
         WHEN regexp_matches(x, '^(Standard_)?N[CDPV][A-Za-z0-9]*[_ ]|(?i)maia') THEN regexp_replace(x, ' (Spot|Low Priority)$', '')
     END;
+-- Oracle names a shape, or bills GPU hours by part number whatever the shape; a software licence per GPU hour is no machine.
+CREATE OR REPLACE TEMP MACRO oci_machine_of(sku, description) AS
+    CASE
+        WHEN NOT contains(description, 'GPU') OR contains(description, 'AI Enterprise') THEN NULL
+        WHEN regexp_matches(description, '\b(BM|VM)[.]GPU') THEN regexp_extract(description, '\b((BM|VM)[.]GPU[A-Za-z0-9.\-]*[A-Za-z0-9])', 1)
+        WHEN regexp_full_match(sku, 'B[0-9]{5,6}') THEN sku
+    END;
