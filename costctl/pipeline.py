@@ -14,6 +14,7 @@ from costctl.bills import deliveries
 from costctl.bills.deliveries import Wanted
 from costctl.config import Config
 from costctl.errors import Busy, DoesNotReconcile, InputRefused, UsageError, together
+from costctl.files.faulting import fault
 from costctl.ledger import build, ingest, store, tags
 from costctl.ledger.store import Ledger
 from costctl.nouns import CompiledRules, Format, Outcome, Rows
@@ -61,7 +62,9 @@ def writing(run: Run) -> Iterator[Ledger]:
         if changed:
             build.views(ledger)
         yield ledger
+        fault("checkpointing")
         ledger.run("CHECKPOINT")
+        fault("checkpointed")
 
 
 def wanted(run: Run, paths: Sequence[Path], source: str | None, as_format: str | None) -> list[Wanted]:
@@ -115,7 +118,7 @@ def take_in(
                 refusals.append(refusal)
             else:
                 told(outcomes[-1])
-            ingest.fault("delivered")
+            fault("delivered")
         allocate(ledger, run)
     if refusals:
         raise together(refusals)
@@ -139,6 +142,7 @@ def allocate(ledger: Ledger, run: Run) -> None:
     late = stale(ledger, run.settings())
     for period, seal in late:
         build.postings(ledger, period, seal)
+        fault("posted")
     if late:
         try:
             check(ledger)

@@ -8,4 +8,5 @@ cells     what one cell of it may hold
 objects   JSON, record by record
 parquet   the only pyarrow
 writing   atomic writes, the archive
+faulting  the hook of the crash tests
 """

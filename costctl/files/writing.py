@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from costctl.errors import StorageFault
+from costctl.files.faulting import fault
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -29,9 +30,12 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)
+        fault("filled")
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
+        fault("synced")
         temporary.replace(path)
+        fault("renamed")
         fsync_directory(path.parent)
     except OSError as error:
         raise _unwritable(path, temporary, error) from error

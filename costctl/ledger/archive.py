@@ -42,8 +42,18 @@ def kept(ledger: Ledger, intake: Intake) -> Iterator[None]:
         yield
     except BaseException:
         for path in added:
-            path.unlink(missing_ok=True)
+            if not _is_wanted(ledger, path.name):
+                path.unlink(missing_ok=True)
         raise
+
+
+def _is_wanted(ledger: Ledger, digest: str) -> bool:
+    """Tell whether a delivery in the ledger has this content: what went wrong may have come after the commit."""
+    try:
+        query = "SELECT count(*) FROM ledger.delivery_files WHERE sha256 = $digest"
+        return bool(ledger.value(query, {"digest": digest}))
+    except Exception:  # noqa: BLE001  the ledger cannot say, so its sources stay
+        return True
 
 
 def _keep(ledger: Ledger, reading: Reading, mode: str) -> None:

@@ -12,14 +12,15 @@ from pathlib import Path
 
 from costctl.errors import InputRefused
 from costctl.files import delimited
+from costctl.files.faulting import fault
 from costctl.ledger import archive, faults, pipes, problems, records, repeated, settle, staging, tags
 from costctl.ledger.faults import GateFired
-from costctl.ledger.intake import Intake, Recount, Settings, Superseded, fault
+from costctl.ledger.intake import Intake, Recount, Settings, Superseded
 from costctl.ledger.records import Reading
 from costctl.ledger.store import Ledger
 from costctl.nouns import Delivery, Outcome
 
-__all__ = ["Settings", "fault", "load"]
+__all__ = ["Settings", "load"]
 
 OF_DELIVERY = (
     "charges",
@@ -115,6 +116,7 @@ def _recorded(ledger: Ledger, intake: Intake) -> Outcome:
     records.bind_gates(ledger, raising=False)
     with _spool(ledger) as folder:
         staged = staging.stage(ledger, intake.readings, intake.delivery.format, folder)
+    fault("staged")
     bad, allowed = problems.bad(ledger), intake.settings.quarantine_rows
     if sum(bad.values()) > allowed:
         raise problems.refusal(ledger, intake.readings, allowed)
@@ -174,6 +176,7 @@ def _clear(ledger: Ledger, intake: Intake) -> None:
     """Remove what an earlier attempt or definition of the same content left."""
     for table in OF_DELIVERY:
         ledger.run(f"DELETE FROM ledger.{table} WHERE delivery_id = $id", {"id": intake.identity})
+    fault("cleared")
 
 
 def _write(ledger: Ledger, intake: Intake, relation: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -64,9 +63,3 @@ class Superseded(Exception):
 
 class Recount(Exception):
     """The fast path kept another number of records than were counted; the recording path tells which."""
-
-
-def fault(point: str) -> None:
-    """Die here when a test asks for it: COSTCTL_FAULT=point kills the process as kill -9 would."""
-    if os.environ.get("COSTCTL_FAULT") == point:
-        os.kill(os.getpid(), 9)

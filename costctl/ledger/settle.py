@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from costctl.errors import InputRefused
+from costctl.files.faulting import fault
 from costctl.ledger import build
-from costctl.ledger.intake import Intake, Recount, Superseded, fault
+from costctl.ledger.intake import Intake, Recount, Superseded
 from costctl.ledger.store import Ledger
 from costctl.nouns import Delivery, Outcome
 

@@ -15,6 +15,7 @@ import duckdb
 
 from costctl import __version__
 from costctl.errors import CostctlError, LedgerVersion, UsageError
+from costctl.files.faulting import fault
 from costctl.ledger import faults, lock
 from costctl.nouns import Rows
 
@@ -78,7 +79,9 @@ class Ledger:
         self.run("BEGIN")
         try:
             yield
+            fault("committing")
             self.run("COMMIT")
+            fault("committed")
         except BaseException:
             # After a fatal error the database refuses even ROLLBACK; the transaction is gone with the process then.
             with suppress(duckdb.Error):
