@@ -1,76 +1,90 @@
--- AWS CUR (legacy) to charges. Grain: one charge per line item; a commitment's recurring fee that was not used up gives a second
--- one (part_no 2), the unused part. What each LineItemType costs, billed and effective: AWS documents it per column; the table
--- this follows is the one the Cloud Intelligence Dashboards use, where a negation offsets the covered usage in billed only.
+-- AWS CUR, legacy and 2.0, to charges. Grain: one charge per line item; the recurring fee of a commitment that was not used up gives
+-- a second one (part_no 2), the unused part. What each LineItemType costs is in README.md; where a file has the net columns (private
+-- discounts), the net ones are taken throughout, and a net column that is not there makes that cost unknown.
 WITH typed AS (
     SELECT
         *,
-        -- The net column, where the file has it, has the discounts inside: their own lines are blank there and count 0.
-        CASE
-            WHEN NOT list_contains(present, 'NetUnblendedCost') THEN money(UnblendedCost)
-            WHEN LineItemType LIKE '%Discount' THEN COALESCE(money(NetUnblendedCost), CAST(0 AS DECIMAL(38, 18)))
-            ELSE COALESCE(money(NetUnblendedCost), money(UnblendedCost))
-        END AS billed,
+        list_contains(present, 'NetUnblendedCost') AS is_net,
         money(UnblendedCost) AS unblended,
-        CASE LineItemType
-            WHEN 'SavingsPlanRecurringFee' THEN money(TotalCommitmentToDate) - money(UsedCommitment)
-            WHEN 'RIFee' THEN COALESCE(money(NetUnusedUpfront), money(UnusedUpfront)) + COALESCE(money(NetUnusedRecurring), money(UnusedRecurring))
-        END AS unused,
+        money(TotalCommitmentToDate) - money(UsedCommitment) AS unused_commitment,
+        LineItemType LIKE '%Discount' AS is_discount,
         LineItemType IN ('SavingsPlanRecurringFee', 'RIFee') AS is_recurring_fee,
         LineItemType IN ('Usage', 'SavingsPlanCoveredUsage', 'DiscountedUsage') AS is_usage,
-        COALESCE(ProductCode = 'ComputeSavingsPlans' AND LineItemType = 'Refund', FALSE) AS is_refunded_commitment
+        COALESCE(LineItemType = 'Refund' AND ProductCode LIKE '%SavingsPlans' AND COALESCE(Description LIKE 'Refund for one-time fee%', TRUE), FALSE) AS is_refunded_plan,
+        json(Product) AS product_map
     FROM records
+),
+
+costed AS (
+    SELECT
+        *,
+        -- A line of its own for a discount that the net columns have inside already is blank there, and counts 0; where any other
+        -- net cost is blank, no private discount applies to the line.
+        CASE WHEN is_net THEN COALESCE(money(NetUnblendedCost), CASE WHEN is_discount THEN CAST(0 AS DECIMAL(38, 18)) ELSE unblended END) ELSE unblended END AS billed,
+        CASE
+            WHEN LineItemType = 'SavingsPlanCoveredUsage' THEN CASE WHEN is_net THEN money(NetSavingsPlanEffectiveCost) ELSE money(SavingsPlanEffectiveCost) END
+            WHEN LineItemType = 'DiscountedUsage' THEN CASE WHEN is_net THEN money(NetReservationEffectiveCost) ELSE money(ReservationEffectiveCost) END
+        END AS amortised,
+        CASE
+            WHEN LineItemType = 'RIFee' THEN CASE WHEN is_net THEN money(NetUnusedUpfront) + money(NetUnusedRecurring) ELSE money(UnusedUpfront) + money(UnusedRecurring) END
+            WHEN NOT is_net OR unused_commitment = 0 THEN unused_commitment
+            -- AWS has no net column for this: the unused share of what the commitment costs after discounts
+            ELSE proportion_of(
+                money(NetUnblendedCost) + COALESCE(money(NetAmortizedUpfrontCommitment), CASE WHEN money(TotalCommitmentToDate) = unblended THEN CAST(0 AS DECIMAL(38, 18)) END),
+                unused_commitment, money(TotalCommitmentToDate)
+            )
+        END AS unused,
+        LineItemType = 'SavingsPlanUpfrontFee' OR is_recurring_fee OR is_refunded_plan OR (LineItemType = 'Fee' AND ReservationArn IS NOT NULL) AS pays_for_usage
+    FROM typed
 ),
 
 parts AS (
     SELECT
-        t.*, p.part_no,
-        LineItemType = 'SavingsPlanUpfrontFee' OR is_recurring_fee OR is_refunded_commitment
-            OR (LineItemType = 'Fee' AND ReservationArn IS NOT NULL) AS pays_for_usage,
-        p.part_no = 2 AND t.LineItemType = 'RIFee' AS is_unused_reservation
-    FROM typed AS t
+        c.*, p.part_no, p.part_no = 2 AS is_unused, p.part_no = 2 AND c.LineItemType = 'RIFee' AS is_unused_reservation,
+        -- the fee and the negation carry no list and no contracted cost: what they pay for has its own
+        p.part_no = 2 OR c.LineItemType = 'SavingsPlanNegation' OR c.pays_for_usage AS is_priced_elsewhere
+    FROM costed AS c
     CROSS JOIN (VALUES (1), (2)) AS p(part_no)
-    WHERE p.part_no = 1 OR (t.is_recurring_fee AND (t.unused IS NULL OR t.unused <> 0))
+    WHERE p.part_no = 1 OR (c.is_recurring_fee AND (c.unused IS NULL OR c.unused <> 0))
 )
 
 SELECT
-    CASE part_no WHEN 1 THEN billed ELSE CAST(0 AS DECIMAL(38, 18)) END AS BilledCost,
+    CASE WHEN is_unused THEN CAST(0 AS DECIMAL(38, 18)) ELSE billed END AS BilledCost,
     CASE
-        WHEN part_no = 2 THEN unused
-        WHEN LineItemType = 'SavingsPlanCoveredUsage' THEN COALESCE(money(NetSavingsPlanEffectiveCost), money(SavingsPlanEffectiveCost))
-        WHEN LineItemType = 'DiscountedUsage' THEN COALESCE(money(NetReservationEffectiveCost), money(ReservationEffectiveCost))
+        WHEN is_unused THEN unused
+        WHEN LineItemType IN ('SavingsPlanCoveredUsage', 'DiscountedUsage') THEN amortised
         WHEN LineItemType = 'SavingsPlanNegation' OR pays_for_usage THEN CAST(0 AS DECIMAL(38, 18))
         ELSE billed
     END AS EffectiveCost,
     CASE
-        -- what a commitment's fee covers carries the list and contracted cost itself
-        WHEN part_no = 2 OR LineItemType = 'SavingsPlanNegation' OR LineItemType LIKE '%Discount' OR pays_for_usage THEN CAST(0 AS DECIMAL(38, 18))
-        WHEN is_usage THEN money(PublicOnDemandCost)
-        ELSE COALESCE(money(PublicOnDemandCost), billed)
+        WHEN is_priced_elsewhere OR is_discount THEN CAST(0 AS DECIMAL(38, 18))
+        -- a public price of 0 for something that was charged is no price
+        WHEN is_usage THEN CASE WHEN money(PublicOnDemandCost) <> 0 OR unblended = 0 THEN money(PublicOnDemandCost) END
+        ELSE unblended
     END AS ListCost,
     CASE
-        WHEN part_no = 2 OR LineItemType = 'SavingsPlanNegation' OR pays_for_usage THEN CAST(0 AS DECIMAL(38, 18))
-        WHEN LineItemType = 'SavingsPlanCoveredUsage' THEN unblended
-        WHEN LineItemType = 'DiscountedUsage' THEN CAST(NULL AS DECIMAL(38, 18))
+        WHEN is_priced_elsewhere THEN CAST(0 AS DECIMAL(38, 18))
+        WHEN LineItemType = 'DiscountedUsage' THEN CAST(NULL AS DECIMAL(38, 18))  -- its price without the reservation is not in the file
         ELSE billed
     END AS ContractedCost,
     currency(CurrencyCode) AS BillingCurrency,
-    instant(BillingPeriodStart) AS BillingPeriodStart, instant(BillingPeriodEnd) AS BillingPeriodEnd,
+    instant(BillingPeriodStart) AS BillingPeriodStart,
+    COALESCE(instant(BillingPeriodEnd), instant(BillingPeriodStart) + INTERVAL 1 MONTH) AS BillingPeriodEnd,
     instant(UsageStart) AS ChargePeriodStart, instant(UsageEnd) AS ChargePeriodEnd,
     CASE
-        WHEN part_no = 2 THEN 'Usage'
-        WHEN LineItemType = 'Tax' THEN 'Tax'
-        WHEN LineItemType = 'Credit' THEN 'Credit'
-        WHEN LineItemType IN ('Fee', 'RIFee', 'SavingsPlanUpfrontFee', 'SavingsPlanRecurringFee') OR is_refunded_commitment THEN 'Purchase'
-        WHEN is_usage OR LineItemType IN ('SavingsPlanNegation', 'Refund') OR LineItemType LIKE '%Discount' THEN 'Usage'
+        WHEN is_unused THEN 'Usage'
+        WHEN LineItemType IN ('Tax', 'Credit') THEN LineItemType
+        WHEN LineItemType IN ('Fee', 'RIFee', 'SavingsPlanUpfrontFee', 'SavingsPlanRecurringFee') OR is_refunded_plan THEN 'Purchase'
+        WHEN is_usage OR is_discount OR LineItemType IN ('SavingsPlanNegation', 'Refund') THEN 'Usage'
         ELSE 'Adjustment'
     END AS ChargeCategory,
     CASE WHEN LineItemType = 'Refund' THEN 'Correction' END AS ChargeClass,
     Description AS ChargeDescription,
-    CASE WHEN LineItemType IN ('RIFee', 'SavingsPlanRecurringFee') THEN 'Recurring' WHEN LineItemType IN ('Fee', 'SavingsPlanUpfrontFee') THEN 'One-Time' ELSE 'Usage-Based' END AS ChargeFrequency,
+    CASE WHEN is_recurring_fee THEN 'Recurring' WHEN LineItemType IN ('Fee', 'SavingsPlanUpfrontFee') THEN 'One-Time' ELSE 'Usage-Based' END AS ChargeFrequency,
     'AWS' AS ProviderName, LegalEntity AS PublisherName, InvoicingEntity AS InvoiceIssuerName, InvoiceId,
-    PayerAccountId AS BillingAccountId, UsageAccountId AS SubAccountId,
-    COALESCE(ProductName, ServiceCode, ProductCode) AS ServiceName, Sku AS SkuId, RateCode AS SkuPriceId, UsageType AS SkuMeter,
-    ResourceId, COALESCE(RegionCode, Region) AS RegionId,
+    PayerAccountId AS BillingAccountId, PayerAccountName AS BillingAccountName, UsageAccountId AS SubAccountId, UsageAccountName AS SubAccountName,
+    COALESCE(ProductName, product_map ->> '$.product_name', ServiceCode, ProductCode) AS ServiceName, Sku AS SkuId, RateCode AS SkuPriceId, UsageType AS SkuMeter,
+    ResourceId, COALESCE(RegionCode, Region, product_map ->> '$.region') AS RegionId,
     CASE WHEN LineItemType IN ('SavingsPlanCoveredUsage', 'DiscountedUsage') THEN 'Committed' WHEN UsageType LIKE '%SpotUsage%' THEN 'Dynamic' WHEN is_usage THEN 'Standard' END AS PricingCategory,
     CASE WHEN is_usage THEN quantity(UsageAmount) END AS PricingQuantity, CASE WHEN is_usage THEN PricingUnit END AS PricingUnit,
     -- hours of a reservation that nobody drew, so that unused chips have their hours
@@ -79,16 +93,27 @@ SELECT
     quantity(PublicOnDemandRate) AS ListUnitPrice,
     COALESCE(SavingsPlanArn, ReservationArn) AS CommitmentDiscountId,
     CASE WHEN SavingsPlanArn IS NOT NULL THEN 'Spend' WHEN ReservationArn IS NOT NULL THEN 'Usage' END AS CommitmentDiscountCategory,
-    CASE WHEN part_no = 2 THEN 'Unused' WHEN LineItemType IN ('SavingsPlanCoveredUsage', 'DiscountedUsage') THEN 'Used' END AS CommitmentDiscountStatus,
-    Tags,
-    CASE WHEN is_usage OR is_unused_reservation OR LineItemType = 'SavingsPlanNegation' THEN COALESCE(InstanceType, machine_of(UsageType)) END AS x_machine,
+    CASE WHEN is_unused THEN 'Unused' WHEN LineItemType IN ('SavingsPlanCoveredUsage', 'DiscountedUsage') THEN 'Used' END AS CommitmentDiscountStatus,
     CASE
-        WHEN LineItemType IN ('SavingsPlanCoveredUsage', 'SavingsPlanNegation') THEN 'savings_plan'
+        WHEN COALESCE(CAST(ResourceTags AS VARCHAR), CAST(CostCategories AS VARCHAR), CAST(AllTags AS VARCHAR), IamPrincipal) IS NULL THEN Tags
+        -- CUR 2.0 keeps tags in maps. In their canonical JSON only the quote of a key stands behind a brace or a comma; a blank value is no tag.
+        ELSE NULLIF(json(CAST(json_merge_patch(json_merge_patch(json_merge_patch(json_merge_patch(
+            COALESCE(Tags, '{}'),
+            COALESCE(regexp_replace(regexp_replace(json(ResourceTags), '([{,]")(user|aws)_', '\1\2:', 'g'), '":""', '":null', 'g'), '{}')),
+            COALESCE(regexp_replace(regexp_replace(json(CostCategories), '([{,]")([^"])', '\1cost_category/\2', 'g'), '":""', '":null', 'g'), '{}')),
+            COALESCE(regexp_replace(json(AllTags), '":""', '":null', 'g'), '{}')),
+            json_object('aws:iam_principal', IamPrincipal)
+        ) AS VARCHAR)), '{}')
+    END AS Tags,
+    CASE WHEN is_usage OR is_unused_reservation OR LineItemType = 'SavingsPlanNegation' THEN COALESCE(InstanceType, product_map ->> '$.instance_type', machine_of(UsageType)) END AS x_machine,
+    CASE
+        WHEN LineItemType IN ('SavingsPlanCoveredUsage', 'SavingsPlanNegation') OR (is_unused AND LineItemType = 'SavingsPlanRecurringFee') THEN 'savings_plan'
         WHEN LineItemType = 'DiscountedUsage' OR is_unused_reservation THEN 'reserved'
+        WHEN CapacityReservationType ILIKE '%block%' AND is_usage THEN 'capacity_block'
         WHEN UsageType LIKE '%SpotUsage%' THEN 'spot'
         WHEN is_usage THEN 'on_demand'
     END AS x_purchase_model,
-    CASE WHEN is_usage AND token_class_of(UsageType) IS NOT NULL THEN COALESCE(marketplace_model_of(ProductName), token_model_of(UsageType)) END AS x_model_raw,
+    CASE WHEN is_usage AND token_class_of(UsageType) IS NOT NULL THEN COALESCE(marketplace_model_of(COALESCE(ProductName, product_map ->> '$.product_name')), token_model_of(UsageType)) END AS x_model_raw,
     CASE WHEN is_usage THEN token_class_of(UsageType) END AS x_token_class,
     file_no, record_no, part_no
 FROM parts
