@@ -1,7 +1,7 @@
 """From paths to deliveries: which files speak together, for which source and scope, by the kind their format declares.
 
 files          the files of one command and source are one delivery
-aws_manifest   what a CUR manifest lists is one delivery; the files it does not list are not part of it
+aws_manifest   what a manifest of AWS lists is one delivery; the files it does not list are not part of it
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def find(wanted: Sequence[Wanted], known: dict[str, Format]) -> list[Delivery]:
     for item in wanted:
         paths = _walked(item.path, notes)
         found = [manifests.read(path) for path in paths if manifests.is_one(path)]
-        covered = {path for path in paths if any(path.is_relative_to(manifest.path.parent) for manifest in found)}
+        covered = {path for path in paths if any(path.is_relative_to(manifest.root) for manifest in found)}
+        notes += manifests.unlisted(found, sorted(covered))
         for manifest, older in manifests.current(found):
             delivery = replace(_from_manifest(manifest, item, known), older=older)
             listed[delivery.source, delivery.scope, manifest.start, manifest.assembly] = delivery
@@ -65,6 +66,7 @@ def _format(item: Wanted, file: InputFile, known: dict[str, Format]) -> Format:
 def _from_files(
     source: str, name: str, role: str | None, members: list[InputFile], known: dict[str, Format]
 ) -> Delivery:
+    manifests.refuse_runs(file.path for file in members)
     for file in members:
         _refuse_unended(file)
     files = tuple(sorted(members, key=lambda file: file.name))
