@@ -124,6 +124,38 @@ class Pool(Part):
         return self
 
 
+class Money(Part):
+    """How a file writes amounts that are not plain numbers."""
+
+    decimal: Literal[".", ","] = "."
+    grouping: Literal["", ",", ".", "'", "blank"] = ""
+    symbol: str = ""
+    brackets: Literal["refused", "negative"] = "refused"
+
+    @model_validator(mode="after")
+    def _marks_apart(self) -> Money:
+        if self.decimal == self.grouping:
+            raise ValueError("`decimal` and `grouping` are the same mark")
+        return self
+
+
+class ColumnMap(Part):
+    """A bill whose columns only its owner knows: which of them are which FOCUS columns, and how they write things."""
+
+    columns: dict[str, str] = Field(min_length=1)
+    constants: dict[str, str] = {}
+    values: dict[str, dict[str, str]] = {}
+    exclude: dict[str, Wanted] = {}
+    tags: Texts = []
+    dates: str | None = None
+    grain: Literal["hour", "day", "month"] | None = None
+    ends: Literal["excluded", "included"] = "excluded"
+    money: Money | None = None
+    delimiter: Literal[",", ";", "|", "tab"] = ","
+    last_line: Literal["ended", "unended"] = "ended"
+    refines: str | None = None
+
+
 class Policy(Part):
     """What may pass, and who bears what nobody else does."""
 
@@ -147,6 +179,7 @@ class Config(Part):
     ledger: Path = Path(DEFAULT_LEDGER)
     archive: Literal["copy", "link", "none"] = "copy"
     sources: list[Source] = []
+    formats: dict[TagName, ColumnMap] = {}
     tags: dict[TagName, Wanted] = {}
     teams: Path | None = None
     model_aliases: Path | None = None

@@ -10,12 +10,13 @@ import difflib
 import hashlib
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from costctl import documents
 from costctl.errors import InputRefused, UsageError, nearest, shown
-from costctl.files import packing, tables
+from costctl.files import delimited, packing, tables
 from costctl.nouns import Column, Format, InputFile
 
 DATA_SUFFIXES = {".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".zip"}
@@ -29,6 +30,16 @@ def fold(header: str) -> str:
     """Fold a header for comparison: case, `/ _ : . -` and blanks do not count; of `Name (Code)` the code does."""
     bracketed = re.search(r"\(([A-Za-z0-9_/:.]+)\)\s*$", header)
     return re.sub(r"[/_:.\-\s\ufeff]", "", bracketed.group(1) if bracketed else header).lower()
+
+
+def folded(item: Format, header: str) -> str:
+    """Fold a header as a format compares it."""
+    return as_written(header) if item.as_written else fold(header)
+
+
+def as_written(header: str) -> str:
+    """Fold a header that is compared as its owner writes it: only case and blanks do not count."""
+    return " ".join(header.replace("\ufeff", "").split()).casefold()
 
 
 def load(home: Path, kind: str) -> dict[str, Format]:
@@ -76,7 +87,12 @@ def _column(name: str, values: dict[str, Any]) -> Column:
     )
 
 
-def inspect(path: Path, name: str | None = None) -> InputFile:
+def delimiters(formats: dict[str, Format]) -> list[str]:
+    """Return the delimiters that CSV files of these formats may have, the comma first."""
+    return [",", *sorted({item.delimiter for item in formats.values()} - {","})]
+
+
+def inspect(path: Path, name: str | None = None, candidates: Sequence[str] = (",",)) -> InputFile:
     """Look into a file: what it holds and its header. Raise InputRefused when it cannot be a table."""
     name = name or os.fsencode(path).decode("utf-8", "backslashreplace")
     kind = tables.content(path)
@@ -84,13 +100,13 @@ def inspect(path: Path, name: str | None = None) -> InputFile:
     if kind == "parquet" and packed != "none":
         raise InputRefused(name, f"is Parquet inside {packed}", remedy="Unpack it: Parquet is packed already.")
     sealed = packed != "none" or kind == "parquet"
-    return InputFile(path, name, kind, packed, tables.header(path, kind), sealed=sealed)
+    delimiter = delimited.delimiter(path, candidates) if kind == "csv" else ","
+    return InputFile(path, name, kind, packed, tables.header(path, kind, delimiter), delimiter=delimiter, sealed=sealed)
 
 
 def identify(file: InputFile, formats: dict[str, Format]) -> Format:
     """Return the one format that recognises a file; raise InputRefused for none and for several."""
-    header = {fold(name) for name in file.header}
-    matches = [item for item in formats.values() if file.content in item.readers and _detects(item, header)]
+    matches = [item for item in formats.values() if file.content in item.readers and _detects(item, file)]
     refined = {item.refines for item in matches}
     matches = [item for item in matches if item.name not in refined]
     if len(matches) == 1:
@@ -101,17 +117,23 @@ def identify(file: InputFile, formats: dict[str, Format]) -> Format:
         raise InputRefused(
             file.name, f"several formats recognise this file: {names}", evidence=_found(file), remedy=remedy
         )
-    raise _unknown(file, header, formats)
+    raise _unknown(file, formats)
 
 
-def _detects(item: Format, header: set[str]) -> bool:
-    return set(item.detect_all) <= header and not set(item.detect_none) & header
+def _detects(item: Format, file: InputFile) -> bool:
+    header = _header(item, file)
+    return set(item.detect_all) <= header and not set(item.detect_none) & header and item.delimiter == file.delimiter
 
 
-def _unknown(file: InputFile, header: set[str], formats: dict[str, Format]) -> InputRefused:
-    ranked = sorted(formats.values(), key=lambda item: (-len(set(item.detect_all) & header), item.name))
+def _header(item: Format, file: InputFile) -> set[str]:
+    return {folded(item, name) for name in file.header}
+
+
+def _unknown(file: InputFile, formats: dict[str, Format]) -> InputRefused:
+    found = {item.name: len(set(item.detect_all) & _header(item, file)) for item in formats.values()}
+    ranked = sorted(formats.values(), key=lambda item: (-found[item.name], item.name))
     near = [
-        f"nearest: {item.name} (lacks {_lacking(item, header)})" for item in ranked[:1] if set(item.detect_all) & header
+        f"nearest: {item.name} (lacks {_lacking(item, _header(item, file))})" for item in ranked[:1] if found[item.name]
     ]
     delimiter = next((word for mark, word in OTHER_DELIMITERS.items() if mark in "".join(file.header[:1])), None)
     export = f"Its fields are separated by {delimiter}: export it again with commas" if delimiter else "Export it again"
@@ -144,6 +166,9 @@ def insisted(name: str, file: InputFile, formats: dict[str, Format]) -> Format:
     if file.content not in found.readers:
         what = f"is {READERS[file.content]}, while {found.name} comes as {' or '.join(READERS[name] for name in found.readers)}"
         raise InputRefused(file.name, what, remedy="Leave out --as, or export it again.")
+    if file.content == "csv" and file.delimiter != found.delimiter:
+        what = f"has fields separated by {shown(file.delimiter)}, while {found.name} has {shown(found.delimiter)}"
+        raise InputRefused(file.name, what, evidence=_found(file), remedy="Leave out --as, or export it again.")
     return found
 
 
@@ -177,16 +202,16 @@ def _positions(item: Format, file: InputFile) -> dict[str, int]:
     wanted = {header for column in item.columns for header in column.headers}
     positions: dict[str, int] = {}
     for number, name in enumerate(file.header):
-        folded = fold(name)
+        key = folded(item, name)
         tag = any(name.lower().startswith(prefix.lower()) for prefix, _ in item.tag_prefixes)
-        twice = name in file.header[:number] if tag else folded in positions and folded in wanted
+        twice = name in file.header[:number] if tag else key in positions and key in wanted
         if twice:
-            other = name if tag else file.header[positions[folded]]
+            other = name if tag else file.header[positions[key]]
             raise InputRefused(
                 f"{file.name}:1",
                 "the header names a column twice",
                 evidence=f"{shown(other)} and {shown(name)}",
                 remedy="Nothing tells which of the two holds: export it again with one of them.",
             )
-        positions.setdefault(folded, number)
+        positions.setdefault(key, number)
     return positions

@@ -29,6 +29,11 @@ class Column:
     required: bool = False  # the header must be there
     filled: bool = False  # a record without a value is set aside
     after: str | None = None  # the column whose moment this one must be later than
+    constant: str | None = None  # what every record has, where no column of the file says it
+    spelling: str | None = (
+        None  # SQL over {x} that puts a text as the file spells it into ours; `!` before it: it does not fit
+    )
+    reason: str = ""  # what is wrong with a text that does not fit
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,10 @@ class Format:
     role: str  # evidence role of a token source
     sql: str
     fingerprint: str
+    delimiter: str = ","  # of its CSV
+    as_written: bool = False  # headers are compared as they are written, but for case and blanks
+    tag_headers: tuple[str, ...] = ()  # columns that are tags by their own name
+    unended: bool = False  # a last line without an end is how it comes
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,7 @@ class InputFile:
     header: tuple[str, ...]
     sha256: str = ""
     bytes: int = 0
+    delimiter: str = ","
     sealed: bool = False  # a checksum inside (gzip, zip, parquet) proves that the file is whole
 
 

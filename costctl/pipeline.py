@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from costctl import bills, formats, rates, rules, usage
-from costctl.bills import deliveries
+from costctl.bills import columnmaps, deliveries
 from costctl.bills.deliveries import Wanted
 from costctl.config import Config
 from costctl.errors import Busy, DoesNotReconcile, InputRefused, UsageError, together
@@ -47,9 +47,10 @@ class Run:
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def known() -> dict[str, Format]:
-    """Return all bill formats and usage sources by name."""
-    return bills.known() | usage.known()
+def known(config: Config | None = None) -> dict[str, Format]:
+    """Return all bill formats and usage sources by name, those of the configuration among them."""
+    shipped = bills.known() | usage.known()
+    return shipped | (columnmaps.formats(config, shipped) if config else {})
 
 
 @contextmanager
@@ -96,7 +97,7 @@ def take_in(
 
     A refused delivery does not keep the others out; InputRefused is raised when all have had their turn.
     """
-    found = deliveries.find(items, known())
+    found = deliveries.find(items, known(run.config))
     for delivery in found:
         for file in delivery.files:
             formats.columns_of(delivery.format, file)

@@ -48,7 +48,7 @@ def find(wanted: Sequence[Wanted], known: dict[str, Format]) -> list[Delivery]:
             listed[delivery.source, delivery.scope, manifest.start, manifest.assembly] = delivery
         for path in paths:
             if path not in covered:
-                file = formats.inspect(path)
+                file = formats.inspect(path, candidates=formats.delimiters(known))
                 form = _format(item, file, known)
                 loose[item.source or form.name, form.name, item.role].append(file)
     deliveries = [*listed.values(), *(_from_files(*key, members, known) for key, members in loose.items())]
@@ -68,7 +68,8 @@ def _from_files(
 ) -> Delivery:
     manifests.refuse_runs(file.path for file in members)
     for file in members:
-        _refuse_unended(file)
+        if not known[name].unended:
+            _refuse_unended(file)
     files = tuple(sorted(members, key=lambda file: file.name))
     return Delivery(source, "-", known[name].target, known[name], files, role=role)
 

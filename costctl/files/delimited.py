@@ -6,7 +6,7 @@ No file is held in memory, and a record is at most MAX_RECORD long.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from costctl.errors import InputRefused, shown
@@ -122,11 +122,11 @@ def _decoded(path: Path, number: int, line: bytes) -> str:
         ) from error
 
 
-def read(path: Path) -> Iterator[tuple[Lines, list[str]]]:
+def read(path: Path, delimiter: str = ",") -> Iterator[tuple[Lines, list[str]]]:
     """Yield the fields of each record, the header first, and where it stands; blank lines are no records."""
     lines = Lines(path)
     csv.field_size_limit(MAX_RECORD)
-    rows = csv.reader(lines, strict=True)
+    rows = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         try:
             row = next(rows, None)
@@ -152,19 +152,26 @@ def _malformed(lines: Lines, error: csv.Error) -> InputRefused:
     )
 
 
-def header(path: Path) -> tuple[str, ...]:
+def delimiter(path: Path, candidates: Sequence[str]) -> str:
+    """Return the one of the candidates that stands most often in the first line, outside quotes; the first of them on a tie."""
+    first = next(iter(Lines(path)), "") if len(candidates) > 1 else ""
+    bare = "".join(first.split('"')[::2])
+    return max(candidates, key=bare.count)
+
+
+def header(path: Path, delimiter: str = ",") -> tuple[str, ...]:
     """Return the header of a CSV file; raise InputRefused when it cannot be one."""
-    for lines, row in read(path):
+    for lines, row in read(path, delimiter):
         if lines.start > 1:
             raise InputRefused(f"{path}:1", "is blank where the header should be", remedy="Remove the blank lines.")
         return tuple(name.strip() for name in row)
     raise InputRefused(str(path), "is empty", remedy="Fetch it again; a delivery without rows has at least a header.")
 
 
-def raw(path: Path, wanted: set[int]) -> Iterator[tuple[int, int, str]]:
+def raw(path: Path, wanted: set[int], delimiter: str = ",") -> Iterator[tuple[int, int, str]]:
     """Yield (number, line, text) of the wanted data records of a CSV file, counted from 1."""
     left = len(wanted)
-    for number, (lines, _) in enumerate(read(path)):
+    for number, (lines, _) in enumerate(read(path, delimiter)):
         if left == 0:
             return
         if number in wanted:

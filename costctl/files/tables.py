@@ -65,6 +65,8 @@ def _refuse_others(path: Path, start: bytes) -> None:
         raise InputRefused(str(path), "is binary, not a table", evidence=shown(start[:16]), remedy=remedy)
 
 
-def header(path: Path, kind: str) -> tuple[str, ...]:
+def header(path: Path, kind: str, delimiter: str = ",") -> tuple[str, ...]:
     """Return the column names of a file of the given content."""
-    return {"csv": delimited.header, "json": objects.header, "parquet": parquet.header}[kind](path)
+    if kind == "csv":
+        return delimited.header(path, delimiter)
+    return {"json": objects.header, "parquet": parquet.header}[kind](path)

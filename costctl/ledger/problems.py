@@ -77,7 +77,7 @@ def _located(readings: list[Reading], wanted: set[tuple[int, int]]) -> Iterator[
 
 def _raw(reading: Reading, numbers: set[int]) -> Iterator[tuple[int, int, str]]:
     if reading.file.content == "csv":
-        yield from delimited.raw(reading.bytes_at, numbers)
+        yield from delimited.raw(reading.bytes_at, numbers, reading.file.delimiter)
     elif reading.file.content == "json":
         for number, (line, record) in enumerate(objects.read(reading.bytes_at), start=1):
             if number in numbers:

@@ -15,7 +15,7 @@ from costctl.files.delimited import MAX_RECORD, RecordCount
 from costctl.ledger import store
 from costctl.ledger.faults import GATE
 from costctl.ledger.store import Ledger
-from costctl.nouns import Format, InputFile
+from costctl.nouns import Column, Format, InputFile
 
 TYPES = ("money", "quantity", "whole", "instant", "currency", "json", "chips", "chip_state")
 ROUNDED = ("money", "quantity")
@@ -53,12 +53,12 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def read_csv(path: Path, fields: int, newline: str) -> str:
+def read_csv(path: Path, fields: int, newline: str, delimiter: str = ",") -> str:
     """Return the strict reader of a CSV file whose columns are c0, c1 …, all text."""
     columns = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(fields))
     newline = {"\n": "\\n", "\r\n": "\\r\\n"}[newline]
     return (
-        f"read_csv({quoted(str(path))}, columns = {{{columns}}}, auto_detect = false, header = true, delim = ',', quote = '\"', escape = '\"', "
+        f"read_csv({quoted(str(path))}, columns = {{{columns}}}, auto_detect = false, header = true, delim = {quoted(delimiter)}, quote = '\"', escape = '\"', "
         f"new_line = '{newline}', strict_mode = true, null_padding = false, nullstr = '', max_line_size = {MAX_RECORD}, buffer_size = {MAX_RECORD}, parallel = false)"
     )
 
@@ -67,11 +67,9 @@ def columns_of(reading: Reading, item: Format, *, raising: bool) -> list[str]:
     """Return the SELECT list of a branch: every logical column as text, NULL where the file has none."""
     listed = []
     for column in item.columns:
-        position = reading.positions.get(column.name)
-        source = "CAST(NULL AS VARCHAR)" if position is None else f"c{position}"
-        if item.null_words and position is not None:
-            for word in item.null_words:
-                source = f"NULLIF({source}, {quoted(word)})"
+        source = _text_of(reading, item, column)
+        if column.spelling and raising and column.type not in TYPES:  # of the others the gate fires
+            source = f"CASE WHEN {source} LIKE '!%' THEN error('{GATE} value ' || {source}) ELSE {source} END"
         if column.filled and raising:
             source = (
                 f"CASE WHEN {source} IS NULL THEN error('{GATE} empty {column.name} ' || record_no) ELSE {source} END"
@@ -80,11 +78,25 @@ def columns_of(reading: Reading, item: Format, *, raising: bool) -> list[str]:
             early = f"is_not_after({source}, c{reading.positions[column.after]})"
             source = f"CASE WHEN {early} THEN error('{GATE} not after {column.after} ' || record_no) ELSE {source} END"
         listed.append(f'{source} AS "{column.name}"')
-    present = ", ".join(quoted(column.name) for column in item.columns if column.name in reading.positions)
+    there = [column.name for column in item.columns if column.name in reading.positions or column.constant is not None]
+    present = ", ".join(map(quoted, there))
     listed.append(f"[{present}] AS present")  # a column may be chosen per file
-    if item.tag_prefixes:
+    if item.tag_prefixes or item.tag_headers:
         listed.append(f'{_prefixed_tags(reading, item)} AS "Tags"')
     return listed
+
+
+def _text_of(reading: Reading, item: Format, column: Column) -> str:
+    """Return what a record says in a column, as text: the field without words for nothing, spelt our way, or the constant."""
+    if column.constant is not None:
+        return quoted(column.constant)
+    position = reading.positions.get(column.name)
+    if position is None:
+        return "CAST(NULL AS VARCHAR)"
+    source = f"c{position}"
+    for word in item.null_words:
+        source = f"NULLIF({source}, {quoted(word)})"
+    return column.spelling.replace("{x}", source) if column.spelling else source
 
 
 def _prefixed_tags(reading: Reading, item: Format) -> str:
@@ -94,6 +106,8 @@ def _prefixed_tags(reading: Reading, item: Format) -> str:
         for prefix, namespace in item.tag_prefixes:
             if name.lower().startswith(prefix.lower()):
                 pairs.append((namespace + name[len(prefix) :], position))
+        if " ".join(name.split()).casefold() in item.tag_headers:
+            pairs.append((name, position))
     if not pairs:
         return "CAST(NULL AS VARCHAR)"
     members = ", ".join(f"{quoted(key)}, c{position}" for key, position in sorted(pairs))
@@ -104,7 +118,7 @@ def _prefixed_tags(reading: Reading, item: Format) -> str:
 def source_of(reading: Reading, at: Path, newline: str) -> str:
     """Return the reader of one file as a relation with columns c0, c1 … and record_no."""
     if reading.file.content == "csv":
-        return f"(SELECT *, row_number() OVER () AS record_no FROM {read_csv(at, len(reading.file.header), newline)})"
+        return f"(SELECT *, row_number() OVER () AS record_no FROM {read_csv(at, len(reading.file.header), newline, reading.file.delimiter)})"
     names = [f'"{name.replace(chr(34), chr(34) * 2)}"' for name in reading.file.header]
     if reading.file.content == "parquet":
         listed = ", ".join(f"{_parquet_text(name)} AS c{number}" for number, name in enumerate(names))

@@ -83,7 +83,7 @@ def _reshaped(ledger: Ledger, reading: Reading, folder: Path) -> tuple[int, str]
     place = folder / f"{reading.file_no}.rows"
     with place.open("w", encoding="utf-8", newline="") as out:
         write = csv.writer(out, lineterminator="\n").writerow
-        for number, (_, row) in enumerate(delimited.read(reading.bytes_at)):
+        for number, (_, row) in enumerate(delimited.read(reading.bytes_at, reading.file.delimiter)):
             reason = _misshapen(row, width) if number else None
             if reason is None:
                 write([*row, number])
@@ -142,10 +142,16 @@ def _note_bad_fields(ledger: Ledger, item: Format) -> None:
                 f"INSERT INTO temp.problems SELECT file_no, record_no, {text}, {quoted('is not later than ' + _header(item, column.after))}, {name} "
                 f'FROM temp.records WHERE is_not_after({name}, "{column.after}")'
             )
+        misspelt = f"{name} LIKE '!%'" if column.spelling else "FALSE"
+        if column.spelling:
+            ledger.run(
+                f"INSERT INTO temp.problems SELECT file_no, record_no, {text}, {quoted(column.reason)}, substr({name}, 2) "
+                f"FROM temp.records WHERE {misspelt}"
+            )
         if column.type in TYPES:
             ledger.run(
                 f"INSERT INTO temp.problems SELECT file_no, record_no, {text}, {quoted(REASONS[column.type])}, {name} "
-                f"FROM temp.records WHERE {name} IS NOT NULL AND NOT {_accepted(column, name)}"
+                f"FROM temp.records WHERE {name} IS NOT NULL AND NOT {misspelt} AND NOT {_accepted(column, name)}"
             )
 
 
