@@ -141,7 +141,8 @@ def _unknown(file: InputFile, formats: dict[str, Format]) -> InputRefused:
         file.name,
         "no format recognises this file",
         evidence=[_found(file), *near],
-        remedy=f"{export} in one of the known formats: {', '.join(sorted(formats))}. Or say --as FORMAT.",
+        remedy=f"{export} in one of the known formats: {', '.join(sorted(formats))}. "
+        "Or say --as FORMAT, or describe its columns under `formats:` in costctl.yaml.",
     )
 
 
