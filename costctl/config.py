@@ -184,6 +184,9 @@ class Config(Part):
     teams: Path | None = None
     model_aliases: Path | None = None
     cards: list[Path] = []
+    invoices: Annotated[list[Path], BeforeValidator(_as_list)] = []
+    reconciling_items: Path | None = None
+    fx: Path | None = None
     rules: list[Rule] = []
     pools: dict[str, Pool] = {}
     policy: Policy = Policy()

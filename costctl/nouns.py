@@ -137,6 +137,19 @@ def shifted(day: date, months: int) -> date:
     return date(number // 12, number % 12 + 1, 1)
 
 
+# Decimals of the smallest coin where they are not two: ISO 4217, list one.
+COINS = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    3: "BHD IQD JOD KWD LYD OMR TND",
+    4: "CLF UYW",
+}
+
+
+def coin_places(currency: str) -> int:
+    """Return how many decimals the smallest coin of a currency has."""
+    return next((places for places, names in COINS.items() if currency in names.split()), 2)
+
+
 @dataclass(frozen=True)
 class Span:
     """Days from start to end, the end excluded, as the user named them."""

@@ -10,15 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from costctl import bills, formats, rates, rules, usage
-from costctl.bills import columnmaps, deliveries
+from costctl.bills import columnmaps, deliveries, invoices
 from costctl.bills.deliveries import Wanted
 from costctl.config import Config
 from costctl.errors import Busy, DoesNotReconcile, InputRefused, UsageError, together
+from costctl.files import sheets
 from costctl.files.faulting import fault
 from costctl.ledger import build, ingest, store, tags
 from costctl.ledger.store import Ledger
 from costctl.nouns import CompiledRules, Format, Outcome, Rows
 from costctl.periods import stale
+from costctl.rates import exchange
 from costctl.rules import pools, teams
 
 
@@ -203,6 +205,23 @@ def _references(ledger: Ledger, run: Run) -> bool:
         )  # the scan for charge groups reads these two
         ledger.set_meta("machines", hashlib.sha256(names.encode()).hexdigest())
     return True
+
+
+def documents(run: Run) -> None:
+    """Have the ledger hold invoices, reconciling items and exchange rates as their files are now."""
+    files = [*run.config.invoices, run.config.reconciling_items, run.config.fx]
+    content = [sheets.content(run.config.at(file)) for file in files if file]
+    seal = hashlib.sha256(repr([run.settings(), content]).encode()).hexdigest()
+    with store.opened(run.place, write=False, wait=run.wait) as ledger:
+        if (ledger.meta("documents") or "") == (seal if content else ""):
+            return
+    with writing(run) as ledger:
+        names = dict(ledger.run("SELECT name, provider FROM ledger.providers").rows)
+        tables = invoices.tables(run.config, names) | exchange.tables(run.config)
+        with ledger.transaction():
+            for table, rows_of_table in tables.items():
+                ledger.replace(f"ledger.{table}", rows_of_table)
+            ledger.set_meta("documents", seal if content else "")
 
 
 @contextmanager

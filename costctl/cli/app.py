@@ -181,19 +181,27 @@ def report(
 @app.command()
 def tieout(
     period: PeriodOption = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            "--by",
+            metavar="NAME",
+            help="invoice or source; default both, and of a file the invoices where there are any.",
+        ),
+    ] = None,
     format_: FormatOption = None,
     output: OutputOption = None,
     ledger: LedgerOption = None,
     config: ConfigOption = None,
     wait: WaitOption = 10,
 ) -> None:
-    """Tie the bill to its charges and postings.
+    """Tie the invoice to the bill, its charges and postings.
 
-    For each cost, source and month, every digit; exit 5 when a difference is left.
+    Each gap is named, every digit shown; exit 5 when something is left.
     """
-    from costctl.cli import work
+    from costctl.cli import proof, work
 
-    work.tieout(work.run(config, ledger, wait), period=period, format_=format_, output=output)
+    proof.tieout(work.run(config, ledger, wait), period=period, by=by, format_=format_, output=output)
 
 
 @app.command()

@@ -13,9 +13,9 @@ from costctl import __version__, config, periods, pipeline, reports, terminal
 from costctl.bills.deliveries import Wanted
 from costctl.errors import DoesNotReconcile, UsageError, shown
 from costctl.ledger import build, state
-from costctl.nouns import Outcome, Rows
+from costctl.nouns import Outcome
 from costctl.pipeline import Run
-from costctl.reports import Answer, layout, render
+from costctl.reports import Answer, render
 
 QUARANTINED = 4
 LISTED_PERIODS = 3
@@ -133,52 +133,6 @@ def answer(
             months = ", ".join(dict.fromkeys(row[0] for row in state.periods(ledger).rows))
             terminal.say(f"costctl: nothing to show for {span.label}; the ledger holds the billing months {months}")
     return Answer(chosen, span, in_force, cost, rows, footer, bill)
-
-
-def tieout(run: Run, *, period: str | None, format_: str | None, output: Path | None) -> None:
-    """Show the tie-out; exit 5 when a difference is left."""
-    kind = render.chosen(format_, output)
-    with pipeline.reading(run) as (ledger, _):
-        span = periods.parse(period) if period else None
-        found = reports.tieout(ledger, span)
-    if kind == "table":
-        _print_tieout(found)
-    else:
-        render.rows(found, kind, output)
-    left = [record for record in found.dicts() if record["difference"]]
-    if left:
-        raise DoesNotReconcile(
-            "tieout",
-            f"{len(left)} line{'s do' if len(left) > 1 else ' does'} not tie out",
-            evidence=[f"{r['source']} {r['billing_period']} {r['cost']}: {r['difference']:f}" for r in left[:3]],
-            remedy="Run costctl doctor; it names the check that fails.",
-        )
-
-
-def _print_tieout(found: Rows) -> None:
-    """Print every digit; a narrow terminal leaves out the columns that are equal when the difference is 0."""
-    wide = terminal.width() >= layout.WIDE_FROM
-    amounts = ("bill", "charges", "postings", "difference") if wide else ("charges", "difference")
-    records = found.dicts()
-    cells = [
-        (
-            *(record["source"], record["billing_period"] or "", f"{record['cost']} {record['currency']}"),
-            *(f"{record[name]:,}" for name in ("records", "quarantined", "unknown")),
-            *(layout.UNKNOWN if record[name] is None else render.text(record[name]) for name in amounts),
-        )
-        for record in records
-    ]
-    totals = [number for number, record in enumerate(records) if record["source"] == "TOTAL"]
-    terminal.table(
-        "tie-out: usage bill → charges → postings, every digit",
-        ("source", "period", "cost", "charges", "aside", "unknown", *amounts),
-        cells,
-        right=set(range(3, 6 + len(amounts))),
-        rules=set(totals[:1]),
-        notes=[
-            "bill: what the files added up to when read; aside: records in quarantine; unknown: charges without this cost"
-        ],
-    )
 
 
 def status(run: Run, format_: str | None) -> None:

@@ -136,6 +136,25 @@ CREATE TABLE ledger.pool_weights (pool VARCHAR NOT NULL, token_class VARCHAR NOT
 CREATE TABLE ledger.pool_fixed (pool VARCHAR NOT NULL, team VARCHAR NOT NULL, share DECIMAL(9,6) NOT NULL);
 CREATE TABLE ledger.rule_sets (rule_set VARCHAR NOT NULL, ordinal INTEGER NOT NULL, name VARCHAR NOT NULL, definition VARCHAR NOT NULL);
 
+-- What accounts payable and treasury say, from the files that the configuration names. place is file:line.
+CREATE TABLE ledger.invoices (
+    place VARCHAR NOT NULL, provider VARCHAR NOT NULL,           -- our id, or the issuer's own name in lower case
+    BillingAccountId VARCHAR NOT NULL, InvoiceId VARCHAR NOT NULL, BillingCurrency VARCHAR NOT NULL, billing_period DATE NOT NULL,
+    amount DECIMAL(38,18) NOT NULL,                              -- payable: with tax, without what a prepayment settled
+    tax DECIMAL(38,18), prepaid DECIMAL(38,18),                  -- NULL where the file does not say
+    lines BIGINT NOT NULL, at_most DECIMAL(38,18) NOT NULL,      -- what rounding may explain: half the smallest coin per line
+    status VARCHAR NOT NULL, issue_date DATE                     -- open | issued | paid | voided
+);
+CREATE TABLE ledger.reconciling_items (
+    place VARCHAR NOT NULL, provider VARCHAR NOT NULL, BillingAccountId VARCHAR NOT NULL, InvoiceId VARCHAR, BillingCurrency VARCHAR NOT NULL,
+    billing_period DATE NOT NULL, amount DECIMAL(38,18) NOT NULL,  -- by how much the invoice is above the bill for this reason
+    reason VARCHAR NOT NULL, approver VARCHAR NOT NULL, approved DATE NOT NULL
+);
+CREATE TABLE ledger.fx_rates (
+    place VARCHAR NOT NULL, from_currency VARCHAR NOT NULL, to_currency VARCHAR NOT NULL, rate_type VARCHAR NOT NULL, period DATE NOT NULL,
+    rate DECIMAL(19,12) NOT NULL, source VARCHAR
+);
+
 -- State of a billing period, and the fingerprint its postings were computed from.
 CREATE TABLE ledger.periods (billing_period DATE PRIMARY KEY, state VARCHAR NOT NULL, fingerprint VARCHAR);
 CREATE TABLE ledger.capacity_owner (team VARCHAR);               -- one row: who bears unused commitments by default

@@ -125,6 +125,12 @@ def tieout(ledger: Ledger, span: Span | None) -> Rows:
     return ledger.run(text, {"start": span.start if span else date.min, "end": span.end if span else date.max})
 
 
+def tieout_by_invoice(ledger: Ledger, span: Span | None) -> Rows:
+    """Return each invoice, the named parts of its distance from the bill, what is left, its charges and postings."""
+    text = build.qualified(_text("_invoices.sql"), set(), build.tables(ledger))
+    return ledger.run(text, {"start": span.start if span else date.min, "end": span.end if span else date.max})
+
+
 def _text(name: str) -> str:
     return (resources.files("costctl.reports") / name).read_text(encoding="utf-8")
 
