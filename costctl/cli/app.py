@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from costctl.cli import rates
+from costctl.cli import rates, trace
+from costctl.cli.options import ConfigOption, FormatOption, LedgerOption, OutputOption, PeriodOption, WaitOption
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -18,40 +19,7 @@ app = typer.Typer(
     epilog="A first look: costctl demo. Exit codes: 0 done, 2 usage or config, 3 input refused, 4 done with records set aside, 5 does not reconcile, 6 busy, 7 storage, 8 ledger version, 9 gate.",
 )
 app.add_typer(rates.app, name="rates")
-
-LedgerOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--ledger",
-        metavar="FILE",
-        help="The ledger; default costctl.duckdb here, or what the configuration says.",
-        envvar=None,
-    ),
-]
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", metavar="FILE", help="The configuration; default the nearest costctl.yaml upwards."),
-]
-WaitOption = Annotated[float, typer.Option("--wait", metavar="SECONDS", help="How long to wait for another run.")]
-FormatOption = Annotated[
-    str | None,
-    typer.Option(
-        "--format",
-        metavar="NAME",
-        help="table, csv, json, jsonl, md or parquet; default a table on a terminal, csv when piped.",
-    ),
-]
-OutputOption = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file, whole or not at all.")
-]
-PeriodOption = Annotated[
-    str | None,
-    typer.Option(
-        "--period",
-        metavar="PERIOD",
-        help="2026-10, 2026-Q4, 2026 or 2026-10-01..2026-11-01 (end excluded); default the last billing month.",
-    ),
-]
+app.add_typer(trace.app)
 
 
 @app.command()

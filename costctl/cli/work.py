@@ -13,12 +13,13 @@ from costctl import __version__, config, periods, pipeline, reports, terminal
 from costctl.bills.deliveries import Wanted
 from costctl.errors import DoesNotReconcile, UsageError, shown
 from costctl.ledger import build, state
-from costctl.nouns import Outcome
+from costctl.nouns import Outcome, Rows
 from costctl.pipeline import Run
 from costctl.reports import Answer, render
 
 QUARANTINED = 4
 LISTED_PERIODS = 3
+SHOWN_ASIDE = 10
 
 
 def run(config_file: Path | None, ledger: Path | None, wait: float) -> Run:
@@ -143,9 +144,15 @@ def status(run: Run, format_: str | None) -> None:
     if kind != "table":
         render.rows(found, kind)
         return
-    for title, rows in (("deliveries", found), ("billing periods", months), ("set aside", aside)):
+    for title, rows in (("deliveries: records = kept + aside + excluded", found), ("billing periods", months)):
         if rows.rows:
             render.rows(rows, "table", title=title)
+    if aside.rows:
+        first = [row[:-1] for row in aside.rows[:SHOWN_ASIDE]]  # without the records' text
+        render.rows(Rows(aside.columns[:-1], aside.types[:-1], first), "table", title="set aside")
+        terminal.say(
+            f"{len(aside.rows):,} bad field{'s' if len(aside.rows) > 1 else ''}; costctl quarantine shows each record's text"
+        )
     if late:
         terminal.say(reports.STALE)
 

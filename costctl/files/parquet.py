@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,20 @@ def header(path: Path) -> tuple[str, ...]:
 def records(path: Path) -> int:
     """Return the number of rows in a Parquet file's footer."""
     return int(_opened(path).metadata.num_rows)
+
+
+def raw(path: Path, wanted: set[int]) -> Iterator[tuple[int, dict[str, str | None]]]:
+    """Yield (number, values as text by column) of the wanted rows, counted from 1; row groups without one are not read."""
+    file, first = _opened(path), 1
+    for group in range(file.num_row_groups):
+        behind = first + file.metadata.row_group(group).num_rows
+        numbers = sorted(number for number in wanted if first <= number < behind)
+        if numbers:
+            table = file.read_row_group(group)
+            for number in numbers:
+                (row,) = table.slice(number - first, 1).to_pylist()
+                yield number, {name: None if value is None else str(value) for name, value in row.items()}
+        first = behind
 
 
 def _opened(path: Path) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -161,6 +162,16 @@ def postings(ledger: Ledger, period: date, seal: str) -> None:
             "INSERT OR REPLACE INTO ledger.periods SELECT $period, COALESCE((SELECT state FROM ledger.periods WHERE billing_period = $period), 'open'), $seal",
             {"period": period, "seal": seal},
         )
+
+
+def derive(ledger: Ledger, period: date, names: Sequence[str]) -> None:
+    """Compute some models for a period as TEMP tables, in a ledger that may be open to read only."""
+    known, done = tables(ledger), set[str]()
+    for model in models():
+        if model.name in names:
+            text = qualified(model.text, done, known)
+            ledger.run(f"CREATE OR REPLACE TEMP TABLE {model.name} AS {text}", _used(text, parameters(period)))
+            done.add(model.name)
 
 
 def forget(ledger: Ledger) -> None:

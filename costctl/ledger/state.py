@@ -37,7 +37,7 @@ def deliveries(ledger: Ledger) -> Rows:
         SELECT
             d.source, d.format, d.scope, concat_ws('..', min(period_label), NULLIF(max(period_label), min(period_label))) AS periods,
             CASE WHEN bool_and(p.live) THEN 'live' WHEN bool_or(p.live) THEN 'partly live' ELSE 'superseded' END AS state,
-            f.files, f.records, f.kept, f.quarantined AS aside, f.excluded
+            f.files, f.records, f.kept, f.quarantined AS aside, f.excluded, x.rules AS excluded_by
         FROM ledger.deliveries AS d
         JOIN (
             SELECT delivery_id, count(*) AS files, CAST(sum(records) AS BIGINT) AS records, CAST(sum(kept) AS BIGINT) AS kept,
@@ -46,10 +46,15 @@ def deliveries(ledger: Ledger) -> Rows:
             GROUP BY delivery_id
         ) AS f USING (delivery_id)
         LEFT JOIN (
+            SELECT delivery_id, string_agg(rule || ' ' || records, ', ' ORDER BY rule) AS rules
+            FROM (SELECT delivery_id, rule, CAST(sum(records) AS BIGINT) AS records FROM ledger.exclusions GROUP BY ALL)
+            GROUP BY delivery_id
+        ) AS x USING (delivery_id)
+        LEFT JOIN (
             SELECT q.delivery_id, q.live, CASE e.kind WHEN 'bill' THEN strftime(q.period, '%Y-%m') ELSE strftime(q.period, '%Y-%m-%d') END AS period_label
             FROM ledger.delivery_periods AS q JOIN ledger.deliveries AS e USING (delivery_id)
         ) AS p USING (delivery_id)
-        GROUP BY d.delivery_id, d.source, d.format, d.scope, f.files, f.records, f.kept, f.quarantined, f.excluded
+        GROUP BY d.delivery_id, d.source, d.format, d.scope, f.files, f.records, f.kept, f.quarantined, f.excluded, x.rules
         ORDER BY d.source, d.scope, min(period_label), d.delivery_id
         """
     )
@@ -67,9 +72,9 @@ def periods(ledger: Ledger) -> Rows:
 
 
 def quarantine(ledger: Ledger) -> Rows:
-    """Return the fields that kept records out of the ledger."""
+    """Return the fields that kept records out of the ledger, with the text of each record as it was delivered."""
     return ledger.run(
-        "SELECT d.source, f.name AS file, q.line_no AS line, q.record_no AS record, q.column_name AS 'column', q.reason, q.value "
+        "SELECT d.source, f.name AS file, q.line_no AS line, q.record_no AS record, q.column_name AS 'column', q.reason, q.value, q.raw "
         "FROM ledger.quarantine AS q JOIN ledger.deliveries AS d USING (delivery_id) JOIN ledger.delivery_files AS f USING (delivery_id, file_no) "
         f"WHERE {IN_FORCE} ORDER BY 1, 2, 4, 5"
     )

@@ -47,7 +47,7 @@ def report(answer: Answer, format_: str, output: Path | None, *, cents: bool = F
         )
         return
     if format_ == "md":
-        _put(_markdown(layout.lay_out(answer, layout.WIDE_FROM, cents=cents)), output)
+        put(_markdown(layout.lay_out(answer, layout.WIDE_FROM, cents=cents)), output)
         return
     rows(answer.rows, format_, output)
 
@@ -72,9 +72,9 @@ def rows(found: Rows, format_: str, output: Path | None = None, *, title: str = 
         )
     elif format_ == "md":
         cells = tuple(tuple("" if value is None else text(value) for value in row) for row in found.rows)
-        _put(_markdown(layout.Grid("", found.columns, cells, frozenset(), frozenset())), output)
+        put(_markdown(layout.Grid("", found.columns, cells, frozenset(), frozenset())), output)
     else:
-        _put({"csv": _csv, "json": _json, "jsonl": _jsonl}[format_](found), output)
+        put({"csv": _csv, "json": _json, "jsonl": _jsonl}[format_](found), output)
 
 
 def emit(title: str, records: Sequence[dict[str, str | None]], format_: str | None) -> None:
@@ -112,7 +112,8 @@ def _numbers(cells: Sequence[Sequence[str]]) -> set[int]:
     return {at for at, column in enumerate(columns) if all(re.fullmatch(r"-|-?\d+(\.\d+)?", value) for value in column)}
 
 
-def _put(text: str, output: Path | None) -> None:
+def put(text: str, output: Path | None) -> None:
+    """Write a text to stdout or, atomically, to a file."""
     if output is None:
         sys.stdout.write(text)
     else:

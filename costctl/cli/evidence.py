@@ -1,0 +1,59 @@
+"""What explain, quarantine and rebuild do: options become one call, its answer is rendered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from costctl import periods, pipeline, reports, terminal
+from costctl.errors import UsageError, shown
+from costctl.ledger import state
+from costctl.pipeline import Run
+from costctl.reports import explain as tracing
+from costctl.reports import render
+from costctl.reports.explain import Story, Wanted, naming, story
+
+
+def explain(run: Run, record: str | None, period: str | None, wanted: Wanted) -> list[Story]:
+    """Return the stories of one record's charges, or of the largest charges of a cell."""
+    if wanted.cost not in reports.COSTS:
+        raise UsageError("--cost", f"{shown(wanted.cost)} is not a cost", remedy=f"Costs: {', '.join(reports.COSTS)}.")
+    filters = [period, wanted.team, wanted.model, wanted.service, wanted.account]
+    if bool(record) == any(item is not None for item in filters):
+        what = "a record and a filter contradict each other" if record else "what is to be explained?"
+        raise UsageError("explain", what, remedy=naming.USAGE)
+    with pipeline.reading(run) as (ledger, late):
+        rules = pipeline.compiled(ledger, run.config)
+        if record:
+            found = tracing.of_record(ledger, rules, record)
+        else:
+            span = periods.parse(period) if period else periods.latest(ledger)
+            found = tracing.of_cell(ledger, rules, span, wanted)
+            if not found:
+                terminal.say(f"costctl: no charge of {span.label} is behind this cell")
+    if late:
+        terminal.say(reports.STALE)
+    return found
+
+
+def quarantine(run: Run, format_: str | None, output: Path | None) -> None:
+    """Show what was set aside: one line per bad field, its record's text as it was delivered."""
+    kind = render.chosen(format_, output)
+    with pipeline.reading(run, refresh=False) as (ledger, _):
+        found = state.quarantine(ledger)
+    if kind == "table" and not found.rows:
+        terminal.say("costctl: nothing is set aside")
+        return
+    render.rows(found, kind, output, title="set aside: what kept records out of the ledger")
+
+
+def show(stories: Sequence[Story], format_: str | None, output: Path | None, cost: str) -> None:
+    """Print stories as lines for a person, as JSON with everything, or as one row per charge."""
+    kind = render.chosen(format_, output)
+    if kind == "json":
+        render.put(json.dumps([story.plain(item) for item in stories], ensure_ascii=False, indent=1) + "\n", output)
+    elif kind == "table":
+        render.put("".join(f"{line}\n" for line in story.lines(stories, terminal.width(), cost)), output)
+    else:
+        render.rows(story.as_rows(stories), kind, output)

@@ -1,0 +1,203 @@
+"""One charge or one cell of a report back to its source rows: posting → group or cell → charge → file, record, line and raw row."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import date
+from importlib import resources
+from typing import Any
+
+from costctl.ledger import build, sources
+from costctl.ledger.sources import RawRecord, Source
+from costctl.ledger.store import Ledger
+from costctl.nouns import CompiledRules, Span
+from costctl.reports.explain import naming
+
+DERIVED = ("attributed_groups", "chip_hours", "pool_cells", "state_cells")
+NOBODY = "-"  # as a filter: the postings without a team or model
+GROUP = (
+    "SELECT group_id, source, slot_start, slot_end, provider, ServiceName, ChargeCategory, RegionId, x_machine, unit, rule, raw_team, pool, raw_model, "
+    "raw_purpose, BillingCurrency, BilledCost, EffectiveCost, ListCost, ContractedCost, quantity, row_count FROM ledger.charge_groups "
+    "WHERE billing_period = $period AND group_id = $group"
+)
+RATES = (
+    "SELECT card, layer, price_per_chip_hour, BillingCurrency AS currency, chip, machine, chip_hours, rate_cost FROM ledger.rated_chip_hours "
+    "WHERE billing_period = $period AND group_id = $group AND card IS NOT NULL"
+)
+POSTINGS = (
+    "SELECT kind, team, model, purpose, p.pool, state, method, reason, base, base_total, BillingCurrency, BilledCost, EffectiveCost, ListCost, ContractedCost "
+    "FROM ledger.postings AS p JOIN temp.explained_links AS l USING (posting_id) WHERE p.billing_period = $period AND l.billing_period = $period AND l.group_id = $group "
+    "ORDER BY abs(EffectiveCost) DESC, kind, team, model, purpose, method"
+)
+DELIVERY = "SELECT delivery_id, source, scope, dataset, format, manifest, decision FROM ledger.deliveries WHERE delivery_id = $id"
+FILE = "SELECT name, sha256, bytes, CAST(NULL AS VARCHAR) AS path FROM ledger.delivery_files WHERE delivery_id = $id AND file_no = $file_no"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which cell: each filter that is not None holds; a team or model of `-` means nobody's."""
+
+    team: str | None = None
+    model: str | None = None
+    service: str | None = None
+    account: str | None = None
+    cost: str = "effective"
+    top: int = 5
+
+
+@dataclass(frozen=True)
+class Story:
+    """A charge with everything it came from and everything it became."""
+
+    charge: dict[str, Any]
+    file: Source
+    raw: RawRecord | None
+    delivery: dict[str, Any]
+    rule: dict[str, Any]
+    group: dict[str, Any]
+    rates: list[dict[str, Any]]
+    postings: list[dict[str, Any]]
+
+
+def of_record(ledger: Ledger, rules: CompiledRules, text: str) -> list[Story]:
+    """Explain the charges of one record, named by its file's hash and its number."""
+    prefix, number = naming.parsed(text)
+    found = []
+    for file in naming.files(ledger, prefix):
+        where = {"delivery": file["delivery_id"], "file_no": file["file_no"], "record_no": number}
+        months = "SELECT DISTINCT billing_period, source, scope FROM ledger.charges WHERE delivery_id = $delivery AND file_no = $file_no AND record_no = $record_no ORDER BY 1"
+        for month in ledger.run(months, where).rows:
+            found += _charges(ledger, rules, month, Wanted(top=1_000_000), where)
+    if not found:
+        raise naming.no_charge(ledger, prefix, number)
+    return _told(ledger, rules, found)
+
+
+def of_cell(ledger: Ledger, rules: CompiledRules, span: Span, wanted: Wanted) -> list[Story]:
+    """Explain the largest charges behind a cell of the chargeback."""
+    ledger.run("CREATE OR REPLACE TEMP TABLE explained_groups (billing_period DATE, group_id VARCHAR)")
+    values = {"start": span.start, "end": span.end}
+    months = "SELECT DISTINCT billing_period, source, scope FROM ledger.charge_groups WHERE billing_period >= $start AND billing_period < $end ORDER BY ALL"
+    found, linked = [], set[date]()
+    for month in ledger.run(months, values).rows:
+        if month[0] not in linked:
+            linked.add(month[0])
+            _link(ledger, month[0], keep=len(linked) > 1)
+            _choose(ledger, month[0], wanted)
+        found += _charges(ledger, rules, month, wanted, None)
+    cost = {"billed": "BilledCost", "list": "ListCost", "contracted": "ContractedCost"}.get(
+        wanted.cost, "EffectiveCost"
+    )
+    found.sort(
+        key=lambda charge: (
+            -abs(charge[cost] or 0),
+            charge["delivery_id"],
+            charge["file_no"],
+            charge["record_no"],
+            charge["part_no"],
+        )
+    )
+    return _told(ledger, rules, found[: wanted.top])
+
+
+def _choose(ledger: Ledger, period: date, wanted: Wanted) -> None:
+    """Note the groups behind the postings that the filters leave."""
+    parts, values = ["p.billing_period = $period", "l.billing_period = $period"], {"period": period}
+    for name in ("team", "model"):
+        value = getattr(wanted, name)
+        if value == NOBODY:
+            parts.append(f"p.{name} IS NULL" if name == "team" else f"(p.{name} IS NULL OR p.{name} = 'unknown')")
+        elif value is not None:
+            parts.append(f"lower(p.{name}) = lower(${name})")
+            values[name] = value
+    ledger.run(
+        "INSERT INTO temp.explained_groups SELECT DISTINCT $period, l.group_id FROM ledger.postings AS p JOIN temp.explained_links AS l USING (posting_id) "
+        f"WHERE {' AND '.join(parts)}",
+        values,
+    )
+
+
+def _link(ledger: Ledger, period: date, *, keep: bool) -> None:
+    """Note which postings each charge group of a period ends in."""
+    if not keep:
+        ledger.run(
+            "CREATE OR REPLACE TEMP TABLE explained_links (billing_period DATE, group_id VARCHAR, posting_id VARCHAR)"
+        )
+    build.derive(ledger, period, DERIVED)
+    text = build.qualified(_text("links.sql"), set(DERIVED), build.tables(ledger))
+    ledger.run(
+        f"INSERT INTO temp.explained_links SELECT $billing_period, f.group_id, f.posting_id FROM ({text}) AS f",
+        {"billing_period": period},
+    )
+
+
+def _charges(
+    ledger: Ledger, rules: CompiledRules, month: tuple[Any, ...], wanted: Wanted, where: dict[str, Any] | None
+) -> list[dict[str, Any]]:
+    """Return charges of one source, scope and billing period with their groups."""
+    ledger.run("CREATE TEMP TABLE IF NOT EXISTS explained_groups (billing_period DATE, group_id VARCHAR)")
+    text = build.qualified(
+        _text("charges.sql").replace("RULES()", rules.expression), {"explained_groups"}, build.tables(ledger)
+    )
+    values = dict(zip(("billing_period", "source", "scope"), month, strict=True))
+    values |= where or {"delivery": None, "file_no": None, "record_no": None}
+    values |= {"service": wanted.service, "account": wanted.account, "cost": wanted.cost, "number": wanted.top}
+    used = {key: value for key, value in rules.parameters.items() if re.search(rf"\${key}\b", text)}
+    return ledger.run(text, values | used).dicts()
+
+
+def _text(name: str) -> str:
+    return (resources.files("costctl.reports.explain") / name).read_text(encoding="utf-8")
+
+
+def _told(ledger: Ledger, rules: CompiledRules, charges: list[dict[str, Any]]) -> list[Story]:
+    """Add to each charge its file, raw row, rule, group, rates and postings; each file is verified and read once."""
+    files = {_key(charge): _source(ledger, charge) for charge in charges}
+    records = {key: {charge["record_no"] for charge in charges if _key(charge) == key} for key in files}
+    raw = {key: sources.read(ledger, file, records[key]) for key, file in files.items()}
+    linked: set[date] = (
+        {row[0] for row in ledger.run("SELECT DISTINCT billing_period FROM temp.explained_links").rows}
+        if _has_links(ledger)
+        else set()
+    )
+    for period in sorted({charge["billing_period"] for charge in charges} - linked):
+        _link(ledger, period, keep=bool(linked))
+        linked.add(period)
+    listed = {
+        ordinal: {"ordinal": ordinal, "name": name, "definition": json.loads(definition)}
+        for ordinal, name, definition in rules.listed
+    }
+    stories = []
+    for charge in charges:
+        values = {"period": charge["billing_period"], "group": charge["group_id"]}
+        (group,) = ledger.run(GROUP, values).dicts()
+        (delivery,) = ledger.run(DELIVERY, {"id": charge["delivery_id"]}).dicts()
+        stories.append(
+            Story(
+                charge=charge,
+                file=files[_key(charge)],
+                raw=raw[_key(charge)].get(charge["record_no"]),
+                delivery=delivery,
+                rule=listed.get(charge["rule"], {"ordinal": 0, "name": None, "definition": {}})
+                | {"rule_set": rules.fingerprint},
+                group=group,
+                rates=ledger.run(RATES, values).dicts(),
+                postings=ledger.run(POSTINGS, values).dicts(),
+            )
+        )
+    return stories
+
+
+def _has_links(ledger: Ledger) -> bool:
+    return bool(ledger.run("SELECT 1 FROM duckdb_tables() WHERE table_name = 'explained_links'").rows)
+
+
+def _key(charge: dict[str, Any]) -> tuple[str, int]:
+    return charge["delivery_id"], charge["file_no"]
+
+
+def _source(ledger: Ledger, charge: dict[str, Any]) -> Source:
+    (row,) = ledger.run(FILE, {"id": charge["delivery_id"], "file_no": charge["file_no"]}).rows
+    return Source(*row)

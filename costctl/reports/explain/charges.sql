@@ -1,0 +1,56 @@
+-- Charges with the group that each belongs to, by the same rules, slots and names as the scan that built the groups (models/10).
+-- Grain: one row per charge. RULES() is the compiled rule expression; $delivery narrows it to one record, $number to the largest.
+WITH told AS (
+    SELECT
+        *,
+        CASE
+            WHEN ChargePeriodEnd > CAST(DATE_TRUNC('day', ChargePeriodStart) AS TIMESTAMP) + INTERVAL 1 DAY THEN ChargePeriodStart
+            ELSE CAST(DATE_TRUNC('day', ChargePeriodStart) AS TIMESTAMP)
+        END AS slot_start,
+        CASE
+            WHEN ChargePeriodEnd > CAST(DATE_TRUNC('day', ChargePeriodStart) AS TIMESTAMP) + INTERVAL 1 DAY THEN ChargePeriodEnd
+            ELSE CAST(DATE_TRUNC('day', ChargePeriodStart) AS TIMESTAMP) + INTERVAL 1 DAY
+        END AS slot_end,
+        RULES() AS outcome
+    FROM charges
+    WHERE billing_period = $billing_period AND source = $source AND scope = $scope
+        AND ($delivery IS NULL OR (delivery_id = $delivery AND file_no = $file_no AND record_no = $record_no))
+),
+
+named AS (
+    SELECT
+        c.*, COALESCE(p.provider, LOWER(c.ProviderName), '-') AS provider,
+        m.name IS NOT NULL OR c.x_token_class IS NOT NULL AS is_measured, m.name IS NOT NULL AS is_machine
+    FROM told AS c
+    LEFT JOIN providers AS p ON p.name = LOWER(c.ProviderName)
+    LEFT JOIN machines AS m ON m.provider = p.provider AND m.name = LOWER(TRIM(c.x_machine))
+)
+
+SELECT
+    g.group_id, c.delivery_id, c.file_no, c.record_no, c.part_no, c.source, c.scope, c.billing_period, c.ProviderName, c.BillingAccountId,
+    c.SubAccountId, c.InvoiceId, c.BillingCurrency, c.ChargePeriodStart, c.ChargePeriodEnd, c.ChargeCategory, c.ChargeClass, c.ChargeDescription,
+    c.ServiceName, c.SkuId, c.ResourceId, c.RegionId, c.CommitmentDiscountStatus, c.x_machine, c.x_purchase_model, c.x_model_raw,
+    c.x_token_class, c.Tags, c.BilledCost, c.EffectiveCost, c.ListCost, c.ContractedCost, g.rule
+FROM named AS c
+INNER JOIN charge_groups AS g
+    ON g.billing_period = c.billing_period AND g.source = c.source AND g.scope = c.scope AND g.slot_start = c.slot_start AND g.slot_end = c.slot_end
+    AND g.provider = c.provider AND g.BillingCurrency = c.BillingCurrency AND g.ChargeCategory = c.ChargeCategory AND g.rule = c.outcome.rule
+    AND g.BillingAccountId IS NOT DISTINCT FROM c.BillingAccountId AND g.InvoiceId IS NOT DISTINCT FROM c.InvoiceId
+    AND g.ServiceCategory IS NOT DISTINCT FROM c.ServiceCategory AND g.ServiceName IS NOT DISTINCT FROM c.ServiceName
+    AND g.ChargeClass IS NOT DISTINCT FROM c.ChargeClass AND g.RegionId IS NOT DISTINCT FROM c.RegionId
+    AND g.PricingCategory IS NOT DISTINCT FROM c.PricingCategory AND g.CommitmentDiscountStatus IS NOT DISTINCT FROM c.CommitmentDiscountStatus
+    AND g.x_purchase_model IS NOT DISTINCT FROM c.x_purchase_model AND g.x_model_raw IS NOT DISTINCT FROM c.x_model_raw
+    AND g.x_token_class IS NOT DISTINCT FROM c.x_token_class AND g.raw_team IS NOT DISTINCT FROM c.outcome.team
+    AND g.pool IS NOT DISTINCT FROM c.outcome.pool AND g.raw_model IS NOT DISTINCT FROM COALESCE(c.outcome.model, c.tag_model)
+    AND g.raw_purpose IS NOT DISTINCT FROM COALESCE(c.outcome.purpose, c.tag_purpose)
+    AND g.SubAccountId IS NOT DISTINCT FROM CASE WHEN c.outcome.rule = 0 THEN c.SubAccountId END
+    AND g.x_machine IS NOT DISTINCT FROM CASE WHEN c.is_machine OR c.outcome.rule = 0 THEN c.x_machine END
+    AND g.unit IS NOT DISTINCT FROM CASE WHEN c.is_measured THEN COALESCE(c.ConsumedUnit, c.PricingUnit) END
+WHERE $delivery IS NOT NULL OR (
+    g.group_id IN (SELECT group_id FROM explained_groups WHERE billing_period = $billing_period)
+    AND ($service IS NULL OR c.ServiceName = $service)
+    AND ($account IS NULL OR c.BillingAccountId = $account OR c.SubAccountId = $account)
+)
+ORDER BY ABS(CASE $cost WHEN 'billed' THEN c.BilledCost WHEN 'list' THEN c.ListCost WHEN 'contracted' THEN c.ContractedCost ELSE c.EffectiveCost END)
+    DESC NULLS LAST, c.delivery_id, c.file_no, c.record_no, c.part_no
+LIMIT $number
