@@ -1,0 +1,195 @@
+"""AWS: months from a seed in every shape of the report, and their totals to the last digit; exports and reports in any order of arrival."""
+
+import gzip
+import json
+from datetime import date
+
+import pytest
+from generators import aws
+
+from costctl.errors import InputRefused
+from costctl.nouns import shifted
+
+STYLES = {  # source: how its five months are written
+    "legacy": ("legacy", False, "csv"),
+    "legacy-net": ("legacy", True, "csv"),
+    "athena": ("athena", True, "parquet"),
+    "cur2": ("cur2", True, "csv"),
+    "cur2-parquet": ("cur2", False, "parquet"),
+}
+
+
+def months(source):
+    """Return four months of a source; those of another source are other bills."""
+    number = list(STYLES).index(source)
+    return [aws.month(10 * number + turn, shifted(date(2026, 1, 1), turn), net=STYLES[source][1]) for turn in range(4)]
+
+
+MONTHS = {source: months(source) for source in STYLES}
+
+
+@pytest.fixture(scope="module")
+def generated(places):
+    """A ledger with twenty generated months: four of each source."""
+    place = places()
+    for source, (style, _, kind) in STYLES.items():
+        for month in MONTHS[source]:
+            path = place.home / source / f"{month.start:%Y-%m}.{kind}"
+            path.parent.mkdir(exist_ok=True)
+            if kind == "parquet":
+                month.write_parquet(path, style)
+            else:
+                path.write_text(month.text(style), encoding="utf-8")
+        place.ingest(source, source=source)
+    return place
+
+
+@pytest.mark.parametrize("source", STYLES)
+def test_generated_months_come_to_their_own_totals(source, generated):
+    """Per month, service and account: records, each of the four costs, and how many charges have none of it."""
+    costs = dict(zip(aws.COSTS, ["BilledCost", "EffectiveCost", "ListCost", "ContractedCost"], strict=True))
+    sums = ", ".join(f"coalesce(sum({cost}), 0), count(*) - count({cost})" for cost in costs.values())
+    found = generated.ask(
+        f"SELECT billing_period, ServiceName, SubAccountId, count(DISTINCT (file_no, record_no)), {sums} FROM ledger.charges WHERE source = '{source}' GROUP BY ALL"
+    )
+    wanted = {
+        (month.start, *key): (
+            total.records,
+            *(value for cost in costs for value in (total.sums[cost], total.unknown[cost])),
+        )
+        for month in MONTHS[source]
+        for key, total in month.totals.items()
+    }
+    assert {row[:3]: row[3:] for row in found} == wanted
+
+
+def test_every_generated_record_is_kept_or_left_out_by_name(generated):
+    query = (
+        "SELECT d.source, sum(f.records), sum(f.kept), sum(f.quarantined), (SELECT sum(e.records) FROM ledger.exclusions AS e "
+        "JOIN ledger.deliveries AS x USING (delivery_id) WHERE x.source = d.source AND e.rule = 'split cost allocation') "
+        "FROM ledger.delivery_files AS f JOIN ledger.deliveries AS d USING (delivery_id) GROUP BY 1"
+    )
+    wanted = {
+        source: (
+            sum(len(month.lines) for month in MONTHS[source]),
+            sum(total.records for month in MONTHS[source] for total in month.totals.values()),
+            0,
+            sum(month.excluded for month in MONTHS[source]),
+        )
+        for source in STYLES
+    }
+    assert {row[0]: row[1:] for row in generated.ask(query)} == wanted
+
+
+def test_the_tags_of_generated_months_reach_their_column(generated):
+    wanted = {
+        (source, team): sum(month.teams[team] for month in MONTHS[source])
+        for source in STYLES
+        for team in {team for month in MONTHS[source] for team in month.teams}
+    }
+    query = "SELECT source, tag_team, sum(EffectiveCost) FROM ledger.charges GROUP BY ALL"
+    assert {row[:2]: row[2] for row in generated.ask(query)} == wanted
+    assert generated.broken() == []
+
+
+HEADER = "line_item_line_item_type,line_item_unblended_cost,line_item_currency_code,bill_billing_period_start_date,line_item_usage_start_date,line_item_usage_end_date,bill_payer_account_id,bill_invoice_id\n"
+ARN = "arn:aws:bcm-data-exports:us-east-1:012345678901:export/cur2-0f0f"
+
+
+def lines(*costs, month="2026-10", until=9):
+    """Return a small report in the words of CUR 2.0: an hour of usage per cost."""
+    rows = (
+        f"Usage,{cost},USD,{month}-01T00:00:00.000Z,{month}-{until:02}T00:00:00.000Z,{month}-{until:02}T01:00:00.000Z,012345678901,"
+        for cost in costs
+    )
+    return HEADER + "".join(row + "\n" for row in rows)
+
+
+def export(
+    place, *chunks, made=None, month="2026-10", key="BILLING_PERIOD", home="out/cur2", listed=None, arn=ARN, top=True
+):
+    """Write a run of a data export: with `made` it is a new version beside the others, without it overwrites. Return its folder."""
+    execution = f"{made or 0:0>8}-0000-4000-8000-000000000000"
+    run = f"2026-11-{made:02}T23:48:02.356Z-{execution}/" if made else ""
+    keys = [f"data/{key}={month}/{run}cur2-{number:05}.csv.gz" for number in range(1, len(chunks) + 1)]
+    for name, text in zip(keys, chunks, strict=True):
+        path = place.home / home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress(text.encode(), mtime=0))
+    manifest = {"executionId": execution, "exportArn": arn, "columns": [], "additionalOutputFiles": []}
+    manifest["dataFiles"] = [f"s3://bills/prefix/cur2/{name}" for name in listed or keys]
+    for folder in {run, "" if top else run}:
+        place.write(f"{home}/metadata/{key}={month}/{folder}cur2-Manifest.json", json.dumps(manifest))
+    return home
+
+
+def billed(place):
+    query = "SELECT source, strftime(billing_period, '%Y-%m'), sum(BilledCost) FROM ledger.postings GROUP BY ALL"
+    return {(source, period): cost for source, period, cost in place.ask(query)}
+
+
+class TestDataExports:
+    def test_data_and_manifest_lie_in_sibling_folders(self, place):
+        export(place, lines(1, 2), lines(4))
+        export(place, lines(8, month="2026-09"), month="2026-09")
+        outcomes = place.ingest("out")
+        assert [(outcome.periods, outcome.files) for outcome in outcomes] == [(("2026-09",), 1), (("2026-10",), 2)]
+        assert billed(place) == {("aws_cur", "2026-09"): 8, ("aws_cur", "2026-10"): 7}
+        assert place.ask("SELECT scope FROM ledger.deliveries") == [("cur2-0f0f:012345678901",)] * 2
+
+    @pytest.mark.parametrize(
+        "folder", ["out", "out/cur2", "out/cur2/metadata", "out/cur2/metadata/billing_period=2026-10"]
+    )
+    def test_it_is_found_from_any_folder_above_and_whatever_the_case_of_its_key(self, folder, place):
+        export(place, lines(1, 2), key="billing_period", made=3)
+        place.ingest(folder)
+        assert billed(place) == {("aws_cur", "2026-10"): 3}
+
+    def test_the_stale_run_left_beside_the_current_one_is_not_added(self, place):
+        export(place, lines(1, 2), lines(3), made=3)
+        export(place, lines(1, 2, 4), made=4)
+        place.ingest("out")
+        assert billed(place) == {("aws_cur", "2026-10"): 7}
+
+    def test_the_newest_run_is_the_current_one_though_the_manifest_above_is_an_older_one(self, place):
+        """The manifest of the partition was fetched before the last run came."""
+        export(place, lines(1, 2), made=3)
+        export(place, lines(1, 2, 4), made=4, top=False)
+        place.ingest("out")
+        assert billed(place) == {("aws_cur", "2026-10"): 7}
+
+    def test_a_chunk_that_an_overwritten_export_left_behind_is_not_added_and_is_named(self, place):
+        export(place, lines(1, 2), lines(3))
+        export(place, lines(1, 2, 4))
+        (outcome,) = place.ingest("out")
+        assert billed(place) == {("aws_cur", "2026-10"): 7}
+        assert outcome.notes[0].startswith("left out, for no manifest lists it: ")
+        assert outcome.notes[0].endswith("/out/cur2/data/BILLING_PERIOD=2026-10/cur2-00002.csv.gz")
+
+    def test_a_run_that_is_not_there_is_not_made_up_from_the_files_of_another(self, place):
+        """The export overwrote before it created new versions; the folder of the version that the manifest lists was not fetched."""
+        export(place, lines(1, 2))
+        export(place, lines(1, 2, 4), made=4)
+        for path in (place.home / "out/cur2/data").glob("*/2026*/*"):
+            path.unlink()
+        with pytest.raises(InputRefused, match="lists a file that is not there"):
+            place.ingest("out")
+
+    def test_runs_without_a_manifest_are_refused(self, place):
+        export(place, lines(1, 2), made=3)
+        export(place, lines(1, 2, 4), made=4)
+        with pytest.raises(InputRefused, match="holds 2 runs of one billing period") as refusal:
+            place.ingest("out/cur2/data")
+        assert refusal.value.evidence[0].startswith("2026-11-03T")
+        place.ingest(
+            "out/cur2/data/BILLING_PERIOD=2026-10/2026-11-04T23:48:02.356Z-00000004-0000-4000-8000-000000000000"
+        )
+        assert billed(place) == {("aws_cur", "2026-10"): 7}
+
+    def test_two_exports_of_one_account_in_one_folder_are_refused(self, place):
+        export(place, lines(1, 2))
+        export(place, lines(1, 2), home="out/other", arn=ARN.replace("cur2-0f0f", "other-1a1a"))
+        with pytest.raises(InputRefused, match="a second report of account 012345678901 for 2026-10"):
+            place.ingest("out")
+        place.ingest("out/cur2", "out/other")  # the user says that they share the cost out between them
+        assert billed(place) == {("aws_cur", "2026-10"): 6}
