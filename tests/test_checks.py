@@ -68,6 +68,14 @@ BROKEN = {
         "INSERT INTO ledger.machines SELECT provider, name, 'another', chip, 1, 1 FROM ledger.machines LIMIT 1",
         "INSERT INTO ledger.units VALUES ('hours', 'token', 1)",
     ],
+    "bridge_equals_charges": [
+        f"UPDATE ledger.billed_to_effective SET BilledCost = BilledCost + {A_CENT} WHERE part = 'tax'",
+        f"UPDATE ledger.billed_to_effective SET EffectiveCost = EffectiveCost - {A_CENT} WHERE part = 'tax'",
+        "UPDATE ledger.billed_to_effective SET billed_unknown = billed_unknown + 1 WHERE part = 'tax'",
+        "UPDATE ledger.billed_to_effective SET row_count = row_count - 1 WHERE part = 'tax'",
+        "UPDATE ledger.billed_to_effective SET BillingCurrency = 'EUR' WHERE part = 'tax'",
+        "DELETE FROM ledger.billed_to_effective WHERE part = 'tax'",
+    ],
     "charges_are_live": [
         "UPDATE ledger.delivery_periods SET live = FALSE WHERE delivery_id IN (SELECT delivery_id FROM ledger.deliveries WHERE kind = 'bill')",
         "DELETE FROM ledger.delivery_periods WHERE delivery_id IN (SELECT delivery_id FROM ledger.deliveries WHERE kind = 'bill')",

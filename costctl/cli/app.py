@@ -127,7 +127,7 @@ def report(
 ) -> None:
     """Show a report, or list the reports.
 
-    chargeback, tokens-per-dollar, unallocated, reconciliation, rate-variance.
+    chargeback, tokens-per-dollar, unallocated, reconciliation, billed-to-effective, rate-variance.
     """
     from costctl.cli import work
 

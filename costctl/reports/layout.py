@@ -12,7 +12,7 @@ from costctl.reports import Answer, Report
 WIDE_FROM = 116
 OTHER = ("idle", "unused", "tax_fee")
 ADDED = ("other", "mtok", "change_percent", "share_percent")
-SUMMED = ("delivered_tokens", "chip_hours", "unknown_costs")
+SUMMED = ("delivered_tokens", "chip_hours", "unknown_costs", "charges")
 UNKNOWN = "-"
 MONEY = "DECIMAL(38,18)"
 RULES_SHOWN = 5
@@ -41,7 +41,7 @@ def lay_out(answer: Answer, width: int, *, cents: bool) -> Grid:
     texts = [column for column, _ in chosen if not _numeric(column, types)]
     records = _merged(report, [_derived(record) for record in answer.rows.dicts()], texts, types)
     shown = records[: report.top] if report.top else records
-    lines, rules = _with_subtotals(report, shown, types)
+    lines, rules = _with_subtotals(report, shown, types, texts)
     _end(lines, rules, answer, records, types, texts)
     cells = tuple(
         tuple(_written(column, record.get(column), types, record, cents=cents) for column, _ in chosen)
@@ -77,6 +77,7 @@ def _title(answer: Answer) -> str:
         "tokens_per_dollar": (
             f"delivered tokens · {answer.cost}, loaded (serving, startup, idle, unused chips) · no training, no credits"
         ),
+        "billed_to_effective": "every part and its difference",
     }.get(answer.report.name, f"{answer.cost} cost")
     month = "month" if answer.span.whole_months else "days"
     return f"{answer.span.label} {answer.calendar} {month} · {answer.report.title} · {what}"
@@ -149,7 +150,9 @@ def _summed(group: Sequence[Record], types: dict[str, str], unknown: Iterable[st
     return found
 
 
-def _with_subtotals(report: Report, records: Sequence[Record], types: dict[str, str]) -> tuple[list[Record], set[int]]:
+def _with_subtotals(
+    report: Report, records: Sequence[Record], types: dict[str, str], texts: Sequence[str]
+) -> tuple[list[Record], set[int]]:
     """Insert a subtotal after each owner with several rows; return the lines and where a rule is drawn."""
     lines: list[Record] = []
     rules: set[int] = set()
@@ -160,7 +163,7 @@ def _with_subtotals(report: Report, records: Sequence[Record], types: dict[str, 
         group = [record for record in records if _owner(report, record) == owner]
         lines += group
         if len(group) > 1:
-            whole = _summed(group, types) | {"model": "subtotal", "owner": group[0][report.subtotal]}
+            whole = _summed(group, types) | {report.subtotal: group[0][report.subtotal], texts[1]: "subtotal"}
             lines.append(whole | {"cost_per_mtok": None, "currency": group[0].get("currency")})
             rules.add(len(lines))
     return lines, rules
