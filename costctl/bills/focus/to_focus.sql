@@ -26,7 +26,11 @@ SELECT
     quantity(ConsumedQuantity) AS ConsumedQuantity, ConsumedUnit,
     quantity(ListUnitPrice) AS ListUnitPrice, quantity(ContractedUnitPrice) AS ContractedUnitPrice,
     CommitmentDiscountId, CommitmentDiscountCategory, CommitmentDiscountStatus,
-    json(Tags) AS Tags,
+    -- AWS keeps cost categories beside the tags in 1.0; of their canonical JSON only a key's quote stands behind a brace or a comma
+    CASE
+        WHEN x_CostCategories IS NULL THEN json(Tags)
+        ELSE json(CAST(json_merge_patch(COALESCE(json(Tags), '{}'), regexp_replace(json(x_CostCategories), '([{,]")([^"])', '\1cost_category/\2', 'g')) AS VARCHAR))
+    END AS Tags,
     COALESCE(x_Machine, instance_type, machine_of(meter)) AS x_machine,
     COALESCE(
         x_PurchaseModel,
