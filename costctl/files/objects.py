@@ -6,7 +6,7 @@ import codecs
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from costctl.files.delimited import MAX_RECORD, Lines
 from costctl.files.packing import blocks
 
 SAMPLE = 1000  # records whose keys make the header: a key may be absent from the first one
+LONGEST = 17  # digits of a number with a point that every reader keeps; JSON says no more than that numbers are numbers
 _FILLING = re.compile(r"[\s,]*")
 
 
@@ -35,14 +36,26 @@ def _is_object(text: str) -> bool:
 
 
 def header(path: Path) -> tuple[str, ...]:
-    """Return the keys of the first records, in the order of their first appearance."""
-    keys: dict[str, None] = {}
+    """Return the keys of the first records, in the order of their first appearance; then those inside objects, dotted."""
+    return tuple(".".join(place) for place in places(path))
+
+
+def places(path: Path) -> tuple[tuple[str, ...], ...]:
+    """Return the keys that lead to each value of the first records, in the order of `header`."""
+    found: dict[tuple[str, ...], None] = {}
     for _, record in itertools.islice(read(path), SAMPLE):
-        keys |= dict.fromkeys(record)
-    if not keys:
+        found |= dict.fromkeys(_within((), record))
+    if not found:
         remedy = "Fetch it again, or leave it out if there was nothing to export."
         raise InputRefused(str(path), "holds no records", remedy=remedy)
-    return tuple(keys)
+    return tuple(sorted(found, key=lambda place: len(place) > 1))
+
+
+def _within(parents: tuple[str, ...], record: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    for key, value in record.items():
+        yield (*parents, key)
+        if isinstance(value, dict):
+            yield from _within((*parents, key), value)
 
 
 def count(path: Path) -> int:
@@ -59,29 +72,43 @@ def count(path: Path) -> int:
     return total
 
 
-def read(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def examined(path: Path) -> Iterator[str]:
+    """Yield for each record the first of its numbers that has more digits than readers keep, else an empty text."""
+    found: list[str] = []
+
+    def number(text: str) -> float:
+        if len(re.sub(r"[eE].*|[-.]", "", text).strip("0")) > LONGEST:
+            found.append(text)
+        return float(text)
+
+    for _ in read(path, number):
+        yield found[0] if found else ""
+        found.clear()
+
+
+def read(path: Path, number: Callable[[str], float] = float) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (line, record); raise InputRefused with the line where the text is not JSON, or no record."""
-    for line, record in _of_lines(path) if layout(path) == "newline_delimited" else _of_text(path):
+    for line, record in _of_lines(path, number) if layout(path) == "newline_delimited" else _of_text(path, number):
         if not isinstance(record, dict):
             what = "holds a value where a record (a JSON object) is expected"
             raise InputRefused(f"{path}:{line}", what, evidence=shown(record), remedy="Export it again.")
         yield line, record
 
 
-def _of_lines(path: Path) -> Iterator[tuple[int, Any]]:
+def _of_lines(path: Path, number: Callable[[str], float]) -> Iterator[tuple[int, Any]]:
     lines = Lines(path)
     for line in lines:
         lines.next_record()
         if line.strip():
             try:
-                yield lines.number, json.loads(line)
+                yield lines.number, json.loads(line, parse_float=number)
             except (ValueError, RecursionError) as error:
                 raise _malformed(path, lines.number, line, error) from error
 
 
-def _of_text(path: Path) -> Iterator[tuple[int, Any]]:
+def _of_text(path: Path, number: Callable[[str], float]) -> Iterator[tuple[int, Any]]:
     """Decode value after value from a buffer that is refilled; what does not decode with all of the file is malformed."""
-    texts, decoder = _decoded(path), json.JSONDecoder()
+    texts, decoder = _decoded(path), json.JSONDecoder(parse_float=number)
     text, line = next(texts, "").lstrip(), 1
     array = text.startswith("[")
     at = 1 if array else 0

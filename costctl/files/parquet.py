@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,53 @@ from costctl.errors import InputRefused
 from costctl.nouns import Rows
 
 
+MONEY = (20, 18)  # digits before and after the point that an amount may have
+
+
+@dataclass(frozen=True)
+class Place:
+    """A column, or a field inside one: the names that lead to it, and its kind: number, time … or text for all others."""
+
+    path: tuple[str, ...]
+    kind: str  # double | decimal | integer | time | map | nested | text
+
+
 def header(path: Path) -> tuple[str, ...]:
-    """Return the column names of a Parquet file; raise InputRefused where its footer is broken."""
-    return tuple(_opened(path).schema_arrow.names)
+    """Return the names of a Parquet file's columns, then of the fields inside them, dotted; raise InputRefused where its footer is broken."""
+    return tuple(".".join(place.path) for place in places(path))
+
+
+def places(path: Path) -> tuple[Place, ...]:
+    """Return the columns of a Parquet file, then the fields of its structs, in the order of `header`."""
+    found = [place for field in _opened(path).schema_arrow for place in _within((), field)]
+    return tuple(sorted(found, key=lambda place: len(place.path) > 1))
+
+
+def _within(parents: tuple[str, ...], field: Any) -> Iterator[Place]:
+    """Yield a field, then those inside it; a list or a map stays one."""
+    import pyarrow as pa
+
+    path = (*parents, field.name)
+    yield Place(path, _kind(field.type))
+    for inner in field.type if pa.types.is_struct(field.type) else ():
+        yield from _within(path, inner)
+
+
+def _kind(type_: Any) -> str:
+    """Tell what a column holds; what would not survive a typed reading unchanged counts as text."""
+    from pyarrow import types
+
+    if types.is_float64(type_):
+        return "double"
+    if types.is_decimal128(type_) and type_.precision - type_.scale <= MONEY[0] and 0 <= type_.scale <= MONEY[1]:
+        return "decimal"
+    if types.is_integer(type_):
+        return "integer"
+    if types.is_date(type_) or (types.is_timestamp(type_) and type_.unit != "ns"):
+        return "time"
+    if types.is_map(type_) and types.is_string(type_.key_type) and types.is_string(type_.item_type):
+        return "map"
+    return "nested" if types.is_nested(type_) else "text"
 
 
 def records(path: Path) -> int:
@@ -39,7 +84,7 @@ def _opened(path: Path) -> Any:
     import pyarrow.parquet as pq
 
     try:
-        return pq.ParquetFile(path, page_checksum_verification=True)
+        return pq.ParquetFile(path, page_checksum_verification=True, coerce_int96_timestamp_unit="us")
     except (pa.ArrowException, OSError) as error:
         remedy = "Fetch the file again, and compare its size with the original's."
         evidence = str(error).splitlines()[0]

@@ -28,6 +28,7 @@ CREATE OR REPLACE TEMP MACRO instant_fits(x) AS
     AND try_cast(left(trim(x), 10) AS DATE) IS NOT NULL AND try_cast(replace(trim(x), ' UTC', '') AS TIMESTAMPTZ) IS NOT NULL;
 CREATE OR REPLACE TEMP MACRO currency_fits(x) AS regexp_full_match(x, '[A-Z]{3}');
 CREATE OR REPLACE TEMP MACRO json_fits(x) AS try_cast(try_cast(x AS JSON) AS MAP(VARCHAR, VARCHAR)) IS NOT NULL;
+CREATE OR REPLACE TEMP MACRO nested_fits(x) AS json_valid(x);
 CREATE OR REPLACE TEMP MACRO chips_fits(x) AS CASE WHEN money_fits(x) THEN COALESCE(try_cast(trim(x) AS DECIMAL(18, 6)) > 0, FALSE) ELSE FALSE END;
 CREATE OR REPLACE TEMP MACRO chip_state_fits(x) AS lower(trim(x)) IN ('serving', 'training', 'startup', 'idle', 'maintenance');
 
@@ -50,6 +51,7 @@ CREATE OR REPLACE TEMP MACRO instant_cast(x) AS
     END;
 CREATE OR REPLACE TEMP MACRO is_not_after(x, y) AS CASE WHEN instant_fits(x) AND instant_fits(y) THEN instant_cast(x) <= instant_cast(y) ELSE FALSE END;
 CREATE OR REPLACE TEMP MACRO currency_cast(x) AS x;
+CREATE OR REPLACE TEMP MACRO nested_cast(x) AS x;
 CREATE OR REPLACE TEMP MACRO chips_cast(x) AS CAST(trim(x) AS DECIMAL(18, 6));
 CREATE OR REPLACE TEMP MACRO chip_state_cast(x) AS lower(trim(x));
 -- Canonical JSON: keys sorted, values as text.
@@ -66,6 +68,26 @@ CREATE OR REPLACE TEMP MACRO proportion_of(amount, part, whole) AS
             ) * CAST('0.000000000001' AS DECIMAL(12, 12))
         )
     END;
+
+-- A number with a point and more than 17 digits in the text of a JSON record: the reader of JSON would round it. Too wide is slow, never wrong.
+CREATE OR REPLACE TEMP MACRO has_long_number(x) AS regexp_matches(x, '[:\[,]\s*-?(0\.0*[1-9]\d{17,}|[1-9][0-9.]{18,})');
+
+-- Values that come typed, from Parquet; NULL where the text of the value would not pass its gate. A DOUBLE means its shortest decimal
+-- text. A decimal of up to 15 digits that reads back as the same double is that text, for no other of 15 digits does; a double of at
+-- least 0.01 has at most 17 digits, so at most 18 of them behind the point; the others are asked by way of the text itself.
+CREATE OR REPLACE TEMP MACRO money_of_double(x) AS
+    CASE
+        WHEN CAST(TRY_CAST(x AS DECIMAL(15, 12)) AS DOUBLE) = x THEN CAST(TRY_CAST(x AS DECIMAL(15, 12)) AS DECIMAL(38, 18))
+        WHEN abs(x) >= 0.01 AND abs(x) < 1e20 THEN CAST(CAST(x AS VARCHAR) AS DECIMAL(38, 18))
+        WHEN money_fits(CAST(x AS VARCHAR)) THEN money_cast(CAST(x AS VARCHAR))
+    END;
+CREATE OR REPLACE TEMP MACRO money_of_decimal(x) AS x;
+CREATE OR REPLACE TEMP MACRO quantity_of_double(x) AS money_of_double(x);
+CREATE OR REPLACE TEMP MACRO quantity_of_decimal(x) AS x;
+CREATE OR REPLACE TEMP MACRO whole_of_bigint(x) AS CASE WHEN x BETWEEN 0 AND 999999999999999999 THEN x END;
+CREATE OR REPLACE TEMP MACRO instant_of_timestamp(x) AS
+    CASE WHEN x BETWEEN TIMESTAMP '0001-01-01 00:00:00' AND TIMESTAMP '9999-12-31 23:59:59.999999' THEN x END;
+CREATE OR REPLACE TEMP MACRO json_of_map(x) AS CAST(to_json(map_from_entries(list_sort(map_entries(x)))) AS VARCHAR);
 
 -- What a bill's own words say: the token class, the model and the machine of a usage type, meter or SKU text.
 CREATE OR REPLACE TEMP MACRO token_class_of(x) AS

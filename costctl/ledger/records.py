@@ -1,11 +1,14 @@
-"""The relation `records`: a delivery's files as one table of text, with file_no and record_no, for a format's SELECT.
+"""The relation `records`: a delivery's files as one table, with file_no and record_no, for a format's SELECT.
 
-Fast path: each CSV comes through a named pipe (pipes), unpacked and counted on the way. Recording path (staging): each file is
-staged into a TEMP table, its bad records are named, and the rest goes on.
+Fast path: each CSV comes through a named pipe (pipes), unpacked and counted on the way; a gated column that every file of a
+delivery has as the same type of Parquet keeps it, everything else is text. Recording path (staging): each file is staged as
+text into a TEMP table, its bad records are named, and the rest goes on.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -17,9 +20,17 @@ from costctl.ledger.faults import GATE
 from costctl.ledger.store import Ledger
 from costctl.nouns import Column, Format, InputFile
 
-TYPES = ("money", "quantity", "whole", "instant", "currency", "json", "chips", "chip_state")
+TYPES = ("money", "quantity", "whole", "instant", "currency", "json", "nested", "chips", "chip_state")
 ROUNDED = ("money", "quantity")
 PLAIN = ("money", "quantity", "instant")
+NUMBERS = {"double": "DOUBLE", "decimal": "DECIMAL(38,18)", "integer": "DECIMAL(38,18)"}
+TYPED = {  # a gate → what it reads as it is: the kind of a Parquet column → the type under which its macro takes it
+    "money": NUMBERS,
+    "quantity": NUMBERS,
+    "whole": {"integer": "BIGINT"},
+    "instant": {"time": "TIMESTAMP"},
+    "json": {"map": "MAP(VARCHAR, VARCHAR)"},
+}
 
 
 @dataclass
@@ -42,10 +53,14 @@ def bind_gates(ledger: Ledger, *, raising: bool) -> None:
         plain = f"WHEN {kind}_plain(x) THEN {kind}_plain_cast(x) " if raising and kind in PLAIN else ""
         rounded = f"CASE WHEN is_printed_float(x) THEN {kind}_cast(x) END" if kind in ROUNDED else "NULL"
         otherwise = f"error('{GATE} {kind} ' || x)" if raising else rounded
-        ledger.run(
-            f"CREATE OR REPLACE TEMP MACRO {kind}(x) AS CASE WHEN x IS NULL THEN NULL {plain}"
-            f"WHEN {kind}_fits(x) THEN {kind}_cast(x) ELSE {otherwise} END"
-        )
+        versions = [
+            f"(x VARCHAR) AS CASE WHEN x IS NULL THEN NULL {plain}WHEN {kind}_fits(x) THEN {kind}_cast(x) ELSE {otherwise} END"
+        ]
+        for type_ in dict.fromkeys(TYPED.get(kind, {}).values()):
+            cast = f"{kind}_of_{type_.partition('(')[0].lower()}(x)"
+            refusal = f"error('{GATE} {kind} ' || CAST(x AS VARCHAR))" if raising else "NULL"
+            versions.append(f"(x {type_}) AS CASE WHEN x IS NULL THEN NULL ELSE COALESCE({cast}, {refusal}) END")
+        ledger.run(f"CREATE OR REPLACE TEMP MACRO {kind}{', '.join(versions)}")
 
 
 def quoted(text: str) -> str:
@@ -64,13 +79,37 @@ def read_csv(path: Path, fields: int, newline: str, delimiter: str = ",") -> str
     )
 
 
-def columns_of(reading: Reading, item: Format, *, raising: bool) -> list[str]:
-    """Return the SELECT list of a branch: every logical column as text, NULL where the file has none."""
+def types_of(readings: list[Reading], item: Format) -> dict[str, str]:
+    """Return the type of each gated column that all files carry as one type of Parquet; what is not listed is text."""
+    if any(reading.file.content != "parquet" for reading in readings):
+        return {}
+    kinds = [[place.kind for place in parquet.places(reading.bytes_at)] for reading in readings]
+    as_text = {column.after for column in item.columns if column.after}  # what is compared, and what an exclusion looks at
+    as_text |= {word for _, condition in item.exclusions for word in re.findall(r"\w+", condition)}
+    found = {}
+    for column in item.columns:
+        allowed = TYPED.get(column.type, {})
+        carried = {
+            allowed.get(kinds[number][reading.positions[column.name]])
+            for number, reading in enumerate(readings)
+            if column.name in reading.positions
+        }
+        one = carried.pop() if len(carried) == 1 else None
+        if one and not (column.after or column.spelling or column.constant is not None) and column.name not in as_text:
+            found[column.name] = one
+    return found
+
+
+def columns_of(reading: Reading, item: Format, types: Mapping[str, str], *, raising: bool) -> list[str]:
+    """Return the SELECT list of a branch: every logical column in its type or as text, NULL where the file has none."""
     listed = []
     for column in item.columns:
-        source = _text_of(reading, item, column)
+        type_ = types.get(column.name, "VARCHAR")
+        source = _text_of(reading, item, column) if type_ == "VARCHAR" else _typed_of(reading, column, type_)
         if column.spelling and raising and column.type not in TYPES:  # of the others the gate fires
             source = f"CASE WHEN {source} LIKE '!%' THEN error('{GATE} value ' || {source}) ELSE {source} END"
+        if column.type == "nested" and raising:
+            source = f"nested({source})"
         if column.filled and raising:
             source = (
                 f"CASE WHEN {source} IS NULL THEN error('{GATE} empty {column.name} ' || record_no) ELSE {source} END"
@@ -100,8 +139,13 @@ def _text_of(reading: Reading, item: Format, column: Column) -> str:
     return column.spelling.replace("{x}", source) if column.spelling else source
 
 
-def _prefixed_tags(reading: Reading, item: Format) -> str:
-    """Return the JSON of all tag columns of a file, keys sorted and namespaced, blank values left out."""
+def _typed_of(reading: Reading, column: Column, type_: str) -> str:
+    position = reading.positions.get(column.name)
+    return f"CAST(NULL AS {type_})" if position is None else f"c{position}"
+
+
+def _tags(reading: Reading, item: Format) -> list[tuple[str, int]]:
+    """Return key and position of every column whose header begins with a tag prefix, keys sorted and namespaced."""
     pairs = []
     for position, name in enumerate(reading.file.header):
         for prefix, namespace in item.tag_prefixes:
@@ -109,39 +153,62 @@ def _prefixed_tags(reading: Reading, item: Format) -> str:
                 pairs.append((namespace + name[len(prefix) :], position))
         if " ".join(name.split()).casefold() in item.tag_headers:
             pairs.append((name, position))
+    return sorted(pairs)
+
+
+def _prefixed_tags(reading: Reading, item: Format) -> str:
+    """Return the JSON of all tag columns of a file, blank values left out."""
+    pairs = _tags(reading, item)
     if not pairs:
         return "CAST(NULL AS VARCHAR)"
-    members = ", ".join(f"{quoted(key)}, c{position}" for key, position in sorted(pairs))
+    members = ", ".join(f"{quoted(key)}, c{position}" for key, position in pairs)
     merged = f"CAST(json_merge_patch('{{}}', json_object({members})) AS VARCHAR)"
     return f"NULLIF({merged}, '{{}}')"
 
 
-def source_of(reading: Reading, at: Path, newline: str) -> str:
-    """Return the reader of one file as a relation with columns c0, c1 … and record_no."""
+def source_of(
+    reading: Reading, item: Format, at: Path, newline: str, types: Mapping[str, str], *, raising: bool
+) -> str:
+    """Return the reader of one file as a relation of record_no and the columns c0, c1 … that the format reads."""
     if reading.file.content == "csv":
         return f"(SELECT *, row_number() OVER () AS record_no FROM {read_csv(at, len(reading.file.header), newline, reading.file.delimiter)})"
-    names = [f'"{name.replace(chr(34), chr(34) * 2)}"' for name in reading.file.header]
+    wanted = dict.fromkeys([*reading.positions.values(), *(position for _, position in _tags(reading, item))])
     if reading.file.content == "parquet":
-        listed = ", ".join(f"{_parquet_text(name)} AS c{number}" for number, name in enumerate(names))
-        return f"(SELECT {listed}, file_row_number + 1 AS record_no FROM read_parquet({quoted(str(at))}, file_row_number = true))"
-    columns = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in reading.file.header)
-    layout = objects.layout(at)
-    listed = ", ".join(f"{name} AS c{number}" for number, name in enumerate(names))
+        typed = {position: types.get(name, "VARCHAR") for name, position in reading.positions.items()}
+        places = parquet.places(at)
+        listed = [f"{_parquet(places[position], typed.get(position, 'VARCHAR'))} AS c{position}, " for position in wanted]
+        return f"(SELECT {''.join(listed)}file_row_number + 1 AS record_no FROM read_parquet({quoted(str(at))}, file_row_number = true))"
+    long = f"CASE WHEN has_long_number(json) THEN error('{GATE} number ' || record_no) ELSE json END"
+    record, keys = (long if raising else "json"), objects.places(at)
+    paths = ", ".join(quoted("$" + "".join(f".{_named(key)}" for key in keys[position])) for position in wanted)
+    listed = [f"v[{number}] AS c{position}, " for number, position in enumerate(wanted, start=1)]
     return (
-        f"(SELECT {listed}, row_number() OVER () AS record_no FROM read_json({quoted(str(at))}, columns = {{{columns}}}, "
-        f"format = '{layout}', maximum_object_size = {MAX_RECORD}))"
+        f"(SELECT {''.join(listed)}record_no FROM (SELECT json_extract_string({record}, [{paths}]) AS v, record_no FROM (SELECT json, row_number() OVER () AS record_no "
+        f"FROM read_json_objects({quoted(str(at))}, format = '{objects.layout(at)}', maximum_object_size = {MAX_RECORD}))))"
     )
 
 
-def _parquet_text(name: str) -> str:
-    """A Parquet column as text: a map or struct as JSON, anything else by its shortest exact text."""
-    return f"CASE WHEN typeof({name}) LIKE 'MAP%' OR typeof({name}) LIKE 'STRUCT%' THEN CAST(to_json({name}) AS VARCHAR) ELSE CAST({name} AS VARCHAR) END"
+def _named(key: str) -> str:
+    """Quote a key for a JSON path."""
+    return '"' + key.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _parquet(place: parquet.Place, type_: str) -> str:
+    """Return a Parquet column, or a field within one, in a type; as text a map, list or struct is JSON, a number its shortest exact text."""
+    found = '"' + place.path[0].replace('"', '""') + '"'
+    for name in place.path[1:]:
+        found = f"struct_extract({found}, {quoted(name)})"
+    if type_ == "VARCHAR" and place.kind in ("map", "nested"):
+        found = f"to_json({found})"
+    return f"CAST({found} AS {type_})"
 
 
 def relation(readings: list[Reading], item: Format, places: dict[int, tuple[Path, str]], *, raising: bool) -> str:
     """Return the text of `records`: one branch per file, each read alone."""
+    types = types_of(readings, item)
     return " UNION ALL ".join(
-        f"SELECT {reading.file_no} AS file_no, record_no, {', '.join(columns_of(reading, item, raising=raising))} FROM {source_of(reading, *places[reading.file_no])}"
+        f"SELECT {reading.file_no} AS file_no, record_no, {', '.join(columns_of(reading, item, types, raising=raising))} "
+        f"FROM {source_of(reading, item, *places[reading.file_no], types, raising=raising)}"
         for reading in readings
     )
 

@@ -36,7 +36,9 @@ def _files(
     ledger: Ledger, intake: Intake, counts: dict[int, int], bad: dict[int, int], excluded: dict[tuple[int, str], int]
 ) -> None:
     """Write each file's row accounting: records read = kept + set aside + excluded; raise Recount where it does not hold."""
-    query = f"SELECT file_no, count(DISTINCT record_no) FROM ledger.{intake.delivery.format.target} WHERE delivery_id = $id GROUP BY 1"
+    target = intake.delivery.format.target
+    kept_records = "count(*) FILTER (WHERE part_no = 1)" if target == "charges" else "count(DISTINCT record_no)"
+    query = f"SELECT file_no, {kept_records} FROM ledger.{target} WHERE delivery_id = $id GROUP BY 1"
     kept = dict(ledger.run(query, {"id": intake.identity}).rows)
     rows = []
     for number, file in enumerate(intake.delivery.files, start=1):

@@ -22,6 +22,7 @@ from costctl.nouns import Column, Format
 BATCH = 1000
 PROBLEMS = "CREATE OR REPLACE TEMP TABLE problems (file_no INTEGER, record_no BIGINT, column_name VARCHAR, reason VARCHAR, value VARCHAR)"
 TAKE_BAD_OUT = "DELETE FROM temp.records AS r WHERE EXISTS (SELECT 1 FROM temp.problems AS p WHERE p.file_no = r.file_no AND p.record_no = r.record_no)"
+TOO_LONG = "holds a number of more digits than JSON readers keep; export it as a text"
 WHOLE = "(record)"  # stands for a column where the record itself is the problem
 REASONS = {
     "money": "is not a plain decimal number of at most 20 digits before and 18 after the point",
@@ -30,6 +31,7 @@ REASONS = {
     "instant": "is not a date and time like 2026-10-01T00:00:00Z",
     "currency": "is not a currency code of three capital letters",
     "json": "is not a JSON object with distinct keys",
+    "nested": "is not JSON",
     "chips": "is not a number of chips above 0",
     "chip_state": "is not one of serving, training, startup, idle, maintenance",
 }
@@ -61,10 +63,9 @@ def _one(ledger: Ledger, reading: Reading, item: Format, folder: Path) -> int:
             count, source = _reshaped(ledger, reading, folder)
         else:
             place = pipes.plain(reading, folder)
-            checked = objects.read(reading.bytes_at) if reading.file.content == "json" else None
-            count = sum(1 for _ in checked) if checked else records.counted(reading)
-            source = records.source_of(reading, place, "")
-        listed = ", ".join(records.columns_of(reading, item, raising=False))
+            count = _examined(ledger, reading) if reading.file.content == "json" else records.counted(reading)
+            source = records.source_of(reading, item, place, "", {}, raising=False)
+        listed = ", ".join(records.columns_of(reading, item, {}, raising=False))
         branch = f"SELECT {reading.file_no} AS file_no, record_no, {listed} FROM {source}"
         first = not ledger.run(
             "SELECT 1 FROM duckdb_tables() WHERE database_name = 'temp' AND table_name = 'records'"
@@ -96,6 +97,16 @@ def _reshaped(ledger: Ledger, reading: Reading, folder: Path) -> tuple[int, str]
     )
 
 
+def _examined(ledger: Ledger, reading: Reading) -> int:
+    """Note the records of a JSON file with numbers that its reader would round; return how many records there are."""
+    number, problems = 0, _Problems(ledger)
+    for number, long in enumerate(objects.examined(reading.bytes_at), start=1):
+        if long:
+            problems.note(reading.file_no, number, TOO_LONG, long)
+    problems.flush()
+    return number
+
+
 def _misshapen(row: list[str], width: int) -> str | None:
     if len(row) != width:
         return f"has {len(row)} field{'s' if len(row) > 1 else ''} where the header has {width}"
@@ -109,8 +120,8 @@ class _Problems:
         self.ledger = ledger
         self.rows: list[Sequence[Any]] = []
 
-    def note(self, file_no: int, record_no: int, reason: str) -> None:
-        self.rows.append((file_no, record_no, WHOLE, reason, None))
+    def note(self, file_no: int, record_no: int, reason: str, value: str | None = None) -> None:
+        self.rows.append((file_no, record_no, WHOLE, reason, value))
         if len(self.rows) >= BATCH:
             self.flush()
 

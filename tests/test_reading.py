@@ -1,0 +1,341 @@
+"""One bill, three readers: a value means the same as CSV text, as a typed or nested Parquet column, and in JSON."""
+
+import json
+import random
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from costctl import formats, pipeline
+from costctl.errors import InputRefused
+from costctl.files import objects, parquet
+from costctl.ledger import records
+
+FOCUS = Path(formats.__file__).parent / "bills" / "focus"
+ROW = {
+    "EffectiveCost": "0",
+    "BillingCurrency": "'USD'",
+    "ChargeCategory": "'Usage'",
+    "BillingPeriodStart": "TIMESTAMP '2026-10-01'",
+    "BillingPeriodEnd": "TIMESTAMP '2026-11-01'",
+    "ChargePeriodStart": "TIMESTAMP '2026-10-03'",
+    "ChargePeriodEnd": "TIMESTAMP '2026-10-04'",
+}
+
+
+def write_parquet(path, *rows):
+    """Write a FOCUS file of rows given as SQL by column; what they do not say is as in ROW."""
+    selects = [", ".join(f'{value} AS "{name}"' for name, value in (ROW | row).items()) for row in rows]
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'America/New_York'")
+        connection.execute(f"COPY ({' UNION ALL '.join(f'SELECT {row}' for row in selects)}) TO '{path}' (FORMAT parquet)")
+    return path
+
+
+def column(place, name, source=None):
+    """Return a column of the charges in the order of the files."""
+    where = f"WHERE source = '{source}'" if source else ""
+    return [row[0] for row in place.ask(f"SELECT {name} FROM ledger.charges {where} ORDER BY file_no, record_no")]
+
+
+def types(*paths):
+    """Return the columns of FOCUS files that are read in the type of the source."""
+    item = formats.load(FOCUS.parent, "bill")["focus"]
+    readings = []
+    for number, path in enumerate(paths, start=1):
+        file = formats.inspect(path)
+        readings.append(records.Reading(number, file, path, formats.columns_of(item, file)))
+    return records.types_of(readings, item)
+
+
+DOUBLES = [
+    *(0.1, 0.1 + 0.2, 4.35, -0.0, 1e-7, 3.6e-7, 1 / 3, 2 / 3, 100 / 3, 1e15 / 3, 1e18 / 7, 123456.789, 999.999999999999),
+    *(1000.0000000000001, 0.010000000000000002, 0.012345678901234567, 2.0**53 + 2, 1e19, 1.2345678901234567e19, 5e-13, 1e-18),
+]
+
+
+class TestDoubles:
+    """A DOUBLE is the shortest decimal that reads back as it, as every exporter prints it."""
+
+    def test_each_is_its_shortest_text(self, place):
+        generator = random.Random(3)
+        spread = [round(generator.uniform(-1, 1) * 10.0 ** generator.randint(0, 19), 6) for _ in range(500)]
+        short = [generator.randint(-(10**6), 10**6) / 10.0 ** generator.randint(0, 18) for _ in range(500)]
+        short = [value for value in short if -Decimal(repr(value)).as_tuple().exponent <= 18]
+        doubles = [*DOUBLES, *spread, *short]
+        file = write_parquet(place.home / "b.parquet", *({"BilledCost": f"CAST('{value!r}' AS DOUBLE)"} for value in doubles))
+        assert types(file)["BilledCost"] == "DOUBLE"
+        place.ingest(file)
+        assert column(place, "BilledCost") == [Decimal(repr(value)) for value in doubles]
+
+    @pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e+20", "1e+300"])
+    def test_what_is_no_amount_is_refused_by_its_value(self, place, value):
+        file = write_parquet(place.home / "b.parquet", *({"BilledCost": f"CAST('{text}' AS DOUBLE)"} for text in ("1", value)))
+        with pytest.raises(InputRefused, match="record 2: 1 record cannot be taken in") as refused:
+            place.ingest(file)
+        assert "BilledCost is not a plain decimal number" in refused.value.evidence[0]
+        assert refused.value.evidence[0].endswith(f": '{value}'")
+
+    def test_more_decimals_than_fit_are_rounded_and_written_down_as_from_text(self, place):
+        """0.00042100000000000004 has 20 decimals."""
+        value = 0.00042100000000000004
+        file = write_parquet(place.home / "b.parquet", {"BilledCost": f"CAST('{value!r}' AS DOUBLE)"})
+        place.ingest(file)
+        assert column(place, "BilledCost") == [Decimal("0.000421")]
+        assert place.ask("SELECT column_name, rounded_away FROM ledger.roundings") == [("BilledCost", Decimal("4E-20"))]
+
+
+SAME = {  # an amount as several exporters type it
+    "DECIMAL(38,18)": "1.5",
+    "DECIMAL(18,10)": "1.5",
+    "DECIMAL(9,2)": "1.50",
+    "DOUBLE": "1.5",
+    "FLOAT": "1.5",
+    "DECIMAL(38,20)": "1.5",
+    "VARCHAR": "'1.5'",
+}
+
+
+class TestTypes:
+    @pytest.mark.parametrize("type_", SAME)
+    def test_an_amount_of_any_type_is_the_same_amount(self, place, type_):
+        place.ingest(write_parquet(place.home / "b.parquet", {"BilledCost": f"CAST({SAME[type_]} AS {type_})"}))
+        assert column(place, "BilledCost") == [Decimal("1.5")]
+
+    @pytest.mark.parametrize("type_", ["BIGINT", "INTEGER", "UBIGINT", "UTINYINT", "HUGEINT"])
+    def test_whole_amounts_too(self, place, type_):
+        place.ingest(write_parquet(place.home / "b.parquet", {"BilledCost": f"CAST(7 AS {type_})"}))
+        assert column(place, "BilledCost") == [Decimal(7)]
+
+    def test_a_type_is_kept_only_where_all_files_have_it(self, place):
+        decimal = write_parquet(place.home / "1.parquet", {"BilledCost": "CAST(1.5 AS DECIMAL(9,2))"})
+        double = write_parquet(place.home / "2.parquet", {"BilledCost": "CAST(2.5 AS DOUBLE)", "ListCost": "CAST(3.5 AS DOUBLE)"})
+        whole = write_parquet(place.home / "3.parquet", {"BilledCost": "CAST(3 AS BIGINT)"})
+        assert types(double)["BilledCost"] == "DOUBLE"
+        assert "BilledCost" not in types(decimal, double)
+        assert types(decimal, whole)["BilledCost"] == "DECIMAL(38,18)"
+        place.ingest(decimal, source="a")
+        place.ingest(double, whole, decimal, source="b")
+        assert sorted(column(place, "BilledCost", "b")) == [Decimal("1.5"), Decimal("2.5"), Decimal(3)]
+        assert sorted(column(place, "ListCost", "b"), key=str) == [Decimal("3.5"), None, None]
+
+    def test_a_csv_beside_it_makes_all_of_it_text(self, place):
+        file = write_parquet(place.home / "b.parquet", {"BilledCost": "CAST(1 AS DOUBLE)"})
+        assert types(file, place.bill("c.csv", [{"cost": "2"}])) == {}
+        place.ingest(place.home)
+        assert sorted(column(place, "BilledCost")) == [1, 2]
+
+    @pytest.mark.parametrize(
+        "moment",
+        [
+            "TIMESTAMP '2026-10-03 04:00:00'",
+            "TIMESTAMPTZ '2026-10-03 00:00:00-04'",
+            "TIMESTAMP_S '2026-10-03 04:00:00'",
+            "TIMESTAMP_MS '2026-10-03 04:00:00'",
+            "TIMESTAMP_NS '2026-10-03 04:00:00'",
+            "'2026-10-03T04:00:00Z'",
+            "'2026-10-03 06:00:00+02:00'",
+        ],
+    )
+    def test_a_moment_is_kept_in_utc(self, place, moment):
+        place.ingest(write_parquet(place.home / "b.parquet", {"BilledCost": "1", "ChargePeriodStart": moment}))
+        assert [str(value) for value in column(place, "ChargePeriodStart")] == ["2026-10-03 04:00:00"]
+
+    def test_a_date_is_its_midnight(self, place):
+        place.ingest(write_parquet(place.home / "b.parquet", {"BilledCost": "1", "ChargePeriodStart": "DATE '2026-10-03'"}))
+        assert [str(value) for value in column(place, "ChargePeriodStart")] == ["2026-10-03 00:00:00"]
+
+    @pytest.mark.parametrize("moment", ["TIMESTAMP 'infinity'", "TIMESTAMP '20000-01-01'"])
+    def test_a_moment_out_of_all_calendars_is_refused(self, place, moment):
+        file = write_parquet(place.home / "b.parquet", {"BilledCost": "1", "ChargePeriodEnd": moment})
+        with pytest.raises(InputRefused, match="record 1: 1 record cannot be taken in"):
+            place.ingest(file)
+
+    @pytest.mark.parametrize(
+        "tags",
+        [
+            "MAP {'b': 'x', 'a': NULL, 'team': 'search'}",
+            """'{"team": "search", "b":"x", "a": null}'""",
+            "{'team': 'search', 'b': 'x', 'a': CAST(NULL AS VARCHAR)}",
+        ],
+    )
+    def test_tags_are_one_json_text_whatever_their_type(self, place, tags):
+        place.ingest(write_parquet(place.home / "b.parquet", {"BilledCost": "1", "Tags": tags}))
+        assert column(place, "Tags") == ['{"a":null,"b":"x","team":"search"}']
+        assert column(place, "tag_team") == ["search"]
+
+    def test_the_recording_path_gives_the_same_rows(self, place):
+        """A record that is set aside sends the whole delivery through text."""
+        row = {"BilledCost": "CAST(0.1 AS DOUBLE)", "Tags": "MAP {'b': 'x', 'a': 'y'}", "InvoiceId": "12"}
+        bad = row | {"BilledCost": "CAST('nan' AS DOUBLE)"}
+        place.ingest(write_parquet(place.home / "good.parquet", row), source="typed")
+        place.ingest(write_parquet(place.home / "bad.parquet", row, bad), source="text", quarantine_rows=1)
+        typed, text = (
+            place.ask(f"SELECT * EXCLUDE (source, delivery_id) FROM ledger.charges WHERE source = '{source}'")
+            for source in ("typed", "text")
+        )
+        assert typed == text
+
+
+TINY = """
+    title: a format of this test
+    docs: this file
+    readers: [csv, json, parquet]
+    deliveries: files
+    detect: {all: [invoice.month, cost]}
+    tag_prefixes: [{header: "labels.", namespace: ""}]
+    columns:
+      Cost: {headers: [cost], type: money, required: true, filled: true}
+      Start: {headers: [start], type: instant, required: true, filled: true}
+      Month: {headers: [invoice.month], required: true}
+      Zone: {headers: [place.site.zone]}
+      Credits: {headers: [credits], type: nested}
+"""
+SELECT = """
+    SELECT money(Cost) AS BilledCost, 'USD' AS BillingCurrency, instant(Start) AS BillingPeriodStart, instant(Start) + INTERVAL 1 MONTH AS BillingPeriodEnd,
+        instant(Start) AS ChargePeriodStart, instant(Start) + INTERVAL 1 DAY AS ChargePeriodEnd, 'Usage' AS ChargeCategory,
+        Month AS InvoiceId, Zone AS RegionId, Credits AS ChargeDescription, Tags, file_no, record_no, 1 AS part_no
+    FROM records
+"""
+KEPT = "SELECT BilledCost, InvoiceId, RegionId, ChargeDescription, Tags FROM ledger.charges WHERE source = 'tiny' ORDER BY record_no"
+EVIL = """x"y'); DROP TABLE ledger.charges; --"""
+
+
+@pytest.fixture
+def tiny(place, monkeypatch):
+    """A place where the format `tiny` is known, and nothing else."""
+    place.write("formats/tiny/bill.yaml", TINY)
+    place.write("formats/tiny/to_focus.sql", SELECT)
+    known = formats.load(place.home / "formats", "bill")
+    monkeypatch.setattr(pipeline, "known", lambda: known)
+    return place
+
+
+NESTED = [
+    {
+        "cost": 1.25,
+        "start": "2026-10-01 00:00:00",
+        "invoice": {"month": "202610"},
+        "place": {"site": {"zone": "a"}},
+        "labels": {"team": "search", EVIL: "kept"},
+        "credits": [{"name": "promotion", "amount": -0.1}],
+    },
+    {"cost": 2.0, "start": "2026-10-01 00:00:00", "invoice": {"month": None}, "credits": []},
+]
+AS_CSV = """\
+cost,start,invoice.month,place.site.zone,labels.team,"labels.x""y'); DROP TABLE ledger.charges; --",credits
+1.25,2026-10-01 00:00:00,202610,a,search,kept,"[{""name"":""promotion"",""amount"":-0.1}]"
+2.0,2026-10-01 00:00:00,,,,,[]
+"""
+TAGS = json.dumps(dict(sorted({"team": "search", EVIL: "kept"}.items())), separators=(",", ":"))
+GIVEN = [
+    (Decimal("1.25"), "202610", "a", '[{"name":"promotion","amount":-0.1}]', TAGS),
+    (Decimal(2), None, None, "[]", None),
+]
+
+
+def as_parquet(path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.Table.from_pylist(NESTED), path)
+
+
+WRITERS = {
+    "b.csv": lambda path: path.write_text(AS_CSV),
+    "b.parquet": as_parquet,
+    "b.jsonl": lambda path: path.write_text("".join(json.dumps(row) + "\n" for row in NESTED)),
+    "b.json": lambda path: path.write_text(json.dumps(NESTED, indent=2)),
+}
+
+
+class TestNested:
+    """Structs and objects are reachable by dotted names; lists and maps come as JSON."""
+
+    @pytest.mark.parametrize("name", WRITERS)
+    def test_every_reader_gives_the_same_charges(self, tiny, name):
+        WRITERS[name](tiny.home / name)
+        tiny.ingest(name, source="tiny")
+        assert tiny.ask(KEPT) == GIVEN
+
+    @pytest.mark.parametrize("name", ["b.parquet", "b.jsonl"])
+    def test_the_header_names_columns_first_then_what_is_inside_them(self, tiny, name):
+        WRITERS[name](tiny.home / name)
+        header = {"b.parquet": parquet.header, "b.jsonl": objects.header}[name](tiny.home / name)
+        assert header == (
+            *("cost", "start", "invoice", "place", "labels", "credits"),
+            *("invoice.month", "place.site", "place.site.zone", "labels.team", f"labels.{EVIL}"),
+        )
+
+    @pytest.mark.parametrize("name", ["b.parquet", "b.jsonl"])
+    def test_a_name_with_a_dot_of_its_own_is_no_path(self, tiny, name):
+        """A flattened export has the columns `invoice.month` and `place.site.zone` themselves."""
+        row = {"cost": 1.25, "start": "2026-10-01", "invoice.month": "202610", "place.site.zone": "a"}
+        if name == "b.parquet":
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+
+            pq.write_table(pa.Table.from_pylist([row]), tiny.home / name)
+        else:
+            (tiny.home / name).write_text(json.dumps(row))
+        tiny.ingest(name, source="tiny")
+        assert tiny.ask(KEPT) == [(Decimal("1.25"), "202610", "a", None, None)]
+
+    def test_a_column_wins_over_a_field_of_the_same_name(self, tiny):
+        row = NESTED[0] | {"invoice_month": "the column"}
+        (tiny.home / "b.jsonl").write_text(json.dumps(row))
+        tiny.ingest("b.jsonl", source="tiny")
+        assert tiny.ask("SELECT InvoiceId FROM ledger.charges") == [("the column",)]
+
+    @pytest.mark.parametrize("name", ["b.parquet", "b.jsonl"])
+    def test_a_file_with_a_bad_record_gives_the_same_charges(self, tiny, name):
+        """The recording path reads the same places."""
+        bad = NESTED[1] | {"start": "yesterday"}
+        if name == "b.parquet":
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+
+            pq.write_table(pa.Table.from_pylist([*NESTED, bad]), tiny.home / name)
+        else:
+            (tiny.home / name).write_text("".join(json.dumps(row) + "\n" for row in [*NESTED, bad]))
+        tiny.ingest(name, source="tiny", quarantine_rows=1)
+        assert tiny.ask(KEPT) == GIVEN
+
+    def test_a_nested_column_that_is_no_json_is_named(self, tiny):
+        tiny.write("b.csv", AS_CSV.replace(",[]", ",[oops"))
+        with pytest.raises(InputRefused, match=r"b\.csv:3: 1 record cannot be taken in") as refused:
+            tiny.ingest("b.csv", source="tiny")
+        assert refused.value.evidence[0].endswith("credits is not JSON: '[oops'")
+
+
+class TestLongNumbers:
+    """JSON says how a number is written, not what a reader keeps of it; ours keeps 17 digits and says where there are more."""
+
+    @pytest.mark.parametrize("text", ["0.12345678901234567", "0.00042100000000000004", "123456789012345678", "12345.678901234567"])
+    def test_as_many_digits_as_a_double_has_are_read(self, tiny, text):
+        (tiny.home / "b.jsonl").write_text(json.dumps(NESTED[0]).replace("1.25", text))
+        tiny.ingest("b.jsonl", source="tiny")
+        assert abs(tiny.ask(KEPT)[0][0] - Decimal(text)) <= Decimal(text) / 10**16
+
+    @pytest.mark.parametrize("text", ["0.123456789012345678", "1.00000000000000000001", "12345678901234567.25"])
+    def test_more_are_refused_by_line(self, tiny, text):
+        lines = [json.dumps(NESTED[1]), json.dumps(NESTED[0]).replace("1.25", text)]
+        (tiny.home / "b.jsonl").write_text("\n".join(lines))
+        with pytest.raises(InputRefused, match=r"b\.jsonl:2: 1 record cannot be taken in") as refused:
+            tiny.ingest("b.jsonl", source="tiny")
+        assert "more digits than JSON readers keep" in refused.value.evidence[0]
+        assert text in refused.value.evidence[0]
+
+    def test_the_same_digits_as_a_text_are_kept(self, tiny):
+        text = "0.123456789012345678"
+        (tiny.home / "b.jsonl").write_text(json.dumps(NESTED[0]).replace("1.25", f'"{text}"'))
+        tiny.ingest("b.jsonl", source="tiny")
+        assert tiny.ask(KEPT)[0][0] == Decimal(text)
+
+    def test_digits_within_a_text_do_not_matter(self, tiny):
+        row = NESTED[0] | {"note": "ratio: 0.1234567890123456789"}
+        (tiny.home / "b.jsonl").write_text(json.dumps(row))
+        tiny.ingest("b.jsonl", source="tiny")
+        assert tiny.ask(KEPT) == GIVEN[:1]
