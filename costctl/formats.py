@@ -205,8 +205,8 @@ def _positions(item: Format, file: InputFile) -> dict[str, int]:
     for number, name in enumerate(file.header):
         key = folded(item, name)
         tag = any(name.lower().startswith(prefix.lower()) for prefix, _ in item.tag_prefixes)
-        inside = file.content != "csv" and name.rpartition(".")[0] in file.header  # a field of a column: the column wins
-        twice = name in file.header[:number] if tag else key in positions and key in wanted and not inside
+        inner = file.content != "csv" and name.rpartition(".")[0] in file.header  # the column wins over a field within one
+        twice = name in file.header[:number] if tag else key in positions and key in wanted and not inner
         if twice:
             other = name if tag else file.header[positions[key]]
             raise InputRefused(

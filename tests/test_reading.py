@@ -30,7 +30,9 @@ def write_parquet(path, *rows):
     selects = [", ".join(f'{value} AS "{name}"' for name, value in (ROW | row).items()) for row in rows]
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'America/New_York'")
-        connection.execute(f"COPY ({' UNION ALL '.join(f'SELECT {row}' for row in selects)}) TO '{path}' (FORMAT parquet)")
+        connection.execute(
+            f"COPY ({' UNION ALL '.join(f'SELECT {row}' for row in selects)}) TO '{path}' (FORMAT parquet)"
+        )
     return path
 
 
@@ -51,8 +53,31 @@ def types(*paths):
 
 
 DOUBLES = [
-    *(0.1, 0.1 + 0.2, 4.35, -0.0, 1e-7, 3.6e-7, 1 / 3, 2 / 3, 100 / 3, 1e15 / 3, 1e18 / 7, 123456.789, 999.999999999999),
-    *(1000.0000000000001, 0.010000000000000002, 0.012345678901234567, 2.0**53 + 2, 1e19, 1.2345678901234567e19, 5e-13, 1e-18),
+    *(
+        0.1,
+        0.1 + 0.2,
+        4.35,
+        -0.0,
+        1e-7,
+        3.6e-7,
+        1 / 3,
+        2 / 3,
+        100 / 3,
+        1e15 / 3,
+        1e18 / 7,
+        123456.789,
+        999.999999999999,
+    ),
+    *(
+        1000.0000000000001,
+        0.010000000000000002,
+        0.012345678901234567,
+        2.0**53 + 2,
+        1e19,
+        1.2345678901234567e19,
+        5e-13,
+        1e-18,
+    ),
 ]
 
 
@@ -65,14 +90,18 @@ class TestDoubles:
         short = [generator.randint(-(10**6), 10**6) / 10.0 ** generator.randint(0, 18) for _ in range(500)]
         short = [value for value in short if -Decimal(repr(value)).as_tuple().exponent <= 18]
         doubles = [*DOUBLES, *spread, *short]
-        file = write_parquet(place.home / "b.parquet", *({"BilledCost": f"CAST('{value!r}' AS DOUBLE)"} for value in doubles))
+        file = write_parquet(
+            place.home / "b.parquet", *({"BilledCost": f"CAST('{value!r}' AS DOUBLE)"} for value in doubles)
+        )
         assert types(file)["BilledCost"] == "DOUBLE"
         place.ingest(file)
         assert column(place, "BilledCost") == [Decimal(repr(value)) for value in doubles]
 
     @pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e+20", "1e+300"])
     def test_what_is_no_amount_is_refused_by_its_value(self, place, value):
-        file = write_parquet(place.home / "b.parquet", *({"BilledCost": f"CAST('{text}' AS DOUBLE)"} for text in ("1", value)))
+        file = write_parquet(
+            place.home / "b.parquet", *({"BilledCost": f"CAST('{text}' AS DOUBLE)"} for text in ("1", value))
+        )
         with pytest.raises(InputRefused, match="record 2: 1 record cannot be taken in") as refused:
             place.ingest(file)
         assert "BilledCost is not a plain decimal number" in refused.value.evidence[0]
@@ -111,7 +140,9 @@ class TestTypes:
 
     def test_a_type_is_kept_only_where_all_files_have_it(self, place):
         decimal = write_parquet(place.home / "1.parquet", {"BilledCost": "CAST(1.5 AS DECIMAL(9,2))"})
-        double = write_parquet(place.home / "2.parquet", {"BilledCost": "CAST(2.5 AS DOUBLE)", "ListCost": "CAST(3.5 AS DOUBLE)"})
+        double = write_parquet(
+            place.home / "2.parquet", {"BilledCost": "CAST(2.5 AS DOUBLE)", "ListCost": "CAST(3.5 AS DOUBLE)"}
+        )
         whole = write_parquet(place.home / "3.parquet", {"BilledCost": "CAST(3 AS BIGINT)"})
         assert types(double)["BilledCost"] == "DOUBLE"
         assert "BilledCost" not in types(decimal, double)
@@ -144,7 +175,9 @@ class TestTypes:
         assert [str(value) for value in column(place, "ChargePeriodStart")] == ["2026-10-03 04:00:00"]
 
     def test_a_date_is_its_midnight(self, place):
-        place.ingest(write_parquet(place.home / "b.parquet", {"BilledCost": "1", "ChargePeriodStart": "DATE '2026-10-03'"}))
+        place.ingest(
+            write_parquet(place.home / "b.parquet", {"BilledCost": "1", "ChargePeriodStart": "DATE '2026-10-03'"})
+        )
         assert [str(value) for value in column(place, "ChargePeriodStart")] == ["2026-10-03 00:00:00"]
 
     @pytest.mark.parametrize("moment", ["TIMESTAMP 'infinity'", "TIMESTAMP '20000-01-01'"])
@@ -313,7 +346,9 @@ class TestNested:
 class TestLongNumbers:
     """JSON says how a number is written, not what a reader keeps of it; ours keeps 17 digits and says where there are more."""
 
-    @pytest.mark.parametrize("text", ["0.12345678901234567", "0.00042100000000000004", "123456789012345678", "12345.678901234567"])
+    @pytest.mark.parametrize(
+        "text", ["0.12345678901234567", "0.00042100000000000004", "123456789012345678", "12345.678901234567"]
+    )
     def test_as_many_digits_as_a_double_has_are_read(self, tiny, text):
         (tiny.home / "b.jsonl").write_text(json.dumps(NESTED[0]).replace("1.25", text))
         tiny.ingest("b.jsonl", source="tiny")

@@ -10,7 +10,6 @@ from typing import Any
 from costctl.errors import InputRefused
 from costctl.nouns import Rows
 
-
 MONEY = (20, 18)  # digits before and after the point that an amount may have
 
 

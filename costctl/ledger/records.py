@@ -84,7 +84,9 @@ def types_of(readings: list[Reading], item: Format) -> dict[str, str]:
     if any(reading.file.content != "parquet" for reading in readings):
         return {}
     kinds = [[place.kind for place in parquet.places(reading.bytes_at)] for reading in readings]
-    as_text = {column.after for column in item.columns if column.after}  # what is compared, and what an exclusion looks at
+    as_text = {
+        column.after for column in item.columns if column.after
+    }  # what is compared, and what an exclusion looks at
     as_text |= {word for _, condition in item.exclusions for word in re.findall(r"\w+", condition)}
     found = {}
     for column in item.columns:
@@ -176,7 +178,9 @@ def source_of(
     if reading.file.content == "parquet":
         typed = {position: types.get(name, "VARCHAR") for name, position in reading.positions.items()}
         places = parquet.places(at)
-        listed = [f"{_parquet(places[position], typed.get(position, 'VARCHAR'))} AS c{position}, " for position in wanted]
+        listed = [
+            f"{_parquet(places[position], typed.get(position, 'VARCHAR'))} AS c{position}, " for position in wanted
+        ]
         return f"(SELECT {''.join(listed)}file_row_number + 1 AS record_no FROM read_parquet({quoted(str(at))}, file_row_number = true))"
     long = f"CASE WHEN has_long_number(json) THEN error('{GATE} number ' || record_no) ELSE json END"
     record, keys = (long if raising else "json"), objects.places(at)
