@@ -205,7 +205,9 @@ def _positions(item: Format, file: InputFile) -> dict[str, int]:
     for number, name in enumerate(file.header):
         key = folded(item, name)
         tag = any(name.lower().startswith(prefix.lower()) for prefix, _ in item.tag_prefixes)
-        inner = file.content != "csv" and name.rpartition(".")[0] in file.header  # the column wins over a field within one
+        inner = (
+            file.content != "csv" and name.rpartition(".")[0] in file.header
+        )  # the column wins over a field within one
         twice = name in file.header[:number] if tag else key in positions and key in wanted and not inner
         if twice:
             other = name if tag else file.header[positions[key]]

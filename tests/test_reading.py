@@ -242,7 +242,7 @@ def tiny(place, monkeypatch):
     place.write("formats/tiny/bill.yaml", TINY)
     place.write("formats/tiny/to_focus.sql", SELECT)
     known = formats.load(place.home / "formats", "bill")
-    monkeypatch.setattr(pipeline, "known", lambda: known)
+    monkeypatch.setattr(pipeline, "known", lambda *_: known)
     return place
 
 
