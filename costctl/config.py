@@ -53,6 +53,8 @@ class Source(Part):
     path: Path
     format: str | None = Field(default=None, alias="as")
     role: Literal["gateway", "client", "engine", "provider_meter", "bill"] | None = None
+    dataset: str | None = None
+    deliveries: Literal["files", "append", "invoice_month"] | None = None
 
 
 class Rule(Part):

@@ -61,6 +61,8 @@ def _read(folder: Path, kind: str) -> Format:
         home=folder,
         readers=tuple(values["readers"]),
         deliveries=values["deliveries"],
+        datasets=tuple((item["name"], tuple(item["paths"])) for item in values.get("datasets") or ()),
+        across=values.get("across") == "true",
         detect_all=tuple(fold(name) for name in detect["all"]),
         detect_none=tuple(fold(name) for name in detect.get("none") or ()),
         refines=values.get("refines"),

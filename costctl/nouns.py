@@ -45,7 +45,9 @@ class Format:
     title: str
     home: Path
     readers: tuple[str, ...]  # csv | json | parquet
-    deliveries: str  # files | aws_manifest
+    deliveries: str  # files | aws_manifest | azure_manifest | append | invoice_month
+    datasets: tuple[tuple[str, tuple[str, ...]], ...]  # (name, words of a path that tell it); empty: there is one
+    across: bool  # the SELECT looks across records: a month is derived from all its live deliveries
     detect_all: tuple[str, ...]
     detect_none: tuple[str, ...]
     refines: str | None
@@ -88,6 +90,8 @@ class Delivery:
     format: Format
     files: tuple[InputFile, ...]
     manifest: str | None = None
+    version: str | None = None  # when it was made, as a text that sorts by time; None: only its content can tell
+    appended: bool = False  # it belongs beside what is there, and supersedes nothing
     period: str | None = None  # what the manifest says, for messages
     older: tuple[str, ...] = ()  # manifests that its folder shows to be older than its own
     role: str | None = None

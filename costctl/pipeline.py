@@ -70,10 +70,12 @@ def writing(run: Run) -> Iterator[Ledger]:
         fault("checkpointed")
 
 
-def wanted(run: Run, paths: Sequence[Path], source: str | None, as_format: str | None) -> list[Wanted]:
+def wanted(
+    run: Run, paths: Sequence[Path], source: str | None, as_format: str | None, dataset: str | None = None
+) -> list[Wanted]:
     """Return what to take in: the paths given, else the sources of the configuration."""
     if paths:
-        return [Wanted(path, source, as_format) for path in paths]
+        return [Wanted(path, source, as_format, dataset=dataset) for path in paths]
     if not run.config.sources:
         raise UsageError(
             "ingest",
@@ -81,7 +83,7 @@ def wanted(run: Run, paths: Sequence[Path], source: str | None, as_format: str |
             remedy="costctl ingest PATH, or list `sources:` in costctl.yaml.",
         )
     return [
-        Wanted(run.config.at(item.path), item.name, item.format, item.role)
+        Wanted(run.config.at(item.path), item.name, item.format, item.role, dataset or item.dataset, item.deliveries)
         for item in run.config.sources
         if not source or item.name == source
     ]
@@ -107,6 +109,7 @@ def take_in(
         settings = ingest.Settings(
             rules=compiled(ledger, run.config),
             columns_of=formats.columns_of,
+            inspect=formats.inspect,
             archive=run.config.archive,
             quarantine_rows=run.config.policy.quarantine_rows if quarantine_rows is None else quarantine_rows,
             decision=decision,

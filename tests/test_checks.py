@@ -131,7 +131,7 @@ BROKEN = {
         "UPDATE ledger.delivery_files SET kept = kept - 1, quarantined = quarantined + 1 WHERE kept = 4",
         "UPDATE ledger.delivery_files SET kept = kept - 1, excluded = excluded + 1 WHERE kept = 4",
         "DELETE FROM ledger.quarantine",
-        "INSERT INTO ledger.exclusions SELECT delivery_id, file_no, 'a rule', 1 FROM ledger.delivery_files LIMIT 1",
+        "INSERT INTO ledger.exclusions SELECT delivery_id, file_no, NULL, 'a rule', 1 FROM ledger.delivery_files LIMIT 1",
     ],
     "shares_are_whole": [
         "UPDATE ledger.allocation_shares SET weight = weight + 1 WHERE team = 'search'",

@@ -1,6 +1,8 @@
 """From paths to deliveries: which files speak together, for which source and scope, by the kind their format declares.
 
-files          the files of one command and source are one delivery
+files          the files of one command, source and dataset are one delivery
+append         every file is a delivery of its own and supersedes nothing
+invoice_month  the files of one folder are one delivery; what they hold tells which of several is the newest
 aws_manifest   what a manifest of AWS lists is one delivery; the files it does not list are not part of it
 """
 
@@ -15,7 +17,7 @@ from pathlib import Path
 from costctl import formats
 from costctl.bills import manifests
 from costctl.bills.manifests import Manifest
-from costctl.errors import InputRefused, StorageFault
+from costctl.errors import InputRefused, StorageFault, UsageError, nearest, shown
 from costctl.files import packing
 from costctl.nouns import Delivery, Format, InputFile
 
@@ -31,11 +33,25 @@ class Wanted:
     source: str | None = None
     format: str | None = None
     role: str | None = None
+    dataset: str | None = None
+    deliveries: str | None = None  # the kind, where it is not the format's own
+
+
+@dataclass(frozen=True)
+class Together:
+    """What loose files have in common that are one delivery."""
+
+    source: str
+    form: str
+    role: str | None
+    dataset: str
+    kind: str
+    place: str  # the folder or the file, where it keeps deliveries apart
 
 
 def find(wanted: Sequence[Wanted], known: dict[str, Format]) -> list[Delivery]:
     """Turn paths into deliveries, in a stable order; raise InputRefused for what cannot be one."""
-    loose: dict[tuple[str, str, str | None], list[InputFile]] = defaultdict(list)
+    loose: dict[Together, list[InputFile]] = defaultdict(list)
     listed: dict[tuple[str, ...], Delivery] = {}
     notes: list[str] = []
     for item in wanted:
@@ -49,13 +65,20 @@ def find(wanted: Sequence[Wanted], known: dict[str, Format]) -> list[Delivery]:
         for path in paths:
             if path not in covered:
                 file = formats.inspect(path, candidates=formats.delimiters(known))
-                form = _format(item, file, known)
-                loose[item.source or form.name, form.name, item.role].append(file)
-    deliveries = [*listed.values(), *(_from_files(*key, members, known) for key, members in loose.items())]
+                loose[_together(item, file, _format(item, file, known))].append(file)
+    deliveries = [*listed.values(), *(_from_files(key, members, known) for key, members in loose.items())]
     if deliveries and notes:
         deliveries[0] = replace(deliveries[0], notes=tuple(notes))
     return sorted(
-        deliveries, key=lambda delivery: (delivery.format.kind, delivery.source, delivery.scope, delivery.period or "")
+        deliveries,
+        key=lambda item: (
+            item.format.kind,
+            item.source,
+            item.scope,
+            item.period or "",
+            item.dataset,
+            item.files[0].name,
+        ),
     )
 
 
@@ -63,15 +86,43 @@ def _format(item: Wanted, file: InputFile, known: dict[str, Format]) -> Format:
     return formats.insisted(item.format, file, known) if item.format else formats.identify(file, known)
 
 
-def _from_files(
-    source: str, name: str, role: str | None, members: list[InputFile], known: dict[str, Format]
-) -> Delivery:
+def _together(item: Wanted, file: InputFile, form: Format) -> Together:
+    """Return the delivery that a loose file belongs to."""
+    kind = item.deliveries or form.deliveries
+    place = {"append": str(file.path), "invoice_month": str(file.path.parent)}.get(kind, "")
+    return Together(item.source or form.name, form.name, item.role, _dataset(item, file, form), kind, place)
+
+
+def _dataset(item: Wanted, file: InputFile, form: Format) -> str:
+    """Return which of a format's datasets a file is: as the user says, else by a word in its path, from its name upwards."""
+    if not form.datasets:
+        return form.target
+    names = [name for name, _ in form.datasets]
+    if item.dataset:
+        if item.dataset not in names:
+            remedy = f"{nearest(item.dataset, names)}Datasets of {form.name}: {', '.join(names)}."
+            raise UsageError("--dataset", f"there is no dataset {shown(item.dataset)}", remedy=remedy)
+        return item.dataset
+    for part in reversed(file.path.parts):  # the nearest folder knows best
+        found = [name for name, words in form.datasets if any(word in part.lower() for word in words)]
+        if len(found) == 1:
+            return found[0]
+    raise InputRefused(
+        file.name,
+        f"could be any dataset of {form.name}: {' or '.join(names)}",
+        evidence="the header is the same, and neither its path nor a manifest says which it is",
+        remedy=f"Say --dataset {'|'.join(names)}, or `dataset:` beside the source in costctl.yaml.",
+    )
+
+
+def _from_files(key: Together, members: list[InputFile], known: dict[str, Format]) -> Delivery:
     manifests.refuse_runs(file.path for file in members)
     for file in members:
-        if not known[name].unended:
+        if not known[key.form].unended:
             _refuse_unended(file)
     files = tuple(sorted(members, key=lambda file: file.name))
-    return Delivery(source, "-", known[name].target, known[name], files, role=role)
+    appended = key.kind == "append"
+    return Delivery(key.source, "-", key.dataset, known[key.form], files, role=key.role, appended=appended)
 
 
 def _walked(path: Path, notes: list[str]) -> list[Path]:

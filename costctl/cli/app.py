@@ -62,6 +62,12 @@ def ingest(
         str | None,
         typer.Option("--source", metavar="NAME", help="The source these files belong to; default the format's name."),
     ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            "--dataset", metavar="NAME", help="Which of a format's datasets these are, e.g. actual, amortised."
+        ),
+    ] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="These files supersede what the ledger holds for their periods.")
     ] = False,
@@ -92,6 +98,7 @@ def ingest(
         paths or [],
         as_format=as_format,
         source=source,
+        dataset=dataset,
         replace=replace,
         add=add,
         quarantine_rows=quarantine_rows,

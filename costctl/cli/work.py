@@ -33,6 +33,7 @@ def ingest(
     *,
     as_format: str | None,
     source: str | None,
+    dataset: str | None,
     replace: bool,
     add: bool,
     quarantine_rows: int | None,
@@ -41,7 +42,7 @@ def ingest(
     if replace and add:
         raise UsageError("ingest", "--replace and --add contradict each other", remedy="Say one of them.")
     decision = "replace" if replace else "add" if add else None
-    items = pipeline.wanted(run, paths, source, as_format)
+    items = pipeline.wanted(run, paths, source, as_format, dataset)
     outcomes = _with_progress(run, items, decision=decision, quarantine_rows=quarantine_rows)
     if pipeline.quarantined(outcomes):
         raise typer.Exit(QUARANTINED)

@@ -12,11 +12,13 @@ from pathlib import Path
 
 from costctl.errors import InputRefused
 from costctl.files import delimited
+from costctl.files.delimited import RecordCount
 from costctl.files.faulting import fault
-from costctl.ledger import archive, faults, pipes, problems, records, repeated, settle, staging, tags
+from costctl.ledger import archive, charges, faults, pipes, problems, records, repeated, settle, staging
 from costctl.ledger.faults import GateFired
-from costctl.ledger.intake import Intake, Recount, Settings, Superseded
+from costctl.ledger.intake import Excluded, Intake, Recount, Settings, Superseded
 from costctl.ledger.records import Reading
+from costctl.ledger.staging import Staged
 from costctl.ledger.store import Ledger
 from costctl.nouns import Delivery, Outcome
 
@@ -64,8 +66,9 @@ def _identity(delivery: Delivery) -> str:
 
 def _readings(ledger: Ledger, delivery: Delivery, settings: Settings) -> list[Reading]:
     places = [ledger.archive / file.sha256 if settings.archive != "none" else file.path for file in delivery.files]
+    dataset = delivery.dataset if delivery.format.datasets else None
     return [
-        Reading(number, file, places[number - 1], settings.columns_of(delivery.format, file))
+        Reading(number, file, places[number - 1], settings.columns_of(delivery.format, file), dataset)
         for number, file in enumerate(delivery.files, start=1)
     ]
 
@@ -73,7 +76,7 @@ def _readings(ledger: Ledger, delivery: Delivery, settings: Settings) -> list[Re
 def _loaded(ledger: Ledger, intake: Intake) -> Outcome:
     """Load by the fast path; when a gate fires, a count differs or DuckDB stumbles, by the recording path."""
     try:
-        if not intake.delivery.format.exclusions and all(map(_is_usual, intake.readings)):
+        if all(map(_is_usual, intake.readings)):
             return _fast(ledger, intake)
     except (GateFired, Recount):
         pass
@@ -99,16 +102,29 @@ def _spool(ledger: Ledger) -> Iterator[Path]:
 
 def _fast(ledger: Ledger, intake: Intake) -> Outcome:
     records.bind_gates(ledger, raising=True)
-    readings = intake.readings
+    readings, delivery = intake.readings, intake.delivery
     with _spool(ledger) as folder, ledger.transaction():
         _clear(ledger, intake)
         with pipes.piped(readings, folder, intake.settings.progress) as places:
-            _write(ledger, intake, f"({records.relation(readings, intake.delivery.format, places, raising=True)})")
+            relation = records.relation(readings, delivery.format, places, raising=True)
+            excluded = charges.write(ledger, delivery, intake.identity, f"({relation})")
         fault("written")
         if any(reading.count.nul for reading in readings):
             raise Recount
         counts = {reading.file_no: records.counted(reading) for reading in readings}
-        return settle.account(ledger, intake, counts, {}, {})
+        if delivery.format.exclusions:
+            excluded += _left_out(ledger, intake, folder)
+        return settle.account(
+            ledger, intake, counts, {}, excluded, lambda at: charges.again(ledger, intake, at, folder, raising=True)
+        )
+
+
+def _left_out(ledger: Ledger, intake: Intake, folder: Path) -> list[Excluded]:
+    """Read the files a second time to count what the format's rules left out of the first."""
+    readings = [replace(reading, count=RecordCount()) for reading in intake.readings]
+    with tempfile.TemporaryDirectory(dir=folder) as place, pipes.piped(readings, Path(place), lambda _: None) as places:
+        relation = records.relation(readings, intake.delivery.format, places, raising=False)
+        return staging.left_out(ledger, intake.delivery.format, f"({relation})")
 
 
 def _recorded(ledger: Ledger, intake: Intake) -> Outcome:
@@ -116,18 +132,30 @@ def _recorded(ledger: Ledger, intake: Intake) -> Outcome:
     records.bind_gates(ledger, raising=False)
     with _spool(ledger) as folder:
         staged = staging.stage(ledger, intake.readings, intake.delivery.format, folder)
-    fault("staged")
-    bad, allowed = problems.bad(ledger), intake.settings.quarantine_rows
-    if sum(bad.values()) > allowed:
-        raise problems.refusal(ledger, intake.readings, allowed)
+        fault("staged")
+        bad, allowed = problems.bad(ledger), intake.settings.quarantine_rows
+        if sum(bad.values()) > allowed:
+            raise problems.refusal(ledger, intake.readings, allowed)
+        return _taken_in(ledger, intake, staged, bad, folder)
+
+
+def _taken_in(ledger: Ledger, intake: Intake, staged: Staged, bad: dict[int, int], folder: Path) -> Outcome:
+    """Write the staged records, and what was wrong with the others; name the record that stands in the way."""
     try:
         with ledger.transaction():
             _clear(ledger, intake)
-            _write(ledger, intake, "(SELECT * FROM temp.records)")
+            excluded = charges.write(ledger, intake.delivery, intake.identity, "(SELECT * FROM temp.records)")
             problems.quarantine(ledger, intake.identity, intake.readings)
             rounded = staging.roundings(ledger, intake.delivery.format)
             ledger.insert("ledger.roundings", [(intake.identity, *row) for row in rounded])
-            outcome = settle.account(ledger, intake, staged.counts, bad, staged.excluded)
+            outcome = settle.account(
+                ledger,
+                intake,
+                staged.counts,
+                bad,
+                [*staged.excluded, *excluded],
+                lambda at: charges.again(ledger, intake, at, folder, raising=False),
+            )
     except Recount as error:
         remedy = "This is a defect of costctl: please report it with the file's header."
         raise InputRefused(intake.delivery.files[0].name, str(error), remedy=remedy) from error
@@ -152,7 +180,7 @@ def _tried(ledger: Ledger, intake: Intake, condition: str) -> Exception | None:
     ledger.run("BEGIN")
     try:
         _clear(ledger, intake)
-        _write(ledger, intake, f"(SELECT * FROM temp.records AS r WHERE {condition})")
+        charges.write(ledger, intake.delivery, intake.identity, f"(SELECT * FROM temp.records AS r WHERE {condition})")
     except Exception as error:  # noqa: BLE001  it is the answer
         return error
     finally:
@@ -177,35 +205,3 @@ def _clear(ledger: Ledger, intake: Intake) -> None:
     for table in OF_DELIVERY:
         ledger.run(f"DELETE FROM ledger.{table} WHERE delivery_id = $id", {"id": intake.identity})
     fault("cleared")
-
-
-def _write(ledger: Ledger, intake: Intake, relation: str) -> None:
-    """Insert what the format's SELECT makes of the records."""
-    delivery, identity = intake.delivery, intake.identity
-    values = {"source": delivery.source, "delivery": identity}
-    with_records = f"WITH records AS {relation}"
-    select = delivery.format.sql.strip().rstrip(";")
-    target = delivery.format.target
-    if target == "charges":
-        columns, keys = tags.columns(ledger)
-        ledger.run(
-            f"INSERT INTO ledger.charges BY NAME {with_records} SELECT $source AS source, $scope AS scope, "
-            f"CAST(date_trunc('month', f.BillingPeriodStart) AS DATE) AS billing_period, f.*, {columns} $delivery AS delivery_id FROM ({select}) AS f",
-            values | {"scope": delivery.scope} | keys,
-        )
-    elif target == "token_usage":
-        ledger.run(f"CREATE OR REPLACE TEMP TABLE usage_rows AS {with_records} SELECT f.* FROM ({select}) AS f")
-        ledger.run(
-            "INSERT INTO ledger.token_usage BY NAME SELECT * EXCLUDE (quantities), $source AS source, $role AS evidence_role, $delivery AS delivery_id FROM temp.usage_rows",
-            values | {"role": delivery.role or delivery.format.role},
-        )
-        ledger.run(
-            "INSERT INTO ledger.token_quantity BY NAME SELECT file_no, record_no, q.token_class, q.tokens, $delivery AS delivery_id "
-            "FROM (SELECT file_no, record_no, unnest(quantities) AS q FROM temp.usage_rows) WHERE q.tokens IS NOT NULL",
-            {"delivery": identity},
-        )
-    else:
-        ledger.run(
-            f"INSERT INTO ledger.accelerator_usage BY NAME {with_records} SELECT $source AS source, f.*, $delivery AS delivery_id FROM ({select}) AS f",
-            values,
-        )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
 
 from costctl.errors import InputRefused
 from costctl.ledger.records import Reading
@@ -16,6 +18,7 @@ class Settings:
 
     rules: CompiledRules
     columns_of: Callable[[Format, InputFile], dict[str, int]]
+    inspect: Callable[[Path, str], InputFile]
     archive: str = "copy"  # copy | link | none
     quarantine_rows: int = 0
     decision: str | None = None  # replace | add
@@ -30,6 +33,11 @@ class Intake:
     identity: str
     settings: Settings
     readings: list[Reading]
+
+    @property
+    def decision(self) -> str | None:
+        """Return how overlaps are decided: as the user says; what is appended belongs beside what is there."""
+        return self.settings.decision or ("add" if self.delivery.appended else None)
 
     def label(self, period: str) -> str:
         """Return a period as people say it: the month of a bill, the day of usage."""
@@ -55,6 +63,16 @@ class Intake:
         item = self.delivery
         found = (item.source, item.format.name, status, len(item.files), records, aside, periods)
         return Outcome(*found, (*item.notes, *notes))
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """Records of a file that a named rule leaves out; the period where the rule looks at the whole month."""
+
+    file_no: int
+    period: date | None
+    rule: str
+    records: int
 
 
 class Superseded(Exception):

@@ -41,6 +41,7 @@ class Reading:
     file: InputFile
     bytes_at: Path
     positions: dict[str, int]
+    dataset: str | None = None
     count: RecordCount = field(default_factory=RecordCount)
     fault: BaseException | None = None
 
@@ -123,6 +124,7 @@ def columns_of(reading: Reading, item: Format, types: Mapping[str, str], *, rais
     there = [column.name for column in item.columns if column.name in reading.positions or column.constant is not None]
     present = ", ".join(map(quoted, there))
     listed.append(f"[{present}] AS present")  # a column may be chosen per file
+    listed.append(f"{quoted(reading.dataset) if reading.dataset else 'CAST(NULL AS VARCHAR)'} AS dataset")
     if item.tag_prefixes or item.tag_headers:
         listed.append(f'{_prefixed_tags(reading, item)} AS "Tags"')
     return listed
@@ -210,11 +212,17 @@ def _parquet(place: parquet.Place, type_: str) -> str:
 def relation(readings: list[Reading], item: Format, places: dict[int, tuple[Path, str]], *, raising: bool) -> str:
     """Return the text of `records`: one branch per file, each read alone."""
     types = types_of(readings, item)
-    return " UNION ALL ".join(
+    branches = " UNION ALL ".join(
         f"SELECT {reading.file_no} AS file_no, record_no, {', '.join(columns_of(reading, item, types, raising=raising))} "
         f"FROM {source_of(reading, item, *places[reading.file_no], types, raising=raising)}"
         for reading in readings
     )
+    return f"SELECT * FROM ({branches}) WHERE {rule_of(item)} IS NULL" if raising and item.exclusions else branches
+
+
+def rule_of(item: Format) -> str:
+    """Return the expression that names the rule of the format by which a record is left out, NULL for none."""
+    return f"CASE {' '.join(f'WHEN {condition} THEN {quoted(name)}' for name, condition in item.exclusions)} END"
 
 
 def counted(reading: Reading) -> int:

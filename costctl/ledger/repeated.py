@@ -23,7 +23,7 @@ def outcome(ledger: Ledger, intake: Intake) -> Outcome | None:
         return None
     if live or not periods:
         return intake.outcome("nothing to do", periods=tuple(intake.label(period) for period, _ in periods))
-    if intake.delivery.manifest is not None:
+    if intake.delivery.manifest is not None or _dated(ledger, intake.identity):
         return intake.outcome(
             "older, skipped", notes=("a newer version of it is in the ledger; --replace goes back to this one",)
         )
@@ -33,6 +33,12 @@ def outcome(ledger: Ledger, intake: Intake) -> Outcome | None:
         evidence=f"source {intake.delivery.source}, {', '.join(intake.label(period) for period, _ in periods)}",
         remedy="To go back to it, say --replace.",
     )
+
+
+def _dated(ledger: Ledger, identity: str) -> bool:
+    """Tell whether a delivery's versions are known."""
+    query = "SELECT bool_and(version IS NOT NULL) FROM ledger.delivery_periods WHERE delivery_id = $id"
+    return bool(ledger.value(query, {"id": identity}))
 
 
 def _contained(ledger: Ledger, delivery: Delivery) -> list[str]:

@@ -23,6 +23,7 @@ CREATE TABLE ledger.deliveries (
 -- The files of a delivery, with their row accounting: records = kept + quarantined + excluded.
 CREATE TABLE ledger.delivery_files (
     delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, name VARCHAR NOT NULL,
+    path VARCHAR NOT NULL,           -- where it was found
     sha256 VARCHAR NOT NULL, bytes BIGINT NOT NULL,
     records BIGINT NOT NULL, kept BIGINT NOT NULL, quarantined BIGINT NOT NULL, excluded BIGINT NOT NULL
 );
@@ -32,9 +33,11 @@ CREATE TABLE ledger.delivery_periods (
     delivery_id VARCHAR NOT NULL, period DATE NOT NULL, version VARCHAR, live BOOLEAN NOT NULL, rows BIGINT NOT NULL
 );
 
--- What a bill delivery's charges add up to, per billing period and currency; compared with the charges by a check.
+-- What a bill delivery's charges add up to, per billing period, account, service and currency. They outlive the charges: those of
+-- the live deliveries are compared with the charges by a check, all of them together are the history of a month's revisions.
 CREATE TABLE ledger.delivery_totals (
-    delivery_id VARCHAR NOT NULL, billing_period DATE NOT NULL, BillingCurrency VARCHAR NOT NULL, charges BIGINT NOT NULL,
+    delivery_id VARCHAR NOT NULL, billing_period DATE NOT NULL, BillingCurrency VARCHAR NOT NULL,
+    SubAccountId VARCHAR, ServiceName VARCHAR, charges BIGINT NOT NULL,
     BilledCost DECIMAL(38,18) NOT NULL, EffectiveCost DECIMAL(38,18) NOT NULL,
     ListCost DECIMAL(38,18) NOT NULL, ContractedCost DECIMAL(38,18) NOT NULL
 );
@@ -45,8 +48,8 @@ CREATE TABLE ledger.quarantine (
     column_name VARCHAR NOT NULL, reason VARCHAR NOT NULL, value VARCHAR, raw VARCHAR
 );
 
--- Records left out by a rule the format names.
-CREATE TABLE ledger.exclusions (delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, rule VARCHAR NOT NULL, records BIGINT NOT NULL);
+-- Records left out by a rule the format names; billing_period where the rule looks at the other deliveries of the month.
+CREATE TABLE ledger.exclusions (delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, billing_period DATE, rule VARCHAR NOT NULL, records BIGINT NOT NULL);
 
 -- Binary floats that came as text with more than 18 decimals: how many per file and column, and exactly what rounding took away.
 CREATE TABLE ledger.roundings (delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, column_name VARCHAR NOT NULL, records BIGINT NOT NULL, rounded_away DECIMAL(38,30) NOT NULL);

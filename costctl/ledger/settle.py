@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from datetime import date
+
 from costctl.errors import InputRefused
 from costctl.files.faulting import fault
-from costctl.ledger import build
-from costctl.ledger.intake import Intake, Recount, Superseded
+from costctl.ledger import build, charges
+from costctl.ledger.intake import Excluded, Intake, Recount, Superseded
 from costctl.ledger.store import Ledger
 from costctl.nouns import Delivery, Outcome
 
@@ -14,18 +17,27 @@ USAGE_TABLES = ("token_usage", "accelerator_usage")
 
 
 def account(
-    ledger: Ledger, intake: Intake, counts: dict[int, int], bad: dict[int, int], excluded: dict[tuple[int, str], int]
+    ledger: Ledger,
+    intake: Intake,
+    counts: dict[int, int],
+    bad: dict[int, int],
+    excluded: Sequence[Excluded],
+    again: Callable[[Sequence[date]], None],
 ) -> Outcome:
-    """Account for every record, settle which delivery is live, build the charge groups; runs inside the transaction."""
+    """Account for every record, settle which delivery is live, build the charge groups; runs inside the transaction.
+
+    `again` derives billing periods anew from all their live deliveries, for a format that looks across them.
+    """
     delivery, identity = intake.delivery, intake.identity
     _files(ledger, intake, counts, bad, excluded)
     sequence = int(ledger.meta("seq") or 0) + 1
     ledger.set_meta("seq", str(sequence))
-    ledger.insert("ledger.exclusions", [(identity, number, name, count) for (number, name), count in excluded.items()])
+    rows = [(identity, item.file_no, item.period, item.rule, item.records) for item in excluded]
+    ledger.insert("ledger.exclusions", rows)
     item = delivery.format
     about = (item.kind, delivery.source, delivery.scope, delivery.dataset, item.name, item.fingerprint)
-    ledger.insert("ledger.deliveries", [(identity, *about, delivery.manifest, intake.settings.decision, sequence)])
-    periods = _settle(ledger, intake)
+    ledger.insert("ledger.deliveries", [(identity, *about, delivery.manifest, intake.decision, sequence)])
+    periods = _settle(ledger, intake, again)
     fault("settled")
     notes = () if periods else _without_records(ledger, intake, sum(counts.values()))
     total, aside = sum(counts.values()), sum(bad.values())
@@ -33,7 +45,7 @@ def account(
 
 
 def _files(
-    ledger: Ledger, intake: Intake, counts: dict[int, int], bad: dict[int, int], excluded: dict[tuple[int, str], int]
+    ledger: Ledger, intake: Intake, counts: dict[int, int], bad: dict[int, int], excluded: Sequence[Excluded]
 ) -> None:
     """Write each file's row accounting: records read = kept + set aside + excluded; raise Recount where it does not hold."""
     target = intake.delivery.format.target
@@ -42,40 +54,72 @@ def _files(
     kept = dict(ledger.run(query, {"id": intake.identity}).rows)
     rows = []
     for number, file in enumerate(intake.delivery.files, start=1):
-        left = sum(count for (file_no, _), count in excluded.items() if file_no == number)
+        left = sum(item.records for item in excluded if item.file_no == number)
         parts = (kept.get(number, 0), bad.get(number, 0), left)
         if counts[number] != sum(parts):
             raise Recount(f"{file.name} has {counts[number]} records, of which {sum(parts)} are accounted for")
-        rows.append((intake.identity, number, file.name, file.sha256, file.bytes, counts[number], *parts))
+        found = (file.name, str(file.path.absolute()), file.sha256, file.bytes)
+        rows.append((intake.identity, number, *found, counts[number], *parts))
     ledger.insert("ledger.delivery_files", rows)
 
 
-def _settle(ledger: Ledger, intake: Intake) -> tuple[str, ...]:
+def _settle(ledger: Ledger, intake: Intake, again: Callable[[Sequence[date]], None]) -> tuple[str, ...]:
     """Make the delivery live for its periods and take out what it supersedes; bills get totals and groups."""
+    delivery = intake.delivery
+    bill = delivery.format.kind == "bill"
+    found = _periods(ledger, intake)
+    for at, known, _, first in found:
+        _supersede(ledger, intake, at, known, delivery.files[first - 1].name)
+    ledger.insert("ledger.delivery_periods", [(intake.identity, at, known, True, rows) for at, known, rows, _ in found])
+    if bill:
+        if delivery.format.across:
+            again([at for at, *_ in found])
+        for at, *_ in found:
+            _total(ledger, delivery, at)
+            build.groups(ledger, delivery.source, delivery.scope, at, intake.settings.rules)
+    return tuple(intake.label(str(at)) for at, *_ in found)
+
+
+def _periods(ledger: Ledger, intake: Intake) -> list[tuple[date, str | None, int, int]]:
+    """Return the delivery's periods, each with the evidence of its version, its rows and its first file.
+
+    `sent` and a time where the delivery says when it was made; else, for one with a manifest, whether its bill is invoiced and how
+    far its usage goes; plain files have none.
+    """
     delivery, values = intake.delivery, {"id": intake.identity}
     bill = delivery.format.kind == "bill"
     period = "billing_period" if bill else "CAST(date_trunc('day', ts_start) AS DATE)"
     moment = "max(CASE WHEN ChargeCategory = 'Usage' THEN ChargePeriodEnd END)" if bill else "max(ts_end)"
     final = "CASE WHEN bool_and(InvoiceId IS NOT NULL) THEN 'final' ELSE 'open' END" if bill else "'open'"
-    version = (
-        f"{final} || ' ' || CAST({moment} AS VARCHAR)" if delivery.manifest is not None else "CAST(NULL AS VARCHAR)"
-    )
-    found = ledger.run(
+    version = f"{final} || ' ' || CAST({moment} AS VARCHAR)" if delivery.manifest else "CAST(NULL AS VARCHAR)"
+    rows = ledger.run(
         f"SELECT {period} AS period, {version}, count(*), min(file_no) FROM ledger.{delivery.format.target} WHERE delivery_id = $id GROUP BY 1 ORDER BY 1",
         values,
     ).rows
-    for at, known, _, first in found:
-        _supersede(ledger, intake, at, known, delivery.files[first - 1].name)
-    ledger.insert("ledger.delivery_periods", [(intake.identity, at, known, True, rows) for at, known, rows, _ in found])
-    if bill:
-        sums = ", ".join(f"COALESCE(sum({cost}), CAST(0 AS DECIMAL(38,18)))" for cost in COSTS)
-        ledger.run(
-            f"INSERT INTO ledger.delivery_totals SELECT delivery_id, billing_period, BillingCurrency, count(*), {sums} FROM ledger.charges WHERE delivery_id = $id GROUP BY ALL",
-            values,
+    sent = dict.fromkeys([row[0] for row in rows], delivery.version)
+    if delivery.format.across:
+        sent |= dict(
+            ledger.run(
+                f"SELECT {charges.PERIOD}, max(CAST(x_version AS VARCHAR)) FROM temp.derived AS f GROUP BY 1"
+            ).rows
         )
-        for at, *_ in found:
-            build.groups(ledger, delivery.source, delivery.scope, at, intake.settings.rules)
-    return tuple(intake.label(str(at)) for at, *_ in found)
+    return [(at, f"sent {sent[at]}" if sent.get(at) else known, count, first) for at, known, count, first in rows]
+
+
+def _total(ledger: Ledger, delivery: Delivery, period: date) -> None:
+    """Write down what each delivery of a billing period adds up to; those that were superseded keep what they had."""
+    values = {"source": delivery.source, "scope": delivery.scope, "period": period}
+    sums = ", ".join(f"COALESCE(sum({cost}), CAST(0 AS DECIMAL(38,18)))" for cost in COSTS)
+    ledger.run(
+        "DELETE FROM ledger.delivery_totals WHERE billing_period = $period AND delivery_id IN (SELECT delivery_id FROM ledger.deliveries AS d "
+        "JOIN ledger.delivery_periods AS p USING (delivery_id) WHERE d.source = $source AND d.scope = $scope AND p.live AND p.period = $period)",
+        values,
+    )
+    ledger.run(
+        f"INSERT INTO ledger.delivery_totals SELECT delivery_id, billing_period, BillingCurrency, SubAccountId, ServiceName, count(*), {sums} "
+        "FROM ledger.charges WHERE source = $source AND scope = $scope AND billing_period = $period GROUP BY ALL",
+        values,
+    )
 
 
 def _live(ledger: Ledger, intake: Intake, period: object) -> list[tuple[str, str | None, str | None]]:
@@ -102,10 +146,10 @@ def _live(ledger: Ledger, intake: Intake, period: object) -> list[tuple[str, str
 def _supersede(ledger: Ledger, intake: Intake, period: object, version: str | None, file: str) -> None:
     """Decide between this delivery and those live for the same (source, scope, dataset, period), and take those out."""
     live = _live(ledger, intake, period)
-    if not live or intake.settings.decision == "add":
+    if not live or intake.decision == "add":
         return
     delivery = intake.delivery
-    if intake.settings.decision is None:
+    if intake.decision is None:
         rivals = [
             other
             for key, other, manifest in live
@@ -134,8 +178,7 @@ def _take_out(ledger: Ledger, identity: str, period: object, *, bill: bool) -> N
     values = {"id": identity, "period": period}
     ledger.run("UPDATE ledger.delivery_periods SET live = FALSE WHERE delivery_id = $id AND period = $period", values)
     if bill:
-        for table in ("charges", "delivery_totals"):
-            ledger.run(f"DELETE FROM ledger.{table} WHERE delivery_id = $id AND billing_period = $period", values)
+        ledger.run("DELETE FROM ledger.charges WHERE delivery_id = $id AND billing_period = $period", values)
         return
     ledger.run(
         "DELETE FROM ledger.token_quantity AS q WHERE delivery_id = $id AND EXISTS (SELECT 1 FROM ledger.token_usage AS u WHERE u.delivery_id = q.delivery_id AND u.file_no = q.file_no AND u.record_no = q.record_no AND CAST(date_trunc('day', u.ts_start) AS DATE) = $period)",
@@ -154,16 +197,24 @@ def _judge(intake: Intake, period: str, version: str | None, others: list[str | 
         return
     label = intake.label(period)
     known = [other for other in others if other is not None]
-    if version is None or len(known) < len(others) or any(_rank(other) == _rank(version) for other in known):
+    undecided = (
+        version is None or not _comparable(other, version) or _rank(other) == _rank(version) for other in known
+    )
+    if version is None or len(known) < len(others) or any(undecided):
         nothing = "nothing in the files tells which is newer"
         raise InputRefused(
             file,
             f"{label} of source {intake.delivery.source} is in the ledger already, from other files",
-            evidence="plain files carry no version" if intake.delivery.manifest is None else nothing,
+            evidence="plain files carry no version" if version is None else nothing,
             remedy="Say --replace if these supersede them, --add if they belong beside them, or --source NAME if they are another export.",
         )
     if any(_rank(other) > _rank(version) for other in known):
         raise Superseded(f"{label}: the ledger holds a newer version; --replace goes back to this one")
+
+
+def _comparable(version: str, other: str) -> bool:
+    """Tell whether both say when they were made, or neither does."""
+    return version.startswith("sent ") == other.startswith("sent ")
 
 
 def _rank(version: str) -> tuple[bool, str]:

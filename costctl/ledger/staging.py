@@ -15,6 +15,7 @@ from typing import Any
 
 from costctl.files import delimited, objects
 from costctl.ledger import faults, pipes, records
+from costctl.ledger.intake import Excluded
 from costctl.ledger.records import ROUNDED, TYPES, Reading, quoted
 from costctl.ledger.store import Ledger
 from costctl.nouns import Column, Format
@@ -42,7 +43,7 @@ class Staged:
     """What was staged: records per file, and how many of them a named rule of the format left out."""
 
     counts: dict[int, int]
-    excluded: dict[tuple[int, str], int]
+    excluded: list[Excluded]
 
 
 def stage(ledger: Ledger, readings: list[Reading], item: Format, folder: Path) -> Staged:
@@ -130,14 +131,19 @@ class _Problems:
         self.rows.clear()
 
 
-def _excluded(ledger: Ledger, item: Format) -> dict[tuple[int, str], int]:
+def _excluded(ledger: Ledger, item: Format) -> list[Excluded]:
     """Take the records that a named rule of the format leaves out from the staged ones, and count them."""
-    found: dict[tuple[int, str], int] = {}
-    for name, condition in item.exclusions:
-        query = f"SELECT file_no, count(*) FROM temp.records WHERE {condition} GROUP BY 1"
-        found |= {(file_no, name): count for file_no, count in ledger.run(query).rows}
-        ledger.run(f"DELETE FROM temp.records WHERE {condition}")
+    if not item.exclusions:
+        return []
+    found = left_out(ledger, item, "temp.records")
+    ledger.run(f"DELETE FROM temp.records WHERE {records.rule_of(item)} IS NOT NULL")
     return found
+
+
+def left_out(ledger: Ledger, item: Format, relation: str) -> list[Excluded]:
+    """Count the records that each rule of the format leaves out, per file."""
+    query = f"SELECT file_no, {records.rule_of(item)} AS rule, count(*) FROM {relation} WHERE rule IS NOT NULL GROUP BY ALL ORDER BY ALL"
+    return [Excluded(file_no, None, rule, count) for file_no, rule, count in ledger.run(query).rows]
 
 
 def _note_bad_fields(ledger: Ledger, item: Format) -> None:

@@ -30,6 +30,12 @@ IN_FORCE = (
 )
 
 
+COUNTS = {
+    "quarantine": IN_FORCE,
+    "delivery_totals": "EXISTS (SELECT 1 FROM ledger.delivery_periods AS p WHERE p.live AND p.delivery_id = delivery_totals.delivery_id AND p.period = billing_period)",
+}
+
+
 def deliveries(ledger: Ledger) -> Rows:
     """Return one row per delivery: what it is, its periods, its row accounting."""
     return ledger.run(
@@ -91,7 +97,7 @@ def fingerprint(ledger: Ledger) -> str:
             ).rows
         ]
         listed = ", ".join(f'COALESCE(CAST("{name}" AS VARCHAR), chr(0))' for name in columns)
-        rows = f"ledger.{table} WHERE {IN_FORCE}" if table == "quarantine" else f"ledger.{table}"
+        rows = f"ledger.{table} WHERE {COUNTS[table]}" if table in COUNTS else f"ledger.{table}"
         part = ledger.value(
             f"SELECT sha256(COALESCE(string_agg(h, '' ORDER BY h), '')) FROM (SELECT sha256(concat_ws(chr(1), {listed})) AS h FROM {rows})"
         )

@@ -1,0 +1,170 @@
+"""Write what a format's SELECT makes of records: charges, token counts, chip time; and a month again from all its deliveries.
+
+A format whose SELECT looks across records goes through the TEMP table `derived`: what it excludes there by name becomes no charge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from pathlib import Path
+
+from costctl.ledger import pipes, records, staging, tags
+from costctl.ledger.intake import Excluded, Intake, Recount, Settings
+from costctl.ledger.records import Reading
+from costctl.ledger.store import Ledger
+from costctl.nouns import Delivery
+
+PERIOD = "CAST(date_trunc('month', f.BillingPeriodStart) AS DATE)"
+MEMBERS = (
+    "SELECT DISTINCT d.delivery_id, d.dataset FROM ledger.deliveries AS d JOIN ledger.delivery_periods AS p USING (delivery_id) "
+    "WHERE p.live AND d.kind = 'bill' AND d.source = $source AND d.scope = $scope AND d.format = $format AND list_contains($periods, p.period) ORDER BY 1"
+)
+COUNTED = (
+    "SELECT delivery_id, file_no, billing_period, count(*) FILTER (WHERE part_no = 1) AS records FROM ledger.charges "
+    "WHERE source = $source AND scope = $scope AND list_contains($periods, billing_period) GROUP BY ALL UNION ALL "
+    "SELECT delivery_id, file_no, billing_period, records FROM ledger.exclusions WHERE list_contains($members, delivery_id) AND list_contains($periods, billing_period)"
+)
+
+
+def write(ledger: Ledger, delivery: Delivery, identity: str, relation: str) -> list[Excluded]:
+    """Insert what the format's SELECT makes of the records; return what it left out by name."""
+    with_records, select = f"WITH records AS {relation}", delivery.format.sql.strip().rstrip(";")
+    if delivery.format.across:
+        return _write_across(ledger, delivery, identity, f"{with_records} SELECT * FROM ({select})")
+    values = {"source": delivery.source, "delivery": identity}
+    if delivery.format.target == "charges":
+        columns, keys = tags.columns(ledger)
+        ledger.run(
+            f"INSERT INTO ledger.charges BY NAME {with_records} SELECT $source AS source, $scope AS scope, "
+            f"{PERIOD} AS billing_period, f.*, {columns} $delivery AS delivery_id FROM ({select}) AS f",
+            values | {"scope": delivery.scope} | keys,
+        )
+    elif delivery.format.target == "token_usage":
+        ledger.run(f"CREATE OR REPLACE TEMP TABLE usage_rows AS {with_records} SELECT f.* FROM ({select}) AS f")
+        ledger.run(
+            "INSERT INTO ledger.token_usage BY NAME SELECT * EXCLUDE (quantities), $source AS source, $role AS evidence_role, $delivery AS delivery_id FROM temp.usage_rows",
+            values | {"role": delivery.role or delivery.format.role},
+        )
+        ledger.run(
+            "INSERT INTO ledger.token_quantity BY NAME SELECT file_no, record_no, q.token_class, q.tokens, $delivery AS delivery_id "
+            "FROM (SELECT file_no, record_no, unnest(quantities) AS q FROM temp.usage_rows) WHERE q.tokens IS NOT NULL",
+            {"delivery": identity},
+        )
+    else:
+        ledger.run(
+            f"INSERT INTO ledger.accelerator_usage BY NAME {with_records} SELECT $source AS source, f.*, $delivery AS delivery_id FROM ({select}) AS f",
+            values,
+        )
+    return []
+
+
+def _write_across(ledger: Ledger, delivery: Delivery, identity: str, select: str) -> list[Excluded]:
+    """Derive a delivery's charges from itself alone."""
+    _derive(ledger, select, [(number, identity, number) for number in range(1, len(delivery.files) + 1)])
+    _insert(ledger, delivery, None)
+    found = ledger.run(
+        f"SELECT file_no, {PERIOD} AS period, x_excluded, count(*) FROM temp.derived AS f WHERE x_excluded IS NOT NULL GROUP BY ALL ORDER BY ALL"
+    ).rows
+    return [Excluded(*row) for row in found]
+
+
+def _derive(ledger: Ledger, select: str, files: Iterable[tuple[int, str, int]]) -> None:
+    """Fill `derived`, whose file_no is a number among all files that were read together, and `derived_files` that resolves it."""
+    ledger.run(f"CREATE OR REPLACE TEMP TABLE derived AS {select}")
+    for name in ("x_excluded", "x_version"):
+        ledger.run(f"ALTER TABLE temp.derived ADD COLUMN IF NOT EXISTS {name} VARCHAR")
+    ledger.run("CREATE OR REPLACE TEMP TABLE derived_files (number INTEGER, delivery_id VARCHAR, file_no INTEGER)")
+    ledger.insert("temp.derived_files", files)
+
+
+def _insert(ledger: Ledger, delivery: Delivery, periods: Sequence[date] | None) -> None:
+    """Insert the derived charges, of some periods or of all."""
+    columns, keys = tags.columns(ledger)
+    within = "" if periods is None else f" AND list_contains($periods, {PERIOD})"
+    values = {"source": delivery.source, "scope": delivery.scope} | keys
+    ledger.run(
+        f"INSERT INTO ledger.charges BY NAME SELECT $source AS source, $scope AS scope, {PERIOD} AS billing_period, "
+        f"f.* EXCLUDE (file_no, x_excluded, x_version), {columns} m.delivery_id, m.file_no "
+        f"FROM temp.derived AS f JOIN temp.derived_files AS m ON m.number = f.file_no WHERE f.x_excluded IS NULL{within}",
+        values if periods is None else values | {"periods": list(periods)},
+    )
+
+
+def again(ledger: Ledger, intake: Intake, periods: Sequence[date], folder: Path, *, raising: bool) -> None:
+    """Derive billing periods again from all their live deliveries, where there are others than this one."""
+    delivery = intake.delivery
+    own = {"source": delivery.source, "scope": delivery.scope, "periods": list(periods)}
+    members = ledger.run(MEMBERS, own | {"format": delivery.format.name}).rows
+    if all(member == intake.identity for member, _ in members):
+        return
+    read = [
+        item for member, dataset in members for item in _files_of(ledger, intake.settings, delivery, member, dataset)
+    ]
+    files = [(number, member, reading.file_no) for number, (member, reading) in enumerate(read, start=1)]
+    readings = [_numbered(reading, number) for number, (_, reading) in enumerate(read, start=1)]
+    counted = own | {"members": [member for member, _ in members]}
+    before = _counted(ledger, counted)
+    ledger.run(
+        "DELETE FROM ledger.charges WHERE source = $source AND scope = $scope AND list_contains($periods, billing_period)",
+        own,
+    )
+    select = delivery.format.sql.strip().rstrip(";")
+    beside = folder / "again"
+    beside.mkdir()
+    if raising:
+        with pipes.piped(readings, beside, lambda _: None) as places:
+            relation = records.relation(readings, delivery.format, places, raising=True)
+            _derive(ledger, f"WITH records AS ({relation}) SELECT * FROM ({select})", files)
+    else:
+        staging.stage(ledger, readings, delivery.format, beside)
+        _derive(ledger, f"WITH records AS (SELECT * FROM temp.records) SELECT * FROM ({select})", files)
+    _insert(ledger, delivery, periods)
+    _account(ledger, [member for member, _ in members], list(periods))
+    if _counted(ledger, counted) != before:
+        raise Recount(
+            "derived together with the other deliveries of its month, another number of records is accounted for"
+        )
+
+
+def _counted(ledger: Ledger, values: dict[str, object]) -> list[tuple[object, ...]]:
+    query = f"SELECT delivery_id, file_no, billing_period, sum(records) FROM ({COUNTED}) GROUP BY ALL HAVING sum(records) > 0 ORDER BY ALL"
+    return ledger.run(query, values).rows
+
+
+def _account(ledger: Ledger, members: list[str], periods: list[date]) -> None:
+    """Write down anew what the month's rules leave out of each file."""
+    values = {"members": members, "periods": periods}
+    ledger.run(
+        "DELETE FROM ledger.exclusions WHERE list_contains($members, delivery_id) AND list_contains($periods, billing_period)",
+        values,
+    )
+    ledger.run(
+        f"INSERT INTO ledger.exclusions SELECT m.delivery_id, m.file_no, {PERIOD}, f.x_excluded, count(*) FROM temp.derived AS f "
+        f"JOIN temp.derived_files AS m ON m.number = f.file_no WHERE f.x_excluded IS NOT NULL AND list_contains($periods, {PERIOD}) GROUP BY ALL",
+        {"periods": periods},
+    )
+    ledger.run(
+        "UPDATE ledger.delivery_files AS f SET excluded = e.records, kept = f.records - f.quarantined - e.records FROM ("
+        "SELECT g.delivery_id, g.file_no, CAST(COALESCE(sum(x.records), 0) AS BIGINT) AS records FROM ledger.delivery_files AS g "
+        "LEFT JOIN ledger.exclusions AS x USING (delivery_id, file_no) WHERE list_contains($members, g.delivery_id) GROUP BY ALL) AS e "
+        "WHERE e.delivery_id = f.delivery_id AND e.file_no = f.file_no",
+        {"members": members},
+    )
+
+
+def _files_of(
+    ledger: Ledger, settings: Settings, delivery: Delivery, member: str, dataset: str
+) -> list[tuple[str, Reading]]:
+    """Return the files of a delivery that is in the ledger, to be read again."""
+    query = "SELECT file_no, name, path, sha256, bytes FROM ledger.delivery_files WHERE delivery_id = $id ORDER BY 1"
+    found = []
+    for file_no, name, path, sha256, _ in ledger.run(query, {"id": member}).rows:
+        place = ledger.archive / sha256 if settings.archive != "none" else Path(path)
+        file = settings.inspect(place, name)
+        found.append((member, Reading(file_no, file, place, settings.columns_of(delivery.format, file), dataset)))
+    return found
+
+
+def _numbered(reading: Reading, number: int) -> Reading:
+    return Reading(number, reading.file, reading.bytes_at, reading.positions, reading.dataset)
