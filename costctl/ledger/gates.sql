@@ -58,15 +58,14 @@ CREATE OR REPLACE TEMP MACRO chip_state_cast(x) AS lower(trim(x));
 CREATE OR REPLACE TEMP MACRO json_cast(x) AS
     CAST(to_json(map_from_entries(list_sort(map_entries(CAST(CAST(x AS JSON) AS MAP(VARCHAR, VARCHAR)))))) AS VARCHAR);
 
--- The share part/whole of an amount, to 12 decimals, half up, in whole numbers throughout; unknown where one of them is, or is negative.
+-- The share part/whole of an amount, to 12 decimals, half up, in whole numbers throughout; unknown where one of them is, is negative, or
+-- is so large that the product would not fit.
 CREATE OR REPLACE TEMP MACRO proportion_of(amount, part, whole) AS
     CASE
-        WHEN amount >= 0 AND part >= 0 AND whole > 0 THEN TRY(
-            CAST(
-                (CAST(amount * 1000000000000 AS HUGEINT) * CAST(part * 1000000000000 AS HUGEINT) + CAST(whole * 1000000000000 AS HUGEINT) // 2)
-                // CAST(whole * 1000000000000 AS HUGEINT) AS DECIMAL(26, 0)
-            ) * CAST('0.000000000001' AS DECIMAL(12, 12))
-        )
+        WHEN amount >= 0 AND part >= 0 AND whole > 0 AND amount < 10000000 AND part < 10000000 AND whole < 10000000 THEN try_cast(
+            (CAST(amount * 1000000000000 AS HUGEINT) * CAST(part * 1000000000000 AS HUGEINT) + CAST(whole * 1000000000000 AS HUGEINT) // 2)
+            // CAST(whole * 1000000000000 AS HUGEINT) AS DECIMAL(26, 0)
+        ) * CAST('0.000000000001' AS DECIMAL(12, 12))
     END;
 
 -- A number with a point and more than 17 digits in the text of a JSON record: the reader of JSON would round it. Too wide is slow, never wrong.
