@@ -63,7 +63,7 @@ def several(places, tmp_path, monkeypatch):
         (home / "bill.yaml").write_text(YAML.replace("DELIVERIES", deliveries) + extra)
         (home / "to_focus.sql").write_text(sql)
         known = formats.load(home.parent, "bill")
-        monkeypatch.setattr(pipeline, "known", lambda: bills.known() | known)
+        monkeypatch.setattr(pipeline, "known", lambda _: bills.known() | known)
         return places()
 
     return made
