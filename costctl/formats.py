@@ -17,7 +17,7 @@ from typing import Any
 from costctl import documents
 from costctl.errors import InputRefused, UsageError, nearest, shown
 from costctl.files import delimited, packing, tables
-from costctl.nouns import Column, Format, InputFile
+from costctl.nouns import Column, Format, InputFile, NotRead
 
 DATA_SUFFIXES = {".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".zip"}
 NEAREST = 3
@@ -49,11 +49,16 @@ def load(home: Path, kind: str) -> dict[str, Format]:
 
 
 def _read(folder: Path, kind: str) -> Format:
-    document = documents.read(folder / f"{kind}.yaml")
-    values: dict[str, Any] = document.value
-    select = next(folder.glob("to_*.sql"))
+    described = [folder / f"{kind}.yaml"]
+    values: dict[str, Any] = documents.read(described[0]).value
+    base = folder.parent / values["like"] if "like" in values else None
+    if base:  # the columns and the SELECT are those of another format, but for what is said here
+        described.append(base / f"{kind}.yaml")
+        others: dict[str, Any] = documents.read(described[1]).value
+        values = others | values | {"columns": others["columns"] | (values.get("columns") or {})}
+    select = next((base or folder).glob("to_*.sql"))
     detect = values["detect"]
-    parts = [path.read_bytes() for path in (document.path, select)]
+    parts = [path.read_bytes() for path in (*described, select)]
     return Format(
         name=folder.name,
         kind=kind,
@@ -66,6 +71,7 @@ def _read(folder: Path, kind: str) -> Format:
         detect_all=tuple(fold(name) for name in detect["all"]),
         detect_none=tuple(fold(name) for name in detect.get("none") or ()),
         refines=values.get("refines"),
+        not_read=tuple(_not_read(item) for item in values.get("not_read") or ()),
         columns=tuple(_column(name, column or {}) for name, column in values["columns"].items()),
         null_words=tuple(values.get("null_words") or ()),
         tag_prefixes=tuple((item["header"], item["namespace"] or "") for item in values.get("tag_prefixes") or ()),
@@ -75,6 +81,11 @@ def _read(folder: Path, kind: str) -> Format:
         sql=select.read_text(encoding="utf-8"),
         fingerprint=hashlib.sha256(b"\0".join(parts)).hexdigest(),
     )
+
+
+def _not_read(values: dict[str, Any]) -> NotRead:
+    there = tuple(fold(name) for name in values["all"])
+    return NotRead(there, tuple(fold(name) for name in values.get("none") or ()), values["what"], values["remedy"])
 
 
 def _column(name: str, values: dict[str, Any]) -> Column:
@@ -119,6 +130,10 @@ def identify(file: InputFile, formats: dict[str, Format]) -> Format:
         raise InputRefused(
             file.name, f"several formats recognise this file: {names}", evidence=_found(file), remedy=remedy
         )
+    for item in formats.values():
+        for sign in item.not_read:
+            if set(sign.all) <= _header(item, file) and not set(sign.none) & _header(item, file):
+                raise InputRefused(file.name, sign.what, evidence=_found(file), remedy=sign.remedy)
     raise _unknown(file, formats)
 
 

@@ -1,7 +1,8 @@
 """The nouns of the trade, as frozen dataclasses.
 
 Format                a bill format or a token source: one folder with a YAML file and one SELECT
-└─ Column           a logical column: the headers it may have, its type, whether it must be there
+├─ Column           a logical column: the headers it may have, its type, whether it must be there
+└─ NotRead          a kin of the format that it cannot read
 InputFile             one file as found: where it is, what it holds, its header
 Delivery              the files that speak together for some periods, and how they are to be read
 Rows                  a query's answer: column names, types and rows
@@ -37,6 +38,16 @@ class Column:
 
 
 @dataclass(frozen=True)
+class NotRead:
+    """How a file is known that looks like a format and cannot be read as one, and what to say of it."""
+
+    all: tuple[str, ...]  # folded headers that are there
+    none: tuple[str, ...]  # and that are not
+    what: str
+    remedy: str
+
+
+@dataclass(frozen=True)
 class Format:
     """A bill format or a token source; `home` is its folder, its name the folder's name."""
 
@@ -63,6 +74,7 @@ class Format:
     as_written: bool = False  # headers are compared as they are written, but for case and blanks
     tag_headers: tuple[str, ...] = ()  # columns that are tags by their own name
     unended: bool = False  # a last line without an end is how it comes
+    not_read: tuple[NotRead, ...] = ()  # its kin that it cannot read
 
 
 @dataclass(frozen=True)

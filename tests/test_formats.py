@@ -159,10 +159,11 @@ def test_exactly_one_format_recognises_a_sample(sample):
     recognising = []
     for format_name, item in pipeline.known().items():
         try:
-            recognising.append(formats.identify(file, {format_name: item}).name)
+            recognising.append(formats.identify(file, {format_name: item}))
         except InputRefused:
             continue
-    assert recognising == [sample.parent.name]
+    refined = {item.refines for item in recognising}  # the most refined one wins
+    assert [item.name for item in recognising if item.name not in refined] == [sample.parent.name]
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=name)

@@ -13,6 +13,7 @@ from costctl.errors import InputRefused, shown
 from costctl.files.packing import blocks
 
 MAX_RECORD = 16 << 20
+DELIMITERS = (",", ";", "\t", "|")
 CONTEXT = 12  # characters shown before and after a bad byte
 _KEEP = b'"\n'
 _DELETE = bytes(byte for byte in range(256) if byte not in _KEEP)
@@ -168,10 +169,10 @@ def header(path: Path, delimiter: str = ",") -> tuple[str, ...]:
     raise InputRefused(str(path), "is empty", remedy="Fetch it again; a delivery without rows has at least a header.")
 
 
-def raw(path: Path, wanted: set[int], delimiter: str = ",") -> Iterator[tuple[int, int, str]]:
+def raw(path: Path, wanted: set[int], mark: str | None = None) -> Iterator[tuple[int, int, str]]:
     """Yield (number, line, text) of the wanted data records of a CSV file, counted from 1."""
     left = len(wanted)
-    for number, (lines, _) in enumerate(read(path, delimiter)):
+    for number, (lines, _) in enumerate(read(path, mark or delimiter(path, DELIMITERS))):
         if left == 0:
             return
         if number in wanted:

@@ -1,8 +1,11 @@
 -- FOCUS to charges: the columns as they are, and what the meter's own words say about machine, model and token class.
 -- Grain: one charge per record. Source: the FOCUS specification 1.0 to 1.4; ServiceProviderName takes over from ProviderName in 1.3.
+-- What 1.0-preview said in ChargeSubcategory and in other words of PricingCategory is put as 1.0 says it.
 WITH typed AS (
     SELECT
-        *,
+        * REPLACE (
+            CASE PricingCategory WHEN 'On-Demand' THEN 'Standard' WHEN 'Commitment-Based' THEN 'Committed' ELSE PricingCategory END AS PricingCategory
+        ),
         COALESCE(x_UsageType, SkuMeter, ChargeDescription) AS meter,
         json_extract_string(CASE WHEN json_valid(SkuPriceDetails) THEN SkuPriceDetails END, '$.InstanceType') AS instance_type
     FROM records
@@ -18,20 +21,22 @@ SELECT
     instant(BillingPeriodEnd) AS BillingPeriodEnd,
     instant(ChargePeriodStart) AS ChargePeriodStart,
     instant(ChargePeriodEnd) AS ChargePeriodEnd,
-    ChargeCategory, ChargeClass, ChargeDescription, ChargeFrequency,
+    CASE WHEN ChargeCategory = 'Adjustment' AND ChargeSubcategory = 'Credit' THEN 'Credit' ELSE ChargeCategory END AS ChargeCategory,
+    CASE ChargeSubcategory WHEN 'Refund' THEN 'Correction' ELSE ChargeClass END AS ChargeClass, ChargeDescription, ChargeFrequency,
     COALESCE(ProviderName, ServiceProviderName) AS ProviderName, PublisherName, InvoiceIssuerName, InvoiceId,
     BillingAccountId, BillingAccountName, SubAccountId, SubAccountName,
-    ServiceCategory, ServiceName, SkuId, SkuPriceId, SkuMeter, ResourceId, RegionId, PricingCategory,
+    ServiceCategory, ServiceName, SkuId, SkuPriceId, SkuMeter, ResourceId, COALESCE(RegionId, CASE WHEN regexp_full_match(RegionName, '[a-z0-9-]+') THEN RegionName END) AS RegionId, PricingCategory,
     quantity(PricingQuantity) AS PricingQuantity, PricingUnit,
     quantity(ConsumedQuantity) AS ConsumedQuantity, ConsumedUnit,
     quantity(ListUnitPrice) AS ListUnitPrice, quantity(ContractedUnitPrice) AS ContractedUnitPrice,
-    CommitmentDiscountId, CommitmentDiscountCategory, CommitmentDiscountStatus,
+    CommitmentDiscountId, CommitmentDiscountCategory,
+    CASE ChargeSubcategory WHEN 'Used Commitment' THEN 'Used' WHEN 'Unused Commitment' THEN 'Unused' ELSE CommitmentDiscountStatus END AS CommitmentDiscountStatus,
     -- AWS keeps cost categories beside the tags in 1.0; of their canonical JSON only a key's quote stands behind a brace or a comma
     CASE
         WHEN x_CostCategories IS NULL THEN json(Tags)
         ELSE json(CAST(json_merge_patch(COALESCE(json(Tags), '{}'), regexp_replace(json(x_CostCategories), '([{,]")([^"])', '\1cost_category/\2', 'g')) AS VARCHAR))
     END AS Tags,
-    COALESCE(x_Machine, instance_type, machine_of(meter)) AS x_machine,
+    COALESCE(x_Machine, instance_type, oci_machine_of(SkuPriceId, ChargeDescription), machine_of(meter)) AS x_machine,
     COALESCE(
         x_PurchaseModel,
         CASE
