@@ -167,11 +167,20 @@ class Policy(Part):
 
 
 class Export(Part):
-    """A report that `costctl run` writes; `{period}` in the path is replaced."""
+    """A report or a table that `costctl run` writes; `{period}` in the path is replaced."""
 
-    report: str
+    report: str | None = None
+    table: str | None = None  # focus, or a table of the ledger
     format: Literal["csv", "parquet", "json", "md"] = "csv"
     output: str
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> Export:
+        if (self.report is None) == (self.table is None):
+            raise ValueError("an export names either a report or a table")
+        if self.table and self.format not in ("csv", "parquet"):
+            raise ValueError("a table is exported as csv or parquet")
+        return self
 
 
 class Config(Part):

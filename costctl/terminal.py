@@ -88,18 +88,18 @@ def _plain_output() -> bool:
 
 
 @contextmanager
-def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show how far a long work is, on stderr and only to a person; yield the function that moves it on."""
+def progress(title: str, total: int, *, rows: bool = False) -> Iterator[Callable[[int], None]]:
+    """Show how far a long work is, in bytes or rows, on stderr and only to a person; yield the function that moves it on."""
     if not sys.stderr.isatty() or total <= 0:
         yield lambda _: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        DownloadColumn(),
+        MofNCompleteColumn() if rows else DownloadColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "costctl"
 LAYERS = [
     {"cli"},
     {"pipeline"},
-    {"bills", "usage", "rates", "rules", "periods", "reports"},
+    {"bills", "usage", "rates", "rules", "periods", "reports", "focus"},
     {"ledger", "config", "formats"},
     {"files", "documents", "terminal", "sql"},
     {"nouns", "errors"},

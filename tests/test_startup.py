@@ -33,7 +33,11 @@ def answer(*arguments):
     return said, {module.split(".")[0] for module in modules.split()}
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["report", "--help"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments",
+    [["--version"], ["--help"], ["report", "--help"], ["export", "--help"], ["focus", "check", "--help"]],
+    ids=" ".join,
+)
 def test_nothing_heavy_is_imported(arguments):
     said, modules = answer(*arguments)
     assert said.strip()

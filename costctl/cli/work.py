@@ -11,6 +11,7 @@ import typer
 
 from costctl import __version__, config, periods, pipeline, reports, terminal
 from costctl.bills.deliveries import Wanted
+from costctl.cli import export as export_of
 from costctl.errors import DoesNotReconcile, UsageError, shown
 from costctl.ledger import build, state
 from costctl.nouns import Outcome, Rows
@@ -164,7 +165,10 @@ def everything(run: Run) -> None:
         raise UsageError("run", "needs a configuration", remedy="costctl init writes one; or name it with --config.")
     outcomes = _with_progress(run, pipeline.wanted(run, [], None, None))
     for export in run.config.exports:
-        found = answer(run, reports.named(export.report), period=None)
+        if export.table:
+            export_of.configured(run, export.table, export.format, export.output)
+            continue
+        found = answer(run, reports.named(export.report or ""), period=None)
         target = run.config.at(Path(export.output.replace("{period}", found.span.label)))
         render.report(found, export.format, target)
         terminal.say(f"wrote {target}")

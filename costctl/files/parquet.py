@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,22 @@ def write(path: Path, found: Rows) -> None:
     columns = list(zip(*found.rows, strict=True)) if found.rows else [()] * len(fields)
     arrays = [pa.array(column, type=field.type) for column, field in zip(columns, fields, strict=True)]
     pq.write_table(pa.Table.from_arrays(arrays, schema=pa.schema(fields)), path, compression="zstd")
+
+
+def write_stream(path: Path, readers: Iterable[Any], facts: dict[str, str], progress: Callable[[int], None]) -> None:
+    """Write the batches of several Arrow readers of one schema, none of which is held whole; `facts` go into the footer."""
+    import pyarrow.parquet as pq
+
+    writer = None
+    try:
+        for reader in readers:
+            writer = writer or pq.ParquetWriter(path, reader.schema.with_metadata(facts), compression="zstd")
+            for batch in reader:
+                writer.write_batch(batch)
+                progress(batch.num_rows)
+    finally:
+        if writer is not None:
+            writer.close()
 
 
 def _arrow_type(kind: str) -> Any:

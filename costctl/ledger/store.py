@@ -51,6 +51,14 @@ class Ledger:
         except (duckdb.Error, RuntimeError) as error:
             raise _ours(error, self.path) from error
 
+    @contextmanager
+    def stream(self, sql: str, parameters: dict[str, Any], rows: int) -> Iterator[Any]:
+        """Lend an Arrow reader over a statement's answer, so many rows at a time; the answer is never held whole."""
+        try:
+            yield self.connection.sql(sql, params=parameters or None).to_arrow_reader(rows)
+        except (duckdb.Error, RuntimeError) as error:
+            raise _ours(error, self.path) from error
+
     def value(self, sql: str, parameters: dict[str, Any] | None = None) -> Any:
         """Return the first value of a statement's answer, or None."""
         rows = self.run(sql, parameters).rows
@@ -210,6 +218,17 @@ def _check_version(ledger: Ledger) -> None:
 def _closed(connection: duckdb.DuckDBPyConnection) -> None:
     with suppress(duckdb.Error):
         connection.close()
+
+
+@contextmanager
+def scratch(folders: Iterable[Path]) -> Iterator[Ledger]:
+    """Open a database in memory without a ledger's tables, to look into the files of some folders."""
+    ledger = Ledger(duckdb.connect(), None)
+    try:
+        _lock_down(ledger.connection, None, folders)
+        yield ledger
+    finally:
+        ledger.connection.close()
 
 
 @contextmanager

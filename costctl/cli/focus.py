@@ -1,0 +1,49 @@
+"""costctl focus: does a file keep to the specification."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Does a FOCUS file keep to the specification.")
+
+
+@app.callback()
+def group() -> None:
+    """Does a FOCUS file keep to the specification."""
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A Cost and Usage file: CSV, gzip, zip or Parquet.")],
+    version: Annotated[
+        str | None,
+        typer.Option("--version", metavar="1.2", help="1.0 to 1.4; default what the file's columns say."),
+    ] = None,
+    format_: Annotated[
+        str | None, typer.Option("--format", metavar="NAME", help="table, csv or json; default as for reports.")
+    ] = None,
+) -> None:
+    """Check a FOCUS file against our rules for its version.
+
+    Advice, never a gate on loading: exit 9 when a must is broken, 0 when only a should is.
+    """
+    from costctl import terminal
+    from costctl.errors import GateFailed
+    from costctl.focus import check as focus_check
+    from costctl.reports import render
+
+    found = focus_check.check(file, version)
+    terminal.say(found.sentence)
+    records = [finding.record() for finding in found.findings]
+    if records:
+        render.emit(f"{file.name} against FOCUS {found.version}", records, format_)
+    broken = [finding for finding in found.findings if finding.level == "must"]
+    if broken:
+        raise GateFailed(
+            str(file),
+            f"breaks {len(broken)} rule{'s' if len(broken) > 1 else ''} that FOCUS {found.version} calls a must",
+            remedy="It can be taken in all the same; tell whoever writes the file.",
+        )
