@@ -135,7 +135,7 @@ def report(
 ) -> None:
     """Show a report, or list the reports.
 
-    chargeback, tokens-per-dollar, unallocated, reconciliation, billed-to-effective, rate-variance.
+    chargeback, tokens-per-dollar, billed-to-effective, unallocated, reconciliation, rate-variance.
     """
     from costctl.cli import work
 
