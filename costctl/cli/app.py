@@ -121,6 +121,15 @@ def report(
     cost: Annotated[
         str, typer.Option("--cost", metavar="NAME", help="effective, billed, list or contracted.")
     ] = "effective",
+    currency: Annotated[
+        str | None,
+        typer.Option(
+            "--currency", metavar="EUR", help="Convert to one currency at the rates of `fx:` in the configuration."
+        ),
+    ] = None,
+    rate_type: Annotated[
+        str, typer.Option("--rate-type", metavar="NAME", help="period_average, period_end, invoice or budget.")
+    ] = "period_average",
     format_: FormatOption = None,
     output: OutputOption = None,
     cents: Annotated[
@@ -151,6 +160,8 @@ def report(
         output=output,
         cents=cents,
         refresh=not no_refresh,
+        currency=currency,
+        rate_type=rate_type,
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from decimal import Decimal
+from collections.abc import Sequence
+from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +110,7 @@ def _print_invoices(found: Rows) -> None:
         cells,
         right={2},
         rules=rules,
-        notes=[*_whole(found.dicts())],
+        notes=_whole(found.dicts()),
     )
 
 
@@ -133,21 +133,25 @@ def _counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def _whole(records: Sequence[Record]) -> Iterator[str]:
+def _whole(records: Sequence[Record]) -> list[str]:
     """Say per currency what has a name and what is left, what is above and what is below the bill apart."""
-    for currency in dict.fromkeys(record["currency"] for record in records):
-        own = [record for record in records if record["currency"] == currency and record["amount"]]
-        sums: dict[str, Decimal] = dict.fromkeys(("invoice", "charges", "postings"), Decimal(0))
-        parts: dict[str, Decimal] = {}
-        for record in own:
-            if record["leg"] in sums:
-                sums[record["leg"]] += record["amount"]
-            else:
-                side = f"{record['leg']} {'above' if record['amount'] > 0 else 'below'}"
-                parts[side] = parts.get(side, Decimal(0)) + abs(record["amount"])
-        if not any(name.startswith("left") for name in parts):
-            parts["left"] = Decimal(0)
-        yield f"{currency}: " + " · ".join(f"{name} {render.text(amount)}" for name, amount in (sums | parts).items())
+    with localcontext(reports.EXACT):
+        return [_whole_of(currency, records) for currency in dict.fromkeys(record["currency"] for record in records)]
+
+
+def _whole_of(currency: str, records: Sequence[Record]) -> str:
+    own = [record for record in records if record["currency"] == currency and record["amount"]]
+    sums: dict[str, Decimal] = dict.fromkeys(("invoice", "charges", "postings"), Decimal(0))
+    parts: dict[str, Decimal] = {}
+    for record in own:
+        if record["leg"] in sums:
+            sums[record["leg"]] += record["amount"]
+        else:
+            side = f"{record['leg']} {'above' if record['amount'] > 0 else 'below'}"
+            parts[side] = parts.get(side, Decimal(0)) + abs(record["amount"])
+    if not any(name.startswith("left") for name in parts):
+        parts["left"] = Decimal(0)
+    return f"{currency}: " + " · ".join(f"{name} {render.text(amount)}" for name, amount in (sums | parts).items())
 
 
 def _print_sources(found: Rows) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,9 +17,12 @@ from costctl.errors import DoesNotReconcile, UsageError, shown
 from costctl.ledger import build, state
 from costctl.nouns import Outcome, Rows
 from costctl.pipeline import Run
-from costctl.reports import Answer, render
+from costctl.rates import exchange
+from costctl.reports import Answer, conversion, render
+from costctl.reports.conversion import Wish
 
 QUARANTINED = 4
+CURRENCY = re.compile("[A-Z]{3}")
 LISTED_PERIODS = 3
 SHOWN_ASIDE = 10
 
@@ -92,6 +96,8 @@ def report(
     output: Path | None,
     cents: bool,
     refresh: bool,
+    currency: str | None = None,
+    rate_type: str = exchange.TYPES[0],
 ) -> None:
     """Show one report, or list them."""
     if name is None:
@@ -101,12 +107,32 @@ def report(
     if cost not in reports.COSTS:
         raise UsageError("--cost", f"{shown(cost)} is not a cost", remedy=f"Costs: {', '.join(reports.COSTS)}.")
     kind = render.chosen(format_, output)
+    wish = _wish(run, currency, rate_type) if currency else None
     render.report(
-        answer(run, chosen, period=period, last=last, calendar=calendar, cost=cost, refresh=refresh),
+        answer(run, chosen, period=period, last=last, calendar=calendar, cost=cost, refresh=refresh, wish=wish),
         kind,
         output,
         cents=cents,
     )
+
+
+def _wish(run: Run, currency: str, rate_type: str) -> Wish:
+    """Read the exchange rates again where their file changed, and say what is wanted of them."""
+    if run.config.fx is None:
+        remedy = "Name your file of rates under `fx:` in costctl.yaml; `costctl init` writes one to fill in."
+        raise UsageError("--currency", "the configuration names no exchange rates", remedy=remedy)
+    if rate_type not in exchange.TYPES:
+        raise UsageError(
+            "--rate-type", f"{shown(rate_type)} is not a kind of rate", remedy=f"Kinds: {', '.join(exchange.TYPES)}."
+        )
+    if not CURRENCY.fullmatch(currency):
+        raise UsageError(
+            "--currency",
+            f"{shown(currency)} is not a currency",
+            remedy="Write its three capital letters, for example EUR.",
+        )
+    pipeline.documents(run)
+    return Wish(currency, rate_type, str(run.config.fx))
 
 
 def _list_reports() -> None:
@@ -123,19 +149,25 @@ def answer(
     calendar: str | None = None,
     cost: str = "effective",
     refresh: bool = True,
+    wish: Wish | None = None,
 ) -> Answer:
     """Compute a report's answer from an up-to-date ledger."""
     with pipeline.reading(run, refresh=refresh) as (ledger, late):
         today = datetime.now(UTC).date()
         span = periods.parse(period) if period else periods.last(last, today) if last else periods.latest(ledger)
         in_force = reports.calendar_of(chosen, span, calendar)
-        rows = reports.run(ledger, chosen, span, calendar=calendar, cost=cost, tax=run.config.policy.tax)
         footer = reports.footer(ledger, span, calendar=in_force, cost=cost, late=late)
-        bill = reports.bill(ledger, span, cost) if chosen.reaches_bill and span.whole_months else None
+        how = {"calendar": in_force, "cost": cost, "tax": run.config.policy.tax}
+        if wish:
+            found = conversion.converted(ledger, chosen, span, wish, **how)
+            rows, bill, footer = found.rows, found.bill, (*footer, *found.notes)
+        else:
+            rows, bill = reports.run(ledger, chosen, span, **how), reports.bill(ledger, span, cost)
+        reached = bill if chosen.reaches_bill and span.whole_months else None
         if not rows.rows:
             months = ", ".join(dict.fromkeys(row[0] for row in state.periods(ledger).rows))
             terminal.say(f"costctl: nothing to show for {span.label}; the ledger holds the billing months {months}")
-    return Answer(chosen, span, in_force, cost, rows, footer, bill)
+    return Answer(chosen, span, in_force, cost, rows, footer, reached)
 
 
 def status(run: Run, format_: str | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
+from decimal import Context, Decimal
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -15,6 +15,7 @@ from costctl.ledger import build
 from costctl.ledger.store import Ledger
 from costctl.nouns import Rows, Span
 
+EXACT = Context(prec=120)  # sums of money in Python: 38 digits of an amount, 19 of a rate
 COSTS = ("effective", "billed", "list", "contracted")
 STALE = (
     "STALE: deliveries, rules or rates changed since these numbers were computed; costctl run brings them up to date"
@@ -35,6 +36,7 @@ class Report:
     subtotal: str | None
     reaches_bill: bool  # its total is the bill's, to the last digit
     top: int | None  # how many rows a terminal shows
+    converts: dict[str, tuple[str, ...]]  # columns that another currency changes, with the columns they are the sum of
     unknown: frozenset[str]  # columns in which an empty value is unknown, so that no sum over it is shown
 
 
@@ -78,8 +80,15 @@ def _read(name: str, text: str) -> Report:
         subtotal=header.get("Subtotal"),
         reaches_bill=header.get("Reaches") == "bill",
         top=int(header["Top"]) if "Top" in header else None,
+        converts=_sums(header.get("Converts", "")),
         unknown=frozenset(column for column, _ in _columns(header.get("Unknown", ""))),
     )
+
+
+def _sums(text: str) -> dict[str, tuple[str, ...]]:
+    """Read `billed, effective = billed + difference`."""
+    named = [item.partition("=") for item in text.split(",") if item.strip()]
+    return {name.strip(): tuple(part.strip() for part in parts.split("+") if part.strip()) for name, _, parts in named}
 
 
 def _columns(text: str) -> tuple[tuple[str, str], ...]:

@@ -5,6 +5,7 @@
 -- Wide: provider, part, billed, difference, effective, charges, unknown_costs=unknown
 -- Narrow: provider, part, billed, difference, effective
 -- Subtotal: provider
+-- Converts: billed, effective = billed + difference
 SELECT
     provider, part, SUM(BilledCost) AS billed, SUM(EffectiveCost) - SUM(BilledCost) AS difference, SUM(EffectiveCost) AS effective,
     CAST(SUM(CAST(row_count AS DECIMAL(38, 0))) AS BIGINT) AS charges,

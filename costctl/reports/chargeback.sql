@@ -6,6 +6,7 @@
 -- Narrow: owner=team, model, direct, shared, other, total, cost_per_mtok=$/Mtok
 -- Subtotal: owner
 -- Reaches: bill
+-- Converts: total = direct + shared + idle + unused + tax_fee
 WITH costs AS (
     SELECT
         p.kind, p.team, p.model, p.purpose, p.BillingCurrency AS currency,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Any
 
-from costctl.reports import Answer, Report
+from costctl.reports import EXACT, Answer, Report
 
 WIDE_FROM = 116
 OTHER = ("idle", "unused", "tax_fee")
@@ -35,6 +35,11 @@ class Grid:
 
 def lay_out(answer: Answer, width: int, *, cents: bool) -> Grid:
     """Lay a report out for a width: whole currency units unless cents are asked for."""
+    with localcontext(EXACT):
+        return _lay_out(answer, width, cents=cents)
+
+
+def _lay_out(answer: Answer, width: int, *, cents: bool) -> Grid:
     report = answer.report
     chosen = _columns(answer, width)
     types = dict(zip(answer.rows.columns, answer.rows.types, strict=True))

@@ -4,6 +4,7 @@
 -- Calendar: usage
 -- Wide: model, chip, source, cost, mtok=Mtok, cached_percent=cache%, output_percent=out%, tokens_per_unit=tok/$, cost_per_mtok=$/Mtok, cost_per_weighted_mtok=$/Mwtd, chip_hours=chip-h, cost_per_chip_hour=$/chip-h, serving_percent=serv%
 -- Narrow: model, chip, source, cost, mtok=Mtok, tokens_per_unit=tok/$, cost_per_mtok=$/Mtok, serving_percent=serv%
+-- Converts: cost
 WITH costs AS (
     SELECT
         p.model, COALESCE(c.short, p.unit_chip, '-') AS chip, COALESCE(p.unit_source, '-') AS source, p.unit, p.BillingCurrency AS currency,
@@ -64,7 +65,7 @@ joined AS (
 )
 
 SELECT
-    model, chip, source, cost, CAST(tokens AS BIGINT) AS delivered_tokens,
+    model, chip, source, cost, CAST(tokens AS BIGINT) AS delivered_tokens, CAST(weighted AS BIGINT) AS weighted_tokens,
     CAST(exact_quotient(cached * 100, entered) AS BIGINT) AS cached_percent, CAST(exact_quotient(written * 100, tokens) AS BIGINT) AS output_percent,
     CAST(exact_quotient(tokens * 1000000, NULLIF(paid, 0)) AS BIGINT) AS tokens_per_unit,
     ratio_of(paid * 1000000, tokens) AS cost_per_mtok, ratio_of(paid * 1000000, weighted) AS cost_per_weighted_mtok,

@@ -1,0 +1,185 @@
+"""Currencies are kept apart; converted only at the user's own rates, each line once, with the rounding as a line of its own."""
+
+import csv
+import io
+from decimal import ROUND_HALF_UP, Decimal
+
+import pytest
+
+from costctl import reports
+
+CONFIG = "version: 1\nfx: fx.csv\nrules:\n  - {name: api, when: {SubAccountId: [api]}, team: search}\n"
+RATES = """
+    from,to,rate_type,period,rate,date,source
+    USD,EUR,period_average,2026-09,0.853333333333,,treasury
+    USD,EUR,period_average,2026-10,0.8612,,treasury
+    USD,EUR,period_end,2026-10,0.9,2026-10-31,treasury
+    USD,JPY,period_average,2026-10,151.5,,treasury
+    EUR,JPY,period_average,2026-10,175.123456789012,,treasury
+"""
+DOLLARS = """
+    cost      day         team    CommitmentDiscountStatus  ChargeCategory  x_Model  x_TokenClass  ConsumedQuantity  ConsumedUnit
+    100.01    2026-09-03  search  -                         Usage           -        -             -                 -
+    33.333    2026-10-03  search  -                         Usage           -        -             -                 -
+    0.005     2026-10-04  ads     -                         Usage           -        -             -                 -
+    -4.005    2026-10-04  ads     -                         Credit          -        -             -                 -
+    19        2026-10-01  -       -                         Tax             -        -             -                 -
+    10.10     2026-10-05  -       Unused                    Usage           -        -             -                 -
+    7         2026-10-05  -       -                         Usage           -        -             -                 -
+"""
+EUROS = """
+    cost                   day         team    BillingCurrency  ProviderName  BillingAccountId
+    50.000000000000000001  2026-10-03  search  EUR              Google        222
+    3                      2026-10-04  -       EUR              Google        222
+"""
+SEVERAL = [name.replace("_", "-") for name in reports.known()]
+
+
+@pytest.fixture
+def ledger(place, monkeypatch):
+    place.write("costctl.yaml", CONFIG)
+    place.write("fx.csv", "".join(line.strip() + "\n" for line in RATES.strip().splitlines()))
+    place.bill("usd.csv", DOLLARS)
+    place.bill("eur.csv", EUROS)
+    monkeypatch.chdir(place.home)
+    return place
+
+
+@pytest.fixture
+def both(ledger):
+    ledger.ingest("usd.csv", source="dollars")
+    ledger.ingest("eur.csv", source="euros")
+    return ledger
+
+
+def as_rows(command, *words):
+    said = command(*words, "--format", "csv")
+    assert said.code == 0, said.err
+    return list(csv.DictReader(io.StringIO(said.out, newline="")))
+
+
+def amount(text):
+    return Decimal(text) if text else None
+
+
+def cents(value):
+    return value.quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+
+@pytest.mark.parametrize(
+    "words", [*(("report", name) for name in SEVERAL), ("tieout", "--by", "source")], ids=lambda words: words[1]
+)
+def test_no_figure_of_one_currency_changes_when_another_arrives(ledger, command, words):
+    """What is said in dollars of a ledger of dollars is said word for word beside euros: no sum crosses the line."""
+    words = (*words, "--period", "2026-10")
+    ledger.ingest("usd.csv", source="dollars")
+    alone = as_rows(command, *words)
+    ledger.ingest("eur.csv", source="euros")
+    together = as_rows(command, *words)
+    assert [row for row in together if row["currency"] == "USD"] == alone
+    assert {row["currency"] for row in together} <= {"USD", "EUR"}
+    assert words[1] in ("tokens-per-dollar", "rate-variance", "revisions") or {row["currency"] for row in together} == {
+        "USD",
+        "EUR",
+    }
+
+
+def test_a_table_has_a_total_per_currency_and_none_of_both(both, command):
+    said = command("report", "chargeback", "--period", "2026-10", "--format", "table", "--cents")
+    totals = [line.split()[:3] for line in said.out.splitlines() if line.startswith("TOTAL")]
+    assert sorted(line[1] for line in totals) == ["EUR", "USD"]
+
+
+def test_each_line_is_converted_once_and_the_rounding_is_a_line(both, command):
+    """33.333 x 0.8612 = 28.7063…, rounded to 28.71; 50.000000000000000001 EUR stays whole."""
+    rows = as_rows(command, "report", "chargeback", "--period", "2026-10", "--currency", "EUR")
+    found = {(row["line"], row["team"]): amount(row["total"]) for row in rows}
+    assert found == {
+        ("team", "search"): Decimal("28.71") + Decimal("50.000000000000000001"),
+        ("team", "ads"): Decimal("0.00"),  # 0.005 x 0.8612 = 0.004306
+        ("unused without owner", ""): Decimal("8.70"),  # 8.69812
+        ("unallocated", ""): Decimal("6.03") + 3,  # 6.0284
+        ("credits", ""): Decimal("-3.45"),  # -3.449106
+        ("recoverable tax", ""): Decimal("16.36"),  # 16.3628
+        ("fx rounding", ""): cents(Decimal("65.433") * Decimal("0.8612")) - Decimal("56.35"),
+    }
+    assert {row["currency"] for row in rows} == {"EUR"}
+    whole = cents(Decimal("65.433") * Decimal("0.8612")) + Decimal("53.000000000000000001")
+    assert sum(found.values()) == whole == Decimal("109.350000000000000001")
+
+
+def test_each_month_has_its_own_rate(both, command):
+    rows = as_rows(command, "report", "chargeback", "--period", "2026-09-01..2026-11-01", "--currency", "EUR")
+    search = next(row for row in rows if row["team"] == "search")
+    assert amount(search["total"]) == cents(Decimal("100.01") * Decimal("0.853333333333")) + Decimal("28.71") + Decimal(
+        "50.000000000000000001"
+    )
+    october = as_rows(command, "report", "chargeback", "--period", "2026-10", "--currency", "EUR")
+    assert amount(next(row for row in october if row["team"] == "search")["previous_total"]) == Decimal("85.34")
+
+
+def test_the_rate_type_and_the_basis_are_stated(both, command):
+    said = command(
+        "report",
+        "chargeback",
+        "--period",
+        "2026-10",
+        "--currency",
+        "EUR",
+        "--rate-type",
+        "period_end",
+        "--format",
+        "table",
+        "--cents",
+    )
+    assert "converted to EUR at period_end rates" in said.out
+    text = " ".join(said.out.split())
+    assert "USD 2026-10 x 0.9 (fx.csv:4, treasury)" in text
+    assert "the month before is not shown: there is no period_end rate USD to EUR for 2026-09" in text
+    lines = [line.split() for line in said.out.splitlines()]
+    assert ["difference", "0.00"] in lines  # to the converted bill
+
+
+def test_a_coin_may_have_no_cents(both, command):
+    rows = as_rows(command, "report", "chargeback", "--period", "2026-10", "--currency", "JPY")
+    assert {amount(row["total"]) % 1 for row in rows} == {0}
+
+
+def test_the_bridge_still_sums_after_conversion(both, command):
+    rows = as_rows(command, "report", "billed-to-effective", "--period", "2026-10", "--currency", "EUR")
+    assert all(amount(row["billed"]) + amount(row["difference"]) == amount(row["effective"]) for row in rows)
+    assert rows[-1]["provider"] == "fx rounding"
+    assert sum(amount(row["effective"]) for row in rows) == Decimal("109.350000000000000001")
+
+
+def test_tokens_per_dollar_takes_its_ratios_anew(quickstart, command):
+    quickstart.joinpath("fx.csv").write_text("from,to,rate_type,period,rate,source\nUSD,EUR,budget,2026-10,0.5,plan\n")
+    config = quickstart / "costctl.yaml"
+    config.write_text(config.read_text() + "\nfx: fx.csv\n")
+    words = ("report", "tokens-per-dollar", "--period", "2026-10")
+    dollars = as_rows(command, *words)
+    *euros, rounding = as_rows(command, *words, "--currency", "EUR", "--rate-type", "budget")
+    assert [row["model"] for row in euros] == [row["model"] for row in dollars]
+    assert rounding["model"] == "fx rounding"
+    seen = 0
+    for dollar, euro in zip(dollars, euros, strict=True):
+        assert amount(euro["cost"]) == cents(amount(dollar["cost"]) / 2)
+        if dollar["cost_per_weighted_mtok"]:
+            for name, divisor in (("cost_per_mtok", "delivered_tokens"), ("cost_per_weighted_mtok", "weighted_tokens")):
+                exact = amount(euro["cost"]) * 1_000_000 / int(dollar[divisor])
+                assert 0 <= exact - amount(euro[name]) < Decimal("0.000001")
+            assert int(euro["tokens_per_unit"]) == int(dollar["delivered_tokens"]) // amount(euro["cost"])
+            seen += 1
+        assert euro["cached_percent"] == dollar["cached_percent"]
+        assert euro["chip_hours"] == dollar["chip_hours"]
+    assert seen > 3
+
+
+def test_rates_that_change_reprice_nothing(both, command):
+    before = both.ask("SELECT billing_period, fingerprint FROM ledger.periods")
+    words = ("report", "chargeback", "--period", "2026-10", "--currency", "EUR")
+    first = as_rows(command, *words)
+    rates = both.home / "fx.csv"
+    rates.write_text(rates.read_text().replace("0.8612", "0.9999"))
+    assert as_rows(command, *words) != first
+    assert both.ask("SELECT billing_period, fingerprint FROM ledger.periods") == before
