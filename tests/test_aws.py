@@ -1,8 +1,16 @@
 """AWS: months from a seed in every shape of the report, and their totals to the last digit; exports and reports in any order of arrival."""
 
+import csv
 import gzip
+import io
 import json
+import shutil
+import zipfile
+from collections import defaultdict
 from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
+from itertools import permutations
+from pathlib import Path
 
 import pytest
 from generators import aws
@@ -90,6 +98,61 @@ def test_the_tags_of_generated_months_reach_their_column(generated):
     query = "SELECT source, tag_team, sum(EffectiveCost) FROM ledger.charges GROUP BY ALL"
     assert {row[:2]: row[2] for row in generated.ask(query)} == wanted
     assert generated.broken() == []
+
+
+SAMPLES = Path(__file__).parent / "samples"
+
+
+def read(path):
+    """Return the records of a sample's file, whatever it is packed in."""
+    content = path.read_bytes()
+    if path.suffix == ".gz":
+        content = gzip.decompress(content)
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            content = archive.read(archive.namelist()[0])
+    return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+
+
+def by_hand(folder):
+    """Add a folder's files up without costctl, per month, service and account: records, billed, effective, list, no list."""
+    sums = defaultdict(lambda: [0, Decimal(0), Decimal(0), Decimal(0), 0])
+    for path in [path for path in folder.rglob("*.csv*") if path.is_file()]:
+        for row in read(path):
+            row = {name.replace("/", "_").replace("_", "").lower(): text for name, text in row.items()}  # noqa: PLW2901
+            service = row.get("productproductname") or row.get("productservicecode") or row["lineitemproductcode"]
+            found = sums[row["billbillingperiodstartdate"][:7], service, row["lineitemusageaccountid"]]
+            cost, kind = amount(row["lineitemunblendedcost"]), row["lineitemlineitemtype"]
+            assert kind in ("Usage", "Tax", "SavingsPlanCoveredUsage")
+            public = amount(row.get("pricingpublicondemandcost", "")) if kind != "Tax" else cost
+            covered = kind == "SavingsPlanCoveredUsage"
+            found[0] += 1
+            found[1] += cost
+            found[2] += amount(row["savingsplansavingsplaneffectivecost"]) if covered else cost
+            if public is None or (public == 0 and cost != 0):
+                found[4] += 1
+            else:
+                found[3] += public
+    return {key: tuple(values) for key, values in sums.items()}
+
+
+def amount(text):
+    """Return an amount to 18 decimals, half away from zero, as the ledger keeps it."""
+    return Decimal(text).quantize(Decimal("1e-18"), ROUND_HALF_UP) if text else None
+
+
+@pytest.mark.parametrize(
+    ("folder", "records"),
+    [("aws-cur-legacy", 769), ("aws-cur-legacy-zip-mock", 3), ("aws-cur2-mock", 4), ("nise-aws-cur", 19_176)],
+)
+def test_a_sample_comes_to_what_its_files_add_up_to(folder, records, place):
+    place.ingest(SAMPLES / folder)
+    found = place.ask(
+        "SELECT strftime(billing_period, '%Y-%m'), ServiceName, SubAccountId, count(*), sum(BilledCost), sum(EffectiveCost), "
+        "coalesce(sum(ListCost), 0), count(*) - count(ListCost) FROM ledger.charges GROUP BY ALL"
+    )
+    assert {row[:3]: row[3:] for row in found} == by_hand(SAMPLES / folder)
+    assert sum(row[3] for row in found) == records
 
 
 HEADER = "line_item_line_item_type,line_item_unblended_cost,line_item_currency_code,bill_billing_period_start_date,line_item_usage_start_date,line_item_usage_end_date,bill_payer_account_id,bill_invoice_id\n"
@@ -193,3 +256,59 @@ class TestDataExports:
             place.ingest("out")
         place.ingest("out/cur2", "out/other")  # the user says that they share the cost out between them
         assert billed(place) == {("aws_cur", "2026-10"): 6}
+
+
+def report(place, *costs, assembly, until=9, kept=True, folder="out/20261001-20261101"):
+    """Write a legacy report: its manifest in the period's folder, its file in the assembly's, or beside it where it overwrites."""
+    base = f"{folder}/{assembly}" if kept else folder
+    place.write(f"{base}/daily-1.csv", lines(*costs, until=until))
+    manifest = {
+        "assemblyId": assembly,
+        "account": "012345678901",
+        "reportName": "daily",
+        "billingPeriod": {"start": "20261001T000000.000Z", "end": "20261101T000000.000Z"},
+        "reportKeys": [f"/cur/daily/{Path(base).relative_to('out')}/daily-1.csv"],
+    }
+    for home in {base, folder}:
+        place.write(f"{home}/daily-Manifest.json", json.dumps(manifest))
+
+
+class TestReports:
+    def test_the_manifest_of_the_period_names_the_current_assembly(self, place):
+        report(place, 1, 2, assembly="0a0a-later-by-name")
+        report(place, 1, 2, 4, assembly="0000-first-by-name")
+        place.ingest("out")
+        assert billed(place) == {("aws_cur", "2026-10"): 7}
+
+    def test_assemblies_named_by_their_time_are_in_order_without_it(self, place):
+        for until, costs in [(3, (1, 2)), (4, (1, 2, 4))]:
+            report(place, *costs, assembly=f"202611{until:02}T041500Z")
+        (place.home / "out/20261001-20261101/daily-Manifest.json").unlink()
+        place.ingest("out")
+        assert billed(place) == {("aws_cur", "2026-10"): 7}
+
+    def test_the_end_of_the_period_s_folder_is_excluded(self, place):
+        report(place, 1, assembly="a")
+        (outcome,) = place.ingest("out")
+        assert outcome.periods == ("2026-10",)
+
+    def test_an_assembly_that_is_not_there_is_not_made_up_from_an_overwritten_file(self, place):
+        """The report overwrote at first; then it created versions, and the newest of them was not fetched."""
+        report(place, 1, 2, assembly="old", kept=False)
+        report(place, 1, 2, 4, assembly="new")
+        shutil.rmtree(place.home / "out/20261001-20261101/new")
+        with pytest.raises(InputRefused, match="lists a file that is not there"):
+            place.ingest("out")
+
+    @pytest.mark.parametrize("order", list(permutations(range(3))))
+    def test_overwriting_deliveries_arrive_in_any_order(self, order, places):
+        """Nothing but what they hold tells their order: an open month grows, and is final when it is invoiced."""
+        prints = set()
+        for turn in (order, (2,)):
+            place = places()
+            for number in turn:
+                report(place, *range(1, 3 + number), assembly=f"{number}", until=3 + number, kept=False)
+                place.ingest("out")
+            assert billed(place) == {("aws_cur", "2026-10"): 10}
+            prints.add(place.fingerprint())
+        assert len(prints) == 1

@@ -20,6 +20,7 @@ from costctl import formats, pipeline
 from costctl.bills.deliveries import Wanted
 from costctl.errors import InputRefused
 from costctl.ledger import records as ledger_records
+from costctl.ledger import store
 
 PACKAGE = Path(__file__).parents[1] / "costctl"
 FOLDERS = sorted(path.parent for kind in ("bill", "usage") for path in PACKAGE.glob(f"*/*/{kind}.yaml"))
@@ -225,6 +226,28 @@ def test_billed_cost_is_the_exact_sum_of_a_money_column_of_the_file(sample, load
 @pytest.mark.parametrize("sample", sorted(FOCUS.glob("sample*")), ids=name)
 def test_focus_keeps_each_of_its_four_costs(sample, cost, loaded):
     assert total(loaded(sample), cost) == exact_sum(sample, cost)
+
+
+EXACTLY = {"Cost": "DECIMAL(38,18)", "UnitPrice": "DECIMAL(38,18)", "Quantity": "DECIMAL(38,18)"}
+
+
+@pytest.mark.parametrize("folder", [f for f in FOLDERS if f.parent.name == "bills"], ids=lambda folder: folder.name)
+def test_no_branch_of_a_select_cuts_the_decimals_of_its_amounts(folder, place):
+    """A CASE of DECIMAL(38,18) and of one with fewer decimals has the fewer: every amount would be rounded, and nothing say so."""
+    place.ingest(next(folder.glob("sample*")))
+    item = pipeline.known()[folder.name]
+    named = [f'CAST(NULL AS VARCHAR) AS "{column.name}"' for column in item.columns]
+    extra = ["1 AS file_no", "CAST(1 AS BIGINT) AS record_no", "['x'] AS present", "CAST(NULL AS VARCHAR) AS dataset"]
+    tags = [] if any(column.name == "Tags" for column in item.columns) else ['CAST(NULL AS VARCHAR) AS "Tags"']
+    with store.opened(place.path, write=True) as ledger:
+        ledger_records.bind_gates(ledger, raising=False)
+        select = item.sql.strip().rstrip(";")
+        described = ledger.run(
+            f"DESCRIBE WITH records AS (SELECT {', '.join(named + extra + tags)}) SELECT * FROM ({select})"
+        ).rows
+    found = {row[0]: row[1] for row in described}
+    wanted = {name: kind for name in found for end, kind in EXACTLY.items() if name.endswith(end)}
+    assert {name: found[name] for name in wanted} == wanted
 
 
 def amortised(row):

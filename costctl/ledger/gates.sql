@@ -62,10 +62,10 @@ CREATE OR REPLACE TEMP MACRO json_cast(x) AS
 -- is so large that the product would not fit.
 CREATE OR REPLACE TEMP MACRO proportion_of(amount, part, whole) AS
     CASE
-        WHEN amount >= 0 AND part >= 0 AND whole > 0 AND amount < 10000000 AND part < 10000000 AND whole < 10000000 THEN try_cast(
+        WHEN amount >= 0 AND part >= 0 AND whole > 0 AND amount < 10000000 AND part < 10000000 AND whole < 10000000 THEN CAST(try_cast(
             (CAST(amount * 1000000000000 AS HUGEINT) * CAST(part * 1000000000000 AS HUGEINT) + CAST(whole * 1000000000000 AS HUGEINT) // 2)
             // CAST(whole * 1000000000000 AS HUGEINT) AS DECIMAL(26, 0)
-        ) * CAST('0.000000000001' AS DECIMAL(12, 12))
+        ) * CAST('0.000000000001' AS DECIMAL(12, 12)) AS DECIMAL(38, 18))
     END;
 
 -- A number with a point and more than 17 digits in the text of a JSON record: the reader of JSON would round it. Too wide is slow, never wrong.
