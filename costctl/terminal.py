@@ -26,8 +26,8 @@ def interactive() -> bool:
 
 
 def say(text: str) -> None:
-    """Talk to the person: one line on stderr."""
-    sys.stderr.write(f"{text}\n")
+    """Talk to the person on stderr; what a name or a source holds cannot steer the terminal."""
+    sys.stderr.write("\n".join(plain(line) for line in text.split("\n")) + "\n")
 
 
 def plain(text: object) -> str:

@@ -133,10 +133,10 @@ def text(value: Any) -> str:
 def _csv(found: Rows) -> str:
     """CSV for people with spreadsheets: a text cell that would start a formula gets a quote before it, numbers stay."""
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(found.columns)
-    for row in found.rows:
-        writer.writerow(["" if value is None else _unarmed(value) for value in row])
+    for row in (found.columns, *found.rows):
+        line = io.StringIO()
+        csv.writer(line, lineterminator="\r\n").writerow(["" if value is None else _unarmed(value) for value in row])
+        out.write(line.getvalue()[:-2] + "\n")  # a lone CR in a text is quoted, as a line end would be
     return out.getvalue()
 
 
