@@ -238,6 +238,34 @@ class TestDataExports:
         with pytest.raises(InputRefused, match="lists a file that is not there"):
             place.ingest("out")
 
+    @pytest.mark.parametrize("order", list(permutations((3, 4, 5))))
+    def test_runs_arrive_in_any_order_and_the_last_one_made_counts(self, order, places):
+        """The last one has less usage and no invoice: only its time tells that it is the last."""
+        prints = set()
+        for turn in (order, (5,)):
+            place = places()
+            for made in turn:
+                export(place, lines(*range(1, 9 - made), until=12 - made), made=made, home=f"{made}/cur2")
+                place.ingest(f"{made}")
+            assert billed(place) == {("aws_cur", "2026-10"): 6}
+            assert place.broken() == []
+            prints.add(place.fingerprint())
+        assert len(prints) == 1
+
+    def test_three_revisions_leave_a_history_whose_differences_add_up_to_the_last_state(self, place):
+        for made, costs in [(3, (1, 2)), (4, (1, 2, 4)), (5, (1, 2, 3.5))]:
+            export(place, lines(*costs), made=made)
+            place.ingest("out")
+        history = place.ask(
+            "SELECT p.version, p.live, t.SubAccountId, t.ServiceName, t.charges, t.BilledCost, "
+            "t.BilledCost - coalesce(lag(t.BilledCost) OVER (PARTITION BY t.billing_period, t.SubAccountId, t.ServiceName ORDER BY p.version), 0) "
+            "FROM ledger.delivery_totals AS t JOIN ledger.delivery_periods AS p USING (delivery_id) ORDER BY 1"
+        )
+        times = [f"sent 2026-11-0{made}T23:48:02.356000000" for made in (3, 4, 5)]
+        assert [row[:2] for row in history] == list(zip(times, (False, False, True), strict=True))
+        assert [row[4:] for row in history] == [(2, 3, 3), (3, 7, 4), (3, Decimal("6.5"), Decimal("-0.5"))]
+        assert place.ask("SELECT sum(BilledCost) FROM ledger.charges") == [(sum(row[6] for row in history),)]
+
     def test_runs_without_a_manifest_are_refused(self, place):
         export(place, lines(1, 2), made=3)
         export(place, lines(1, 2, 4), made=4)

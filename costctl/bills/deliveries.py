@@ -180,6 +180,7 @@ def _from_manifest(manifest: Manifest, item: Wanted, known: dict[str, Format]) -
         format=found[0],
         files=tuple(members),
         manifest=manifest.assembly,
+        version=manifest.version,
         period=manifest.start,
         role=item.role,
     )
