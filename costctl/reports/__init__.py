@@ -35,6 +35,7 @@ class Report:
     narrow: tuple[tuple[str, str], ...]
     subtotal: str | None
     reaches_bill: bool  # its total is the bill's, to the last digit
+    totalled: bool  # whether a sum over its rows means something
     top: int | None  # how many rows a terminal shows
     converts: dict[str, tuple[str, ...]]  # columns that another currency changes, with the columns they are the sum of
     unknown: frozenset[str]  # columns in which an empty value is unknown, so that no sum over it is shown
@@ -79,6 +80,7 @@ def _read(name: str, text: str) -> Report:
         narrow=_columns(header["Narrow"]),
         subtotal=header.get("Subtotal"),
         reaches_bill=header.get("Reaches") == "bill",
+        totalled=header.get("Total") != "none",
         top=int(header["Top"]) if "Top" in header else None,
         converts=_sums(header.get("Converts", "")),
         unknown=frozenset(column for column, _ in _columns(header.get("Unknown", ""))),

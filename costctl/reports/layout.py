@@ -47,7 +47,8 @@ def _lay_out(answer: Answer, width: int, *, cents: bool) -> Grid:
     records = _merged(report, [_derived(record) for record in answer.rows.dicts()], texts, types)
     shown = records[: report.top] if report.top else records
     lines, rules = _with_subtotals(report, shown, types, texts)
-    _end(lines, rules, answer, records, types, texts)
+    if report.totalled:
+        _end(lines, rules, answer, records, types, texts)
     cells = tuple(
         tuple(_written(column, record.get(column), types, record, cents=cents) for column, _ in chosen)
         for record in lines

@@ -1,0 +1,112 @@
+"""A month that was delivered again: what each revision changed, by account and service; the changes sum to what is in force."""
+
+import csv
+import io
+from collections import defaultdict
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from costctl import pipeline, reports
+from costctl.nouns import Span
+
+FIRST = """
+    cost  day         SubAccountId  ServiceName
+    10    2026-10-03  web           Compute
+    2.5   2026-10-04  web           Storage
+    7     2026-09-04  web           Storage
+"""
+SECOND = """
+    cost                   day         SubAccountId  ServiceName
+    10.000000000000000001  2026-10-03  web           Compute
+    4                      2026-10-04  data          Compute
+"""
+BESIDE = """
+    cost  day         SubAccountId  ServiceName
+    1     2026-10-03  web           Compute
+"""
+CHANGES = """
+    1  no   web   Compute  10                     10
+    1  no   web   Storage  2.5                    2.5
+    2  yes  data  Compute  4                      4
+    2  yes  web   Compute  10.000000000000000001  0.000000000000000001
+    2  yes  web   Storage  0                      -2.5
+    3  yes  web   Compute  1                      1
+"""
+
+
+@pytest.fixture
+def revised(place, monkeypatch):
+    for name, rows in (("first.csv", FIRST), ("second.csv", SECOND), ("beside.csv", BESIDE)):
+        place.bill(name, rows)
+    place.ingest("first.csv")
+    place.ingest("second.csv", decision="replace")
+    place.ingest("beside.csv", decision="add")
+    monkeypatch.chdir(place.home)
+    return place
+
+
+def test_each_revision_says_what_it_changed(revised, command):
+    said = command("report", "revisions", "--period", "2026-10", "--format", "csv")
+    found = [
+        [row[name] for name in ("revision", "in_force", "account", "service", "billed", "billed_change")]
+        for row in csv.DictReader(io.StringIO(said.out))
+    ]
+    assert found == [line.split() for line in CHANGES.strip().splitlines()]
+
+
+def test_a_month_delivered_once_is_left_out(revised, command):
+    said = command("report", "revisions", "--period", "2026-09", "--format", "csv")
+    assert said.out.count("\n") == 1
+
+
+def test_a_table_has_no_total_for_revisions_are_not_added(revised, command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    said = command("report", "revisions", "--period", "2026-10", "--format", "table", "--cents")
+    assert "TOTAL" not in said.out
+    assert ["2026-10", "2", "web", "Storage", "0.00", "-2.50"] in [line.split() for line in said.out.splitlines()]
+
+
+deliveries = st.lists(
+    st.tuples(
+        st.sampled_from(["replace", "add"]),
+        st.lists(
+            st.tuples(
+                st.integers(-(10**6), 10**6).map(lambda number: f"{Decimal(number).scaleb(-4)}"),
+                st.sampled_from(["a", "b"]), st.sampled_from(["x", "y"]), st.sampled_from(["2026-09", "2026-10"]), st.sampled_from(["USD", "EUR"]),
+            ),
+            min_size=1, max_size=4,
+        ),
+    ),
+    min_size=1, max_size=4,
+)  # fmt: skip
+
+
+@given(history=deliveries)
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+def test_whatever_the_history_its_changes_sum_to_the_charges(places, history):
+    place = places()
+    for number, (decision, rows) in enumerate(history):
+        names = ("cost", "SubAccountId", "ServiceName", "day", "BillingCurrency", "ResourceId")
+        bill = [dict(zip(names, (*row[:3], f"{row[3]}-05", row[4], str(number)), strict=True)) for row in rows]
+        place.bill(f"{number}.csv", bill)
+        place.ingest(f"{number}.csv", decision=decision)
+    told = defaultdict(Decimal)
+    with pipeline.reading(place.run) as (ledger, _):
+        for month in (9, 10):
+            span = Span(date(2026, month, 1), date(2026, month + 1, 1), "month")
+            found = reports.run(ledger, reports.named("revisions"), span, calendar=None, cost="billed", tax="cost")
+            for row in found.dicts():
+                told[row["period"], row["account"], row["service"], row["currency"]] += row["billed_change"]
+    again = place.ask("SELECT period FROM ledger.delivery_periods GROUP BY 1 HAVING count(*) > 1")
+    charged = {
+        (period, account, service, currency): cost
+        for period, account, service, currency, cost in place.ask(
+            "SELECT billing_period, SubAccountId, ServiceName, BillingCurrency, sum(BilledCost) FROM ledger.charges GROUP BY ALL"
+        )
+        if (period,) in again
+    }
+    assert {key: cost for key, cost in told.items() if cost} == {key: cost for key, cost in charged.items() if cost}
