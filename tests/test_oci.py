@@ -1,9 +1,15 @@
 """Oracle Cloud: the real cost report ties out by month, service and compartment; generated months come to what was generated."""
 
 import csv
+import random
 from collections import defaultdict
 from decimal import Decimal
 from pathlib import Path
+
+from generators import oci
+
+from costctl import pipeline
+from costctl.bills.deliveries import Wanted
 
 REPORT = Path(__file__).parent / "samples" / "oci-cost-report" / "reports_cost-csv_part.csv"
 
@@ -43,3 +49,49 @@ def test_a_backreference_alone_corrects_nothing(place):
     with REPORT.open(encoding="utf-8", newline="") as file:
         assert [row for row in csv.DictReader(file) if row["lineItem/backreferenceNo"]]
     assert place.ask("SELECT DISTINCT ChargeClass FROM ledger.charges") == [(None,)]
+
+
+def stored(place):
+    """Return rows and billed cost per source, month, service and compartment, as the ledger has them."""
+    asked = (
+        "SELECT source, strftime(billing_period, '%Y-%m'), ServiceName, SubAccountName, count(*), sum(BilledCost), "
+        "sum(EffectiveCost) FROM ledger.charges GROUP BY ALL"
+    )
+    found = {}
+    for source, *key, rows, billed, effective in place.ask(asked):
+        assert billed == effective
+        found.setdefault(source, {})[tuple(key)] = [rows, billed]
+    return found
+
+
+def test_twenty_months_of_reports_come_to_what_was_generated(place):
+    months = {f"oci-{seed}": oci.month(seed) for seed in range(20)}
+    assert sum(made.corrections for made in months.values()) > 50
+    assert max(len(made.totals) for made in months.values()) > 10
+    for source, made in months.items():
+        oci.write(made, place.home / source)
+    pipeline.take_in(place.run, [Wanted(place.home / source, source) for source in months])
+    assert stored(place) == {source: dict(made.totals) for source, made in months.items()}
+    corrected = dict(place.ask("SELECT source, count(ChargeClass) FROM ledger.charges GROUP BY 1"))
+    assert corrected == {source: made.corrections for source, made in months.items()}
+    asked = "SELECT source, sum(BilledCost) FROM ledger.postings GROUP BY 1"
+    assert dict(place.ask(asked)) == {
+        source: sum(cost for _, cost in made.totals.values()) for source, made in months.items()
+    }
+    assert place.broken() == []
+
+
+def test_a_day_s_new_files_are_added_whatever_the_order_and_twice_is_once(places):
+    made, fingerprints = oci.month(7), set()
+    assert any("-00002" in name for name in made.files)
+    for seed in range(2):
+        place, dice = places(), random.Random(seed)
+        paths = oci.write(made, place.home)
+        dice.shuffle(paths)
+        for path in [*paths[: len(paths) // 2], *paths[:2]]:  # one after the other, two of them again
+            place.ingest(path)
+        place.ingest(place.home / "reports")  # then the folder, old files and new
+        assert {outcome.status for outcome in place.ingest(place.home / "reports")} == {"nothing to do"}
+        assert stored(place) == {"oci_cost": dict(made.totals)}
+        fingerprints.add(place.fingerprint())
+    assert len(fingerprints) == 1
