@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from generators import aws
 
+from costctl import bills, formats
 from costctl.errors import InputRefused
 from costctl.nouns import shifted
 
@@ -153,6 +154,15 @@ def test_a_sample_comes_to_what_its_files_add_up_to(folder, records, place):
     )
     assert {row[:3]: row[3:] for row in found} == by_hand(SAMPLES / folder)
     assert sum(row[3] for row in found) == records
+
+
+def test_the_query_on_the_page_asks_for_every_column_that_is_read_and_no_other():
+    page = (Path(__file__).parents[1] / "costctl/bills/aws_cur/README.md").read_text("utf-8")
+    asked = page.partition("SELECT ")[2].partition(" FROM COST_AND_USAGE_REPORT")[0].split(", ")
+    legacy_only = {"product/ProductName", "product/region", "splitLineItem/ParentResourceId"}
+    read = {column.headers[0] for column in bills.known()["aws_cur"].columns if column.header not in legacy_only}
+    assert {formats.fold(name) for name in asked} == read
+    assert asked == sorted(asked)
 
 
 HEADER = "line_item_line_item_type,line_item_unblended_cost,line_item_currency_code,bill_billing_period_start_date,line_item_usage_start_date,line_item_usage_end_date,bill_payer_account_id,bill_invoice_id\n"
