@@ -14,8 +14,13 @@ from costctl.errors import CostctlError
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
-PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "rates/README.md", "examples/README.md")
-PAGES += tuple(str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("costctl/bills/*/README.md")))
+PAGES = (
+    *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "rates/README.md", "examples/README.md"),
+    *sorted(
+        str(path.relative_to(ROOT))
+        for path in [*ROOT.glob("costctl/*/*/README.md"), *ROOT.glob("examples/*/README.md")]
+    ),
+)
 
 
 def commands():
