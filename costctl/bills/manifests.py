@@ -144,9 +144,24 @@ def current(manifests: Sequence[Manifest]) -> list[tuple[Manifest, tuple[str, ..
             top = {item.assembly: item for item in members if item.version == max(dated)}
         else:
             top = {item.assembly: item for item in members if len(item.path.parts) == len(members[0].path.parts)}
+        _refuse_two_current(list(top.values()))
         rest = {item.assembly for item in members} - set(top)
         chosen += [(item, tuple(sorted(rest))) for item in top.values()]
     return chosen
+
+
+def _refuse_two_current(manifests: Sequence[Manifest]) -> None:
+    """Refuse two manifests in one folder that each name another assembly of the same month as the current one."""
+    seen: dict[Path, Manifest] = {}
+    for manifest in manifests:
+        other = seen.setdefault(manifest.path.parent, manifest)
+        if other is not manifest:
+            raise InputRefused(
+                str(manifest.path),
+                f"names another delivery of {manifest.start[:4]}-{manifest.start[4:6]} as the current one than {other.path.name} beside it",
+                evidence=[f"{other.assembly}: {other.path}", f"{manifest.assembly}: {manifest.path}"],
+                remedy="Remove the older one, or fetch the folder again.",
+            )
 
 
 def _refuse_two_reports(manifests: Sequence[Manifest]) -> None:
@@ -179,7 +194,7 @@ def located(manifest: Manifest, key: str) -> Path:
         str(manifest.path),
         "lists a file that is not there",
         evidence=shown(key),
-        remedy=f"Fetch the whole delivery, all {len(manifest.keys)} files of it; the ledger is unchanged.",
+        remedy=f"Fetch the whole delivery{f', all {len(manifest.keys)} files of it' if manifest.keys[1:] else ''}; the ledger is unchanged.",
     )
 
 
