@@ -2,11 +2,17 @@
 
 import csv
 import io
-from decimal import ROUND_HALF_UP, Decimal
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from costctl import reports
+from costctl import pipeline, reports
+from costctl.nouns import Span
+from costctl.reports import conversion
+from costctl.reports.conversion import Wish
 
 CONFIG = "version: 1\nfx: fx.csv\nrules:\n  - {name: api, when: {SubAccountId: [api]}, team: search}\n"
 RATES = """
@@ -183,3 +189,43 @@ def test_rates_that_change_reprice_nothing(both, command):
     rates.write_text(rates.read_text().replace("0.8612", "0.9999"))
     assert as_rows(command, *words) != first
     assert both.ask("SELECT billing_period, fingerprint FROM ledger.periods") == before
+
+
+amounts = st.integers(-(10**12), 10**12).map(lambda number: f"{Decimal(number).scaleb(-6)}")
+worth = st.integers(1, 10**15).map(lambda number: f"{Decimal(number).scaleb(-12):f}")
+lines = st.lists(
+    st.tuples(
+        st.one_of(amounts, st.just("-0.000000000000000001"), st.just("12345678901234567.123456789012345678")),
+        st.sampled_from(["USD", "EUR", "GBP"]), st.sampled_from(["2026-09", "2026-10"]), st.sampled_from(["a", "b", "-"]), st.sampled_from(["Usage", "Tax"]),
+    ),
+    min_size=1, max_size=8,
+)  # fmt: skip
+
+
+@given(bill=lines, rates=st.tuples(worth, worth, worth, worth))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+def test_whatever_the_amounts_and_rates_the_lines_and_their_rounding_are_the_converted_total(places, bill, rates):
+    place = places()
+    pairs = [(currency, month) for currency in ("USD", "GBP") for month in ("2026-09", "2026-10")]
+    worth_of = {pair: Decimal(rate) for pair, rate in zip(pairs, rates, strict=True)}
+    rows = "".join(
+        f"{currency},EUR,invoice,{month},{rate},made up\n" for (currency, month), rate in zip(pairs, rates, strict=True)
+    )
+    place.write("fx.csv", "from,to,rate_type,period,rate,source\n" + rows)
+    place.write("costctl.yaml", "version: 1\nfx: fx.csv\n")
+    names = ("cost", "BillingCurrency", "day", "team", "ChargeCategory")
+    place.bill("bill.csv", [dict(zip(names, (*row[:2], f"{row[2]}-05", *row[3:]), strict=True)) for row in bill])
+    place.ingest("bill.csv")
+    pipeline.documents(place.run)
+    how = {"calendar": "billing", "cost": "billed", "tax": "cost"}
+    with pipeline.reading(place.run) as (ledger, _), localcontext(reports.EXACT):
+        span = Span(date(2026, 9, 1), date(2026, 11, 1), "both")
+        found = conversion.converted(ledger, reports.named("chargeback"), span, Wish("EUR", "invoice", "fx.csv"), **how)
+        expected = Decimal(0)
+        for currency, month in {row[1:3] for row in bill}:
+            exact = sum((Decimal(row[0]) for row in bill if row[1:3] == (currency, month)), Decimal(0))
+            expected += exact if currency == "EUR" else cents(exact * worth_of[currency, month])
+        records = found.rows.dicts()
+        assert sum((record["total"] for record in records), Decimal(0)) == expected == found.bill["EUR"]
+        rounding = [record["total"] for record in records if record["line"] == "fx rounding"]
+        assert sum(map(abs, rounding)) <= Decimal("0.005") * (len(bill) + 4)
