@@ -58,6 +58,24 @@ def test_each_revision_says_what_it_changed(revised, command):
     assert found == [line.split() for line in CHANGES.strip().splitlines()]
 
 
+def test_what_stood_side_by_side_is_replaced_together(place, command, monkeypatch):
+    for name, rows in (("first.csv", FIRST), ("beside.csv", BESIDE), ("second.csv", SECOND)):
+        place.bill(name, rows)
+    place.ingest("first.csv")
+    place.ingest("beside.csv", decision="add")
+    place.ingest("second.csv", decision="replace")
+    monkeypatch.chdir(place.home)
+    said = command("report", "revisions", "--period", "2026-10", "--format", "csv")
+    rows = [
+        row for row in csv.DictReader(io.StringIO(said.out)) if row["account"] == "web" and row["service"] == "Compute"
+    ]
+    assert [(row["revision"], row["billed_change"]) for row in rows] == [
+        ("1", "10"),
+        ("2", "1"),
+        ("3", "-0.999999999999999999"),
+    ]
+
+
 def test_a_month_delivered_once_is_left_out(revised, command):
     said = command("report", "revisions", "--period", "2026-09", "--format", "csv")
     assert said.out.count("\n") == 1
