@@ -26,7 +26,7 @@ class Column:
     name: str
     headers: tuple[str, ...]
     header: str  # the first of them as the provider writes it, for messages
-    type: str  # text | money | quantity | instant | currency | json | nested | whole
+    type: str  # text | money | quantity | instant | us_date | currency | json | json_unbraced | nested | whole
     required: bool = False  # the header must be there
     filled: bool = False  # a record without a value is set aside
     after: str | None = None  # the column whose moment this one must be later than

@@ -4,6 +4,7 @@ files          the files of one command, source and dataset are one delivery
 append         every file is a delivery of its own and supersedes nothing
 invoice_month  the files of one folder are one delivery; what they hold tells which of several is the newest
 aws_manifest   what a manifest of AWS lists is one delivery; the files it does not list are not part of it
+azure_manifest what a run of an Azure export wrote is one delivery: by its manifest, else by its folder or file name
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from costctl import formats
-from costctl.bills import manifests
+from costctl.bills import exports, manifests
+from costctl.bills.exports import Run
 from costctl.bills.manifests import Manifest
 from costctl.errors import InputRefused, StorageFault, UsageError, nearest, shown
 from costctl.files import packing
@@ -47,6 +49,7 @@ class Together:
     dataset: str
     kind: str
     place: str  # the folder or the file, where it keeps deliveries apart
+    run: Run | None  # of an Azure export, where the folders tell it
 
 
 def find(wanted: Sequence[Wanted], known: dict[str, Format]) -> list[Delivery]:
@@ -62,11 +65,17 @@ def find(wanted: Sequence[Wanted], known: dict[str, Format]) -> list[Delivery]:
         for manifest, older in manifests.current(found):
             delivery = replace(_from_manifest(manifest, item, known), older=older)
             listed[delivery.source, delivery.scope, manifest.start, manifest.assembly] = delivery
+        runs = [exports.read(path) for path in paths if exports.is_one(path)]
+        covered |= {path for path in paths if any(path.is_relative_to(run.path.parent) for run in runs)}
+        for run in exports.newest(runs, notes):
+            delivery = _from_run(run, item, known)
+            listed[delivery.source, delivery.scope, delivery.dataset, run.start, run.run] = delivery
         for path in paths:
             if path not in covered:
                 file = formats.inspect(path, candidates=formats.delimiters(known))
                 loose[_together(item, file, _format(item, file, known))].append(file)
     deliveries = [*listed.values(), *(_from_files(key, members, known) for key, members in loose.items())]
+    exports.refuse_doubles(deliveries)
     if deliveries and notes:
         deliveries[0] = replace(deliveries[0], notes=tuple(notes))
     return sorted(
@@ -90,7 +99,8 @@ def _together(item: Wanted, file: InputFile, form: Format) -> Together:
     """Return the delivery that a loose file belongs to."""
     kind = item.deliveries or form.deliveries
     place = {"append": str(file.path), "invoice_month": str(file.path.parent)}.get(kind, "")
-    return Together(item.source or form.name, form.name, item.role, _dataset(item, file, form), kind, place)
+    run = exports.by_place(file.path) if kind == "azure_manifest" else None
+    return Together(item.source or form.name, form.name, item.role, _dataset(item, file, form), kind, place, run)
 
 
 def _dataset(item: Wanted, file: InputFile, form: Format) -> str:
@@ -116,13 +126,16 @@ def _dataset(item: Wanted, file: InputFile, form: Format) -> str:
 
 
 def _from_files(key: Together, members: list[InputFile], known: dict[str, Format]) -> Delivery:
-    manifests.refuse_runs(file.path for file in members)
+    if not key.run:
+        manifests.refuse_runs(file.path for file in members)
     for file in members:
         if not known[key.form].unended:
             _refuse_unended(file)
     files = tuple(sorted(members, key=lambda file: file.name))
-    appended = key.kind == "append"
-    return Delivery(key.source, "-", key.dataset, known[key.form], files, role=key.role, appended=appended)
+    found = Delivery(key.source, "-", key.dataset, known[key.form], files, role=key.role)
+    if run := key.run:
+        return replace(found, scope=run.scope, manifest=run.run, version=run.version, period=run.start)
+    return replace(found, appended=key.kind == "append")
 
 
 def _walked(path: Path, notes: list[str]) -> list[Path]:
@@ -166,18 +179,40 @@ def _hidden(path: Path) -> bool:
     return any(part.startswith((".", "_")) for part in path.parts)
 
 
-def _from_manifest(manifest: Manifest, item: Wanted, known: dict[str, Format]) -> Delivery:
-    members = [formats.inspect(manifests.located(manifest, key), key.lstrip("/")) for key in manifest.keys]
+def _from_run(run: Run, item: Wanted, known: dict[str, Format]) -> Delivery:
+    members = [formats.inspect(path, name) for path, name in exports.members(run)]
+    form = _one_format(members, item, known)
+    return Delivery(
+        source=item.source or form.name,
+        scope=run.scope,
+        dataset=run.dataset if run.dataset and form.datasets else _dataset(item, members[0], form),
+        format=form,
+        files=tuple(members),
+        manifest=run.run,
+        version=run.version,
+        period=run.start,
+        role=item.role,
+    )
+
+
+def _one_format(members: list[InputFile], item: Wanted, known: dict[str, Format]) -> Format:
+    """Return the format that all files of a manifest have."""
     found = [_format(item, file, known) for file in members]
     for file, form in zip(members, found, strict=True):
         if form is not found[0]:
             what = f"is {form.name}, while {members[0].name} of the same manifest is {found[0].name}"
             raise InputRefused(file.name, what, remedy="Fetch the whole delivery again.")
+    return found[0]
+
+
+def _from_manifest(manifest: Manifest, item: Wanted, known: dict[str, Format]) -> Delivery:
+    members = [formats.inspect(manifests.located(manifest, key), key.lstrip("/")) for key in manifest.keys]
+    form = _one_format(members, item, known)
     return Delivery(
-        source=item.source or found[0].name,
+        source=item.source or form.name,
         scope=manifest.scope,
-        dataset=found[0].target,
-        format=found[0],
+        dataset=form.target,
+        format=form,
         files=tuple(members),
         manifest=manifest.assembly,
         version=manifest.version,

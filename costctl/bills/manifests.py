@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from costctl.errors import InputRefused, shown
 from costctl.files import packing
@@ -178,7 +178,23 @@ def _refuse_two_reports(manifests: Sequence[Manifest]) -> None:
             )
 
 
-def located(manifest: Manifest, key: str) -> Path:
+class Listing(Protocol):
+    """What names the files of a delivery, and the folder that holds them: a manifest of any provider."""
+
+    @property
+    def path(self) -> Path:
+        """Return where it lies."""
+
+    @property
+    def root(self) -> Path:
+        """Return the folder that holds it and its files."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Return the files it names, as it writes them."""
+
+
+def located(manifest: Listing, key: str) -> Path:
     """Find a listed object near its manifest: the longest tail of its key that leads to a file, never outside the manifest's folder."""
     parts = [part for part in key.split("/") if part]
     folders = list(dict.fromkeys((manifest.path.parent, manifest.root)))

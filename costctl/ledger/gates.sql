@@ -26,9 +26,18 @@ CREATE OR REPLACE TEMP MACRO whole_fits(x) AS regexp_full_match(x, '\s*\d{1,18}(
 CREATE OR REPLACE TEMP MACRO instant_fits(x) AS
     regexp_full_match(x, '\s*\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?\s?(Z|UTC|[+-]\d{2}(:?\d{2})?)?)?\s*')
     AND try_cast(left(trim(x), 10) AS DATE) IS NOT NULL AND try_cast(replace(trim(x), ' UTC', '') AS TIMESTAMPTZ) IS NOT NULL;
+-- A date of a bill that may write the month first (Azure): 9/2/2023 is the 2nd of September; with 13/02/2023 it is no date at all.
+CREATE OR REPLACE TEMP MACRO us_date_fits(x) AS
+    instant_fits(x)
+    OR regexp_full_match(x, '\s*(0?[1-9]|1[0-2])/(0?[1-9]|[12]\d|3[01])/\d{4}( 0?0:00(:00)?| 12:00:00 AM)?\s*')
+    AND try_strptime(split_part(trim(x), ' ', 1), '%m/%d/%Y') IS NOT NULL;
 CREATE OR REPLACE TEMP MACRO currency_fits(x) AS regexp_full_match(x, '[A-Z]{3}');
 CREATE OR REPLACE TEMP MACRO json_fits(x) AS try_cast(try_cast(x AS JSON) AS MAP(VARCHAR, VARCHAR)) IS NOT NULL;
 CREATE OR REPLACE TEMP MACRO nested_fits(x) AS json_valid(x);
+-- Azure leaves out the braces of tags and details, or writes an empty text in quotes.
+CREATE OR REPLACE TEMP MACRO braced(x) AS
+    CASE WHEN trim(x) IN ('', '""', 'null') THEN '{}' WHEN starts_with(ltrim(x), '{') THEN x ELSE '{' || x || '}' END;
+CREATE OR REPLACE TEMP MACRO json_unbraced_fits(x) AS json_fits(braced(x));
 CREATE OR REPLACE TEMP MACRO chips_fits(x) AS CASE WHEN money_fits(x) THEN COALESCE(try_cast(trim(x) AS DECIMAL(18, 6)) > 0, FALSE) ELSE FALSE END;
 CREATE OR REPLACE TEMP MACRO chip_state_fits(x) AS lower(trim(x)) IN ('serving', 'training', 'startup', 'idle', 'maintenance');
 
@@ -49,6 +58,7 @@ CREATE OR REPLACE TEMP MACRO instant_cast(x) AS
         THEN CAST(CAST(trim(x) AS TIMESTAMPTZ) AT TIME ZONE 'UTC' AS TIMESTAMP)
         ELSE CAST(replace(replace(trim(x), ' UTC', ''), 'Z', '') AS TIMESTAMP)
     END;
+CREATE OR REPLACE TEMP MACRO us_date_cast(x) AS CASE WHEN contains(x, '/') THEN strptime(split_part(trim(x), ' ', 1), '%m/%d/%Y') ELSE instant_cast(x) END;
 CREATE OR REPLACE TEMP MACRO is_not_after(x, y) AS CASE WHEN instant_fits(x) AND instant_fits(y) THEN instant_cast(x) <= instant_cast(y) ELSE FALSE END;
 CREATE OR REPLACE TEMP MACRO currency_cast(x) AS x;
 CREATE OR REPLACE TEMP MACRO nested_cast(x) AS x;
@@ -67,6 +77,18 @@ CREATE OR REPLACE TEMP MACRO proportion_of(amount, part, whole) AS
             // CAST(whole * 1000000000000 AS HUGEINT) AS DECIMAL(26, 0)
         ) * CAST('0.000000000001' AS DECIMAL(12, 12)) AS DECIMAL(38, 18))
     END;
+CREATE OR REPLACE TEMP MACRO json_unbraced_cast(x) AS json_cast(braced(x));
+
+-- A price times a quantity where 18 decimals hold it whole, else NULL: nothing is rounded, what does not fit is unknown.
+CREATE OR REPLACE TEMP MACRO exact_product(a, b) AS
+    CASE
+        WHEN b = 1 THEN a
+        WHEN try_cast(a AS DECIMAL(18, 9)) = a AND try_cast(b AS DECIMAL(18, 9)) = b THEN CAST(try_cast(a AS DECIMAL(18, 9)) * try_cast(b AS DECIMAL(18, 9)) AS DECIMAL(38, 18))
+        WHEN try_cast(a AS DECIMAL(20, 12)) = a AND try_cast(b AS DECIMAL(17, 6)) = b THEN CAST(try_cast(a AS DECIMAL(20, 12)) * try_cast(b AS DECIMAL(17, 6)) AS DECIMAL(38, 18))
+        WHEN try_cast(a AS DECIMAL(17, 6)) = a AND try_cast(b AS DECIMAL(20, 12)) = b THEN CAST(try_cast(a AS DECIMAL(17, 6)) * try_cast(b AS DECIMAL(20, 12)) AS DECIMAL(38, 18))
+    END;
+-- A number with its point moved to the left: a price per 10 hours as one per hour.
+CREATE OR REPLACE TEMP MACRO shifted(x, places) AS try_cast(CAST(x AS VARCHAR) || 'e-' || CAST(places AS VARCHAR) AS DECIMAL(38, 18));
 
 -- A number with a point and more than 17 digits in the text of a JSON record: the reader of JSON would round it. Too wide is slow, never wrong.
 CREATE OR REPLACE TEMP MACRO has_long_number(x) AS regexp_matches(x, '[:\[,]\s*-?(0\.0*[1-9]\d{17,}|[1-9][0-9.]{18,})');
@@ -86,6 +108,7 @@ CREATE OR REPLACE TEMP MACRO quantity_of_decimal(x) AS x;
 CREATE OR REPLACE TEMP MACRO whole_of_bigint(x) AS CASE WHEN x BETWEEN 0 AND 999999999999999999 THEN x END;
 CREATE OR REPLACE TEMP MACRO instant_of_timestamp(x) AS
     CASE WHEN x BETWEEN TIMESTAMP '0001-01-01 00:00:00' AND TIMESTAMP '9999-12-31 23:59:59.999999' THEN x END;
+CREATE OR REPLACE TEMP MACRO us_date_of_timestamp(x) AS instant_of_timestamp(x);
 CREATE OR REPLACE TEMP MACRO json_of_map(x) AS CAST(to_json(map_from_entries(list_sort(map_entries(x)))) AS VARCHAR);
 
 -- What a bill's own words say: the token class, the model and the machine of a usage type, meter or SKU text.

@@ -20,7 +20,19 @@ from costctl.ledger.faults import GATE
 from costctl.ledger.store import Ledger
 from costctl.nouns import Column, Format, InputFile
 
-TYPES = ("money", "quantity", "whole", "instant", "currency", "json", "nested", "chips", "chip_state")
+TYPES = (
+    "money",
+    "quantity",
+    "whole",
+    "instant",
+    "us_date",
+    "currency",
+    "json",
+    "json_unbraced",
+    "nested",
+    "chips",
+    "chip_state",
+)
 ROUNDED = ("money", "quantity")
 PLAIN = ("money", "quantity", "instant")
 NUMBERS = {"double": "DOUBLE", "decimal": "DECIMAL(38,18)", "integer": "DECIMAL(38,18)"}
@@ -29,6 +41,7 @@ TYPED = {  # a gate → what it reads as it is: the kind of a Parquet column →
     "quantity": NUMBERS,
     "whole": {"integer": "BIGINT"},
     "instant": {"time": "TIMESTAMP"},
+    "us_date": {"time": "TIMESTAMP"},
     "json": {"map": "MAP(VARCHAR, VARCHAR)"},
 }
 

@@ -30,9 +30,11 @@ REASONS = {
     "quantity": "is not a plain decimal number of at most 20 digits before and 18 after the point",
     "whole": "is not a whole number",
     "instant": "is not a date and time like 2026-10-01T00:00:00Z",
+    "us_date": "is not a date like 2026-10-31 or, month first, 10/31/2026",
     "currency": "is not a currency code of three capital letters",
     "json": "is not a JSON object with distinct keys",
     "nested": "is not JSON",
+    "json_unbraced": "is not a JSON object with distinct keys, with or without its braces",
     "chips": "is not a number of chips above 0",
     "chip_state": "is not one of serving, training, startup, idle, maintenance",
 }
