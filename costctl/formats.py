@@ -148,7 +148,7 @@ def _header(item: Format, file: InputFile) -> set[str]:
 
 def _unknown(file: InputFile, formats: dict[str, Format]) -> InputRefused:
     found = {item.name: len(set(item.detect_all) & _header(item, file)) for item in formats.values()}
-    ranked = sorted(formats.values(), key=lambda item: (-found[item.name], item.name))
+    ranked = sorted(formats.values(), key=lambda item: (-found[item.name], len(item.detect_all), item.name))
     near = [
         f"nearest: {item.name} (lacks {_lacking(item, _header(item, file))})" for item in ranked[:1] if found[item.name]
     ]
