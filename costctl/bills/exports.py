@@ -161,7 +161,7 @@ def members(run: Run) -> list[tuple[Path, str]]:
                 str(path),
                 "is cut short or changed",
                 evidence=f"{path.stat().st_size:,} bytes, while {run.path.name} says {size:,}",
-                remedy=f"Fetch the whole run, all {len(run.keys)} files of it; the ledger is unchanged.",
+                remedy="Fetch the whole run again; the ledger is unchanged.",
             )
         found.append((path, key.lstrip("/")))
     return found
