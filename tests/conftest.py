@@ -73,7 +73,7 @@ class Place:
         writer.writerows(charges)
         return self.write(name, out.getvalue())
 
-    def ingest(self, *names, source=None, form=None, **options):
+    def ingest(self, *names, source=None, form=None, dataset=None, **options):
         """Take files in by name, as `costctl ingest` does; a ledger that is not there yet starts as a copy of an empty one."""
         run = self.run
         if not self.path.exists():
@@ -82,7 +82,8 @@ class Place:
                 with pipeline.writing(pipeline.Run(run.config, blank)):
                     pass
             shutil.copy(blank, self.path)
-        wanted = [Wanted(name if isinstance(name, Path) else self.home / name, source, form) for name in names]
+        paths = [name if isinstance(name, Path) else self.home / name for name in names]
+        wanted = [Wanted(path, source, form, dataset=dataset) for path in paths]
         return pipeline.take_in(run, wanted, **options)
 
     @contextmanager

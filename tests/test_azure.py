@@ -1,5 +1,6 @@
 """Azure: actual and amortised cost of a month as one truth, runs of exports in any order, and what the export's columns mean."""
 
+import csv
 import gzip
 import json
 import random
@@ -154,6 +155,14 @@ class TestOneMonth:
             "WHERE x_machine = 'Standard_ND96isr_H100_v5' AND x_purchase_model = 'reserved' GROUP BY 1 ORDER BY 1"
         )
         assert place.ask(hours) == [("Unused", 6 * 12, "1 Hour"), ("Used", 6 * 12, "1 Hour")]
+
+    def test_three_revisions_leave_a_history_whose_changes_sum_to_the_last_state(self, place):
+        for dataset, day, until in (("actual", 1, 2), ("amortised", 2, 31), ("actual", 3, 4), ("actual", 5, 31)):
+            place.ingest(run(place, self.MONTH, dataset, day, until=until))
+        said = place.costctl("report", "revisions", "--period", "2026-10", "--format", "csv")
+        changes = [row for row in csv.DictReader(said.stdout.splitlines()) if row["source"] == "azure_cost"]
+        assert len({row["revision"] for row in changes}) == 3
+        assert sum(Decimal(row["billed_change"]) for row in changes) == self.MONTH.invoice
 
     def test_gone_back_to_an_older_run_on_demand(self, place):
         first, second = (run(place, self.MONTH, "actual", day, until=until) for day, until in ((2, 3), (4, 31)))
