@@ -162,6 +162,7 @@ class Policy(Part):
     """What may pass, and who bears what nobody else does."""
 
     quarantine_rows: int = Field(default=0, ge=0)
+    large_drop_percent: Decimal | None = Field(default=None, ge=0, le=100)
     capacity_owner: str | None = None
     tax: Literal["recoverable", "cost"] = "recoverable"
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from costctl import bills, formats, rates, rules, usage
@@ -56,9 +56,10 @@ def known(config: Config | None = None) -> dict[str, Format]:
 
 
 @contextmanager
-def writing(run: Run) -> Iterator[Ledger]:
+def writing(run: Run, archive: Path | None = None) -> Iterator[Ledger]:
     """Open the ledger to write, its tables, references and tag columns brought up to date."""
-    with store.opened(run.place, write=True, wait=run.wait, folders=[Path(str(run.place) + ".tmp")]) as ledger:
+    folders = [Path(str(run.place) + ".tmp")]
+    with store.opened(run.place, write=True, wait=run.wait, folders=folders, archive=archive) as ledger:
         changed = tags.ensure(ledger, tags.mapping(run.config.tags))
         changed |= build.prepare(ledger)
         changed |= _references(ledger, run)
@@ -106,20 +107,12 @@ def take_in(
         for file in delivery.files:
             formats.columns_of(delivery.format, file)
     with writing(run) as ledger:
-        settings = ingest.Settings(
-            rules=compiled(ledger, run.config),
-            columns_of=formats.columns_of,
-            inspect=formats.inspect,
-            archive=run.config.archive,
-            quarantine_rows=run.config.policy.quarantine_rows if quarantine_rows is None else quarantine_rows,
-            decision=decision,
-            progress=run.progress,
-        )
-        _regroup(ledger, settings.rules)
+        said = replace(settings(ledger, run), decision=decision)
+        said = said if quarantine_rows is None else replace(said, quarantine_rows=quarantine_rows)
         outcomes, refusals = [], []
         for delivery in found:
             try:
-                outcomes.append(ingest.load(ledger, delivery, settings))
+                outcomes.append(ingest.load(ledger, delivery, said))
             except InputRefused as refusal:
                 refusals.append(refusal)
             else:
@@ -129,6 +122,21 @@ def take_in(
     if refusals:
         raise together(refusals)
     return outcomes
+
+
+def settings(ledger: Ledger, run: Run) -> ingest.Settings:
+    """Return how deliveries are taken in by the configuration; the groups are brought in line with its rules."""
+    found = ingest.Settings(
+        rules=compiled(ledger, run.config),
+        columns_of=formats.columns_of,
+        inspect=formats.inspect,
+        archive=run.config.archive,
+        quarantine_rows=run.config.policy.quarantine_rows,
+        large_drop_percent=run.config.policy.large_drop_percent,
+        progress=run.progress,
+    )
+    _regroup(ledger, found.rules)
+    return found
 
 
 def compiled(ledger: Ledger, config: Config) -> CompiledRules:

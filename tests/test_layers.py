@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "costctl"
 
 LAYERS = [
     {"cli"},
+    {"rebuild"},
     {"pipeline"},
     {"bills", "usage", "rates", "rules", "periods", "reports", "focus"},
     {"ledger", "config", "formats"},

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from costctl import periods, pipeline, reports, terminal
+from costctl import rebuild as making
 from costctl.errors import UsageError, shown
 from costctl.ledger import state
 from costctl.pipeline import Run
@@ -46,6 +48,23 @@ def quarantine(run: Run, format_: str | None, output: Path | None) -> None:
         terminal.say("costctl: nothing is set aside")
         return
     render.rows(found, kind, output, title="set aside: what kept records out of the ledger")
+
+
+def rebuild(run: Run, *, accept: bool) -> None:
+    """Make the ledger again, and say what came of it."""
+    with ExitStack() as stack:
+        done = making.rebuild(
+            run, accept=accept, watched=lambda total: stack.enter_context(terminal.progress("rebuild", total))
+        )
+    for line in done.forgotten:
+        terminal.say(f"note: superseded, and its bytes are gone, so its history ends: {line}")
+    if done.changed:
+        terminal.say(f"definitions that changed since: {', '.join(done.changed)}")
+    for line in done.differences:
+        terminal.say(f"  {line}")
+    same = "not the content it had" if done.differences else "the content it had"
+    terminal.say(f"rebuilt from {done.deliveries} deliver{'y' if done.deliveries == 1 else 'ies'}: {same}")
+    print(done.fingerprint)
 
 
 def show(stories: Sequence[Story], format_: str | None, output: Path | None, cost: str) -> None:

@@ -59,3 +59,21 @@ def quarantine(
     from costctl.cli import evidence, work
 
     evidence.quarantine(work.run(config, ledger, wait), format_, output)
+
+
+@app.command()
+def rebuild(
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Take the rebuilt ledger even where the sources give another content.")
+    ] = False,
+    ledger: LedgerOption = None,
+    config: ConfigOption = None,
+    wait: WaitOption = 10,
+) -> None:
+    """Make the ledger again from its sources.
+
+    All deliveries and decisions in their order; the old ledger stays until the new one is whole and holds the same.
+    """
+    from costctl.cli import evidence, work
+
+    evidence.rebuild(work.run(config, ledger, wait), accept=accept)

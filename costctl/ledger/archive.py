@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from costctl.errors import InputRefused, StorageFault
-from costctl.files import packing, writing
+from costctl.files import packing, tables, writing
 from costctl.ledger.intake import Intake
 from costctl.ledger.records import Reading
 from costctl.ledger.store import Ledger
@@ -39,6 +39,8 @@ def kept(ledger: Ledger, intake: Intake) -> Iterator[None]:
             if not reading.bytes_at.exists():
                 added.append(reading.bytes_at)
                 _keep(ledger, reading, intake.settings.archive)
+        for reading in intake.readings:
+            _compare_header(reading)
         yield
     except BaseException:
         for path in added:
@@ -56,6 +58,24 @@ def _is_wanted(ledger: Ledger, digest: str) -> bool:
         return True
 
 
+def _compare_header(reading: Reading) -> None:
+    """Refuse a file that has other columns than when it was looked at."""
+    if tables.header(reading.bytes_at, reading.file.content, reading.file.delimiter) != reading.file.header:
+        raise _changed(reading)
+
+
+def verify(intake: Intake) -> None:
+    """Refuse files that changed while they were read: those that are read where others can write."""
+    for reading in intake.readings if intake.settings.archive != "copy" else []:
+        if packing.sha256(reading.bytes_at) != reading.file.sha256:
+            raise _changed(reading)
+
+
+def _changed(reading: Reading) -> InputRefused:
+    remedy = "Wait until its delivery is complete, then run the command again."
+    return InputRefused(reading.file.name, "changed while it was read", remedy=remedy)
+
+
 def _keep(ledger: Ledger, reading: Reading, mode: str) -> None:
     ledger.archive.mkdir(mode=0o700, exist_ok=True)
     file = reading.file
@@ -64,8 +84,7 @@ def _keep(ledger: Ledger, reading: Reading, mode: str) -> None:
     else:
         writing.keep(file.path, ledger.archive, file.sha256)
     if packing.sha256(reading.bytes_at) != file.sha256:
-        remedy = "Wait until its delivery is complete, then run the command again."
-        raise InputRefused(file.name, "changed while it was read", remedy=remedy)
+        raise _changed(reading)
 
 
 def _link(source: Path, target: Path) -> None:

@@ -160,7 +160,8 @@ def _files_of(
     query = "SELECT file_no, name, path, sha256, bytes FROM ledger.delivery_files WHERE delivery_id = $id ORDER BY 1"
     found = []
     for file_no, name, path, sha256, _ in ledger.run(query, {"id": member}).rows:
-        place = ledger.archive / sha256 if settings.archive != "none" else Path(path)
+        kept = ledger.archive / sha256
+        place = kept if kept.exists() else Path(path)
         file = settings.inspect(place, name)
         found.append((member, Reading(file_no, file, place, settings.columns_of(delivery.format, file), dataset)))
     return found

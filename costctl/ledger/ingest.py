@@ -114,9 +114,11 @@ def _fast(ledger: Ledger, intake: Intake) -> Outcome:
         counts = {reading.file_no: records.counted(reading) for reading in readings}
         if delivery.format.exclusions:
             excluded += _left_out(ledger, intake, folder)
-        return settle.account(
+        outcome = settle.account(
             ledger, intake, counts, {}, excluded, lambda at: charges.again(ledger, intake, at, folder, raising=True)
         )
+        archive.verify(intake)
+    return outcome
 
 
 def _left_out(ledger: Ledger, intake: Intake, folder: Path) -> list[Excluded]:
@@ -156,6 +158,7 @@ def _taken_in(ledger: Ledger, intake: Intake, staged: Staged, bad: dict[int, int
                 [*staged.excluded, *excluded],
                 lambda at: charges.again(ledger, intake, at, folder, raising=False),
             )
+            archive.verify(intake)
     except Recount as error:
         remedy = "This is a defect of costctl: please report it with the file's header."
         raise InputRefused(intake.delivery.files[0].name, str(error), remedy=remedy) from error

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 from costctl.errors import InputRefused
@@ -21,8 +22,13 @@ class Settings:
     inspect: Callable[[Path, str], InputFile]
     archive: str = "copy"  # copy | link | none
     quarantine_rows: int = 0
+    large_drop_percent: Decimal | None = None
     decision: str | None = None  # replace | add
     progress: Callable[[int], None] = lambda _: None
+    replayed: bool = False  # it was taken in before, with this outcome: it supersedes what it did then
+    paths: Mapping[str, str] = field(
+        default_factory=dict
+    )  # by hash: where files were found that are read from elsewhere
 
 
 @dataclass(frozen=True)

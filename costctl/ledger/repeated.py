@@ -10,6 +10,8 @@ from costctl.nouns import Delivery, Outcome
 
 def outcome(ledger: Ledger, intake: Intake) -> Outcome | None:
     """Tell whether this very content is in the ledger already, and what that means."""
+    if intake.settings.replayed:
+        return None
     if intake.settings.decision is None and (within := _contained(ledger, intake.delivery)):
         return intake.outcome("nothing to do", periods=tuple(intake.label(period) for period in within))
     values = {"id": intake.identity}

@@ -7,7 +7,7 @@ from datetime import date
 
 from costctl.errors import InputRefused
 from costctl.files.faulting import fault
-from costctl.ledger import build, charges
+from costctl.ledger import build, charges, drops
 from costctl.ledger.intake import Excluded, Intake, Recount, Superseded
 from costctl.ledger.store import Ledger
 from costctl.nouns import Delivery, Outcome
@@ -58,7 +58,8 @@ def _files(
         parts = (kept.get(number, 0), bad.get(number, 0), left)
         if counts[number] != sum(parts):
             raise Recount(f"{file.name} has {counts[number]} records, of which {sum(parts)} are accounted for")
-        found = (file.name, str(file.path.absolute()), file.sha256, file.bytes)
+        path = intake.settings.paths.get(file.sha256, str(file.path.absolute()))
+        found = (file.name, path, file.sha256, file.bytes)
         rows.append((intake.identity, number, *found, counts[number], *parts))
     ledger.insert("ledger.delivery_files", rows)
 
@@ -68,6 +69,7 @@ def _settle(ledger: Ledger, intake: Intake, again: Callable[[Sequence[date]], No
     delivery = intake.delivery
     bill = delivery.format.kind == "bill"
     found = _periods(ledger, intake)
+    before = {at: drops.totals(ledger, intake, at) for at, *_ in found if bill}
     for at, known, _, first in found:
         _supersede(ledger, intake, at, known, delivery.files[first - 1].name)
     ledger.insert("ledger.delivery_periods", [(intake.identity, at, known, True, rows) for at, known, rows, _ in found])
@@ -76,6 +78,7 @@ def _settle(ledger: Ledger, intake: Intake, again: Callable[[Sequence[date]], No
             again([at for at, *_ in found])
         for at, *_ in found:
             _total(ledger, delivery, at)
+            drops.refuse(intake, at, before[at], drops.totals(ledger, intake, at))
             build.groups(ledger, delivery.source, delivery.scope, at, intake.settings.rules)
     return tuple(intake.label(str(at)) for at, *_ in found)
 
@@ -149,7 +152,7 @@ def _supersede(ledger: Ledger, intake: Intake, period: object, version: str | No
     if not live or intake.decision == "add":
         return
     delivery = intake.delivery
-    if intake.decision is None:
+    if intake.decision is None and not intake.settings.replayed:
         rivals = [
             other
             for key, other, manifest in live

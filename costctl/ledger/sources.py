@@ -63,10 +63,10 @@ def read(ledger: Ledger, source: Source, numbers: set[int]) -> dict[int, RawReco
 
 
 def _of_csv(place: Path, numbers: set[int]) -> dict[int, RawRecord]:
-    header = delimited.header(place)
-    found = {}
-    for number, line, text in delimited.raw(place, numbers):
-        fields = next(csv.reader(text.splitlines(keepends=True)), [])
+    mark = delimited.delimiter(place, delimited.DELIMITERS)
+    header, found = delimited.header(place, mark), {}
+    for number, line, text in delimited.raw(place, numbers, mark):
+        fields = next(csv.reader(text.splitlines(keepends=True), delimiter=mark), [])
         padded = [*fields, *[None] * (len(header) - len(fields))]
         found[number] = RawRecord(line, text, dict(zip(header, padded, strict=False)))
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 from costctl.ledger.store import Ledger
 from costctl.nouns import Rows
@@ -89,6 +90,13 @@ def quarantine(ledger: Ledger) -> Rows:
 def fingerprint(ledger: Ledger) -> str:
     """Return the SHA-256 over every content table, ordered, without arrival data."""
     whole = hashlib.sha256()
+    for table, part in parts(ledger):
+        whole.update(f"{table}={part}\n".encode())
+    return whole.hexdigest()
+
+
+def parts(ledger: Ledger) -> Iterator[tuple[str, str]]:
+    """Yield each content table with the SHA-256 over its rows."""
     for table in CONTENT:
         columns = [
             row[0]
@@ -101,5 +109,4 @@ def fingerprint(ledger: Ledger) -> str:
         part = ledger.value(
             f"SELECT sha256(COALESCE(string_agg(h, '' ORDER BY h), '')) FROM (SELECT sha256(concat_ws(chr(1), {listed})) AS h FROM {rows})"
         )
-        whole.update(f"{table}={part}\n".encode())
-    return whole.hexdigest()
+        yield table, part

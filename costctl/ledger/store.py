@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +15,8 @@ from typing import Any
 import duckdb
 
 from costctl import __version__
-from costctl.errors import CostctlError, LedgerVersion, UsageError
+from costctl.errors import CostctlError, LedgerVersion, StorageFault, UsageError
+from costctl.files import writing
 from costctl.files.faulting import fault
 from costctl.ledger import faults, lock
 from costctl.nouns import Rows
@@ -22,22 +24,25 @@ from costctl.nouns import Rows
 SCHEMA_VERSION = "1"
 MEMORY_LIMIT = "1GB"
 SHOWN_TABLES = 5
+REBUILT = ".rebuilt"
 
 
 class Ledger:
     """An open ledger: one DuckDB connection, its file and the folder beside it."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path | None) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path | None, archive: Path | None = None) -> None:
         """Wrap an open connection; `path` is None for a ledger in memory."""
         self.connection = connection
         self.path = path
+        self.heir: Path | None = None  # a closed ledger that is to take this one's place
+        self._archive = archive
 
     @property
     def archive(self) -> Path:
         """Return the folder that keeps source bytes by hash."""
         if self.path is None:
             raise CostctlError("", "a ledger in memory has no archive")
-        return self.path.with_name(self.path.name + ".files")
+        return self._archive or self.path.with_name(self.path.name + ".files")
 
     def run(self, sql: str, parameters: dict[str, Any] | None = None) -> Rows:
         """Run one statement and return its answer; DuckDB's faults become ours."""
@@ -119,8 +124,12 @@ def _ours(error: Exception, path: Path | None) -> BaseException:
 
 
 @contextmanager
-def opened(path: Path, *, write: bool, wait: float = 10, folders: Iterable[Path] = ()) -> Iterator[Ledger]:
+def opened(
+    path: Path, *, write: bool, wait: float = 10, folders: Iterable[Path] = (), archive: Path | None = None
+) -> Iterator[Ledger]:
     """Open a ledger file under its lock; `folders` may be read from and exported to, nothing else outside may.
+
+    `archive` is where its source bytes are when not beside it. An heir that is named meanwhile takes its place at the end.
 
     Raises Busy, LedgerVersion, StorageFault, and UsageError where a reader finds no ledger.
     """
@@ -139,19 +148,41 @@ def opened(path: Path, *, write: bool, wait: float = 10, folders: Iterable[Path]
         if write:
             _swept(path)
         try:
-            connection = duckdb.connect(str(path), read_only=not write)
-        except duckdb.Error as error:
-            raise faults.opening(error, path) from error
-        try:
-            ledger = Ledger(connection, path)
-            _ready(ledger, folders, write=write)
-            yield ledger
-        except duckdb.Error as error:
-            raise faults.escaped(error, path) or error from error
+            with _connected(path, folders, archive, write=write) as ledger:
+                yield ledger
+            if ledger.heir:
+                _succeed(path, ledger.heir)
         finally:
-            _closed(connection)
             if write:
                 _swept(path)
+
+
+@contextmanager
+def _connected(path: Path, folders: Iterable[Path], archive: Path | None, *, write: bool) -> Iterator[Ledger]:
+    """Connect to a ledger file whose lock is held."""
+    try:
+        connection = duckdb.connect(str(path), read_only=not write)
+    except duckdb.Error as error:
+        raise faults.opening(error, path) from error
+    try:
+        ledger = Ledger(connection, path, archive)
+        _ready(ledger, [*folders, *([archive] if archive else [])], write=write)
+        yield ledger
+    except duckdb.Error as error:
+        raise faults.escaped(error, path) or error from error
+    finally:
+        _closed(connection)
+
+
+def _succeed(path: Path, heir: Path) -> None:
+    """Put a closed ledger in the place of another closed one: the old file or the new one, never anything between."""
+    if Path(f"{path}.wal").exists():
+        remedy = "Run the same command again; the ledger is as it was."
+        raise StorageFault(str(path), "was not closed cleanly", remedy=remedy)
+    fault("rebuilt")
+    heir.replace(path)
+    writing.fsync_directory(path.parent)
+    fault("swapped")
 
 
 def spool(path: Path) -> Path:
@@ -162,8 +193,13 @@ def spool(path: Path) -> Path:
 def _swept(path: Path) -> None:
     """Remove what a killed run left beside the ledger; its lock is ours alone, so nobody works there."""
     shutil.rmtree(spool(path), ignore_errors=True)
-    for half in Path(f"{path}.files").glob(".*.tmp"):
-        half.unlink(missing_ok=True)
+    for half in (*Path(f"{path}.files").glob(".*.tmp"), *path.parent.glob(f"{glob.escape(path.name)}{REBUILT}*")):
+        shutil.rmtree(half, ignore_errors=True) if half.is_dir() else half.unlink(missing_ok=True)
+
+
+def rebuilt(path: Path) -> Path:
+    """Return where a ledger is made again before it takes the old one's place."""
+    return path.with_name(path.name + REBUILT)
 
 
 def _ready(ledger: Ledger, folders: Iterable[Path], *, write: bool) -> None:
