@@ -186,6 +186,20 @@ def test_the_order_of_arrival_changes_no_byte(places, tmp_path):
     assert len(digests) == 1
 
 
+def test_stretches_make_no_difference(place, tmp_path, monkeypatch):
+    for name in range(4):
+        place.bill(f"bills/{name}.csv", [{"cost": f"{name}.{day}", "day": f"2026-10-{day:02}"} for day in range(1, 8)])
+    place.ingest("bills")
+    texts = set()
+    for stretch in (1, 3, 10, 1000):
+        monkeypatch.setattr(focus_export, "STRETCH", stretch)
+        exported(place.run, "2026-10", tmp_path / "focus.csv")
+        texts.add((tmp_path / "focus.csv").read_text())
+    assert len(texts) == 1
+    rows = list(csv.DictReader(io.StringIO(texts.pop())))
+    assert [(row["x_file_no"], row["x_record_no"]) for row in rows] == [(str(f), str(r)) for f in range(1, 5) for r in range(1, 8)]
+
+
 def test_a_period_is_billing_months_or_days_of_use(place, tmp_path):
     place.bill("bill.csv", [{"day": "2026-09-30", "month": "2026-10-01"}, {"day": "2026-10-02"}, {"day": "2026-11-01"}])
     place.ingest("bill.csv")

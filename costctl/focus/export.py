@@ -12,6 +12,8 @@ from costctl.nouns import CompiledRules, Span
 
 VERSION = "1.2"
 ORDER = ("x_source", "x_delivery_id", "x_file_no", "x_record_no", "x_part_no")
+STRETCH = 250_000  # records
+PLACE = "(CAST(file_no AS BIGINT) * 1000000000 + record_no // $stretch)"
 TYPES = {"decimal": "DECIMAL(38, 18)"}
 
 
@@ -23,6 +25,7 @@ def extract(ledger: Ledger, rules: CompiledRules, span: Span, sources: tuple[str
         "start": span.start,
         "end": span.end,
         "whole_months": span.whole_months,
+        "stretch": STRETCH,
         "service_names": [item["service"] for item in services],
         "service_meters": [item["meter"] for item in services],
         "service_categories": [item["ServiceCategory"] for item in services],
@@ -48,21 +51,31 @@ def _charges(ledger: Ledger) -> str:
     }
     absent = [column for name, column in focus.columns(VERSION).items() if name not in stored]
     listed = ", ".join(f"CAST(NULL AS {TYPES.get(column.type, 'VARCHAR')}) AS {column.name}" for column in absent)
-    return f"(SELECT *{', ' + listed if listed else ''} FROM ledger.charges WHERE source = $source AND delivery_id = $delivery_id)"
+    part = f"source = $source AND delivery_id = $delivery_id AND {PLACE} BETWEEN $first_place AND $last_place"
+    return f"(SELECT *{', ' + listed if listed else ''} FROM ledger.charges WHERE {part})"
 
 
 def _parts(ledger: Ledger, span: Span, sources: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
-    """Return the deliveries that the file is written from, one after the other, so that no sort is larger than one of them."""
+    """Return the stretches of records that the file is written from, in its order, each small enough to be sorted in memory."""
     when = (
         "billing_period >= $start AND billing_period < $end"
         if span.whole_months
         else "ChargePeriodStart >= $start AND ChargePeriodStart < $end"
     )
     found = ledger.run(
-        f"SELECT source, delivery_id, count(*) AS rows FROM ledger.charges WHERE {when} GROUP BY ALL ORDER BY min(billing_period), source, delivery_id",
-        {"start": span.start, "end": span.end},
+        f"SELECT source, delivery_id, {PLACE} AS first_place, {PLACE} AS last_place, count(*) AS rows FROM ledger.charges WHERE {when} GROUP BY ALL ORDER BY ALL",
+        {"start": span.start, "end": span.end, "stretch": STRETCH},
     ).dicts()
-    return tuple(part for part in found if not sources or part["source"] in sources)
+    parts: list[dict[str, Any]] = []
+    for stretch in found:
+        if sources and stretch["source"] not in sources:
+            continue
+        last = parts[-1] if parts else None
+        if last and last["delivery_id"] == stretch["delivery_id"] and last["rows"] + stretch["rows"] <= STRETCH:
+            parts[-1] = last | {"last_place": stretch["last_place"], "rows": last["rows"] + stretch["rows"]}
+        else:
+            parts.append(stretch)
+    return tuple(parts)
 
 
 def gaps(ledger: Ledger, made: Extract) -> list[tuple[str, int]]:
