@@ -192,12 +192,14 @@ def test_stretches_make_no_difference(place, tmp_path, monkeypatch):
     place.ingest("bills")
     texts = set()
     for stretch in (1, 3, 10, 1000):
-        monkeypatch.setattr(focus_export, "STRETCH", stretch)
+        monkeypatch.setattr(extract, "STRETCH", stretch)
         exported(place.run, "2026-10", tmp_path / "focus.csv")
         texts.add((tmp_path / "focus.csv").read_text())
     assert len(texts) == 1
     rows = list(csv.DictReader(io.StringIO(texts.pop())))
-    assert [(row["x_file_no"], row["x_record_no"]) for row in rows] == [(str(f), str(r)) for f in range(1, 5) for r in range(1, 8)]
+    assert [(row["x_file_no"], row["x_record_no"]) for row in rows] == [
+        (str(f), str(r)) for f in range(1, 5) for r in range(1, 8)
+    ]
 
 
 def test_a_period_is_billing_months_or_days_of_use(place, tmp_path):
@@ -245,6 +247,14 @@ def test_csv_goes_to_stdout(quickstart, command):
     rows = list(csv.DictReader(io.StringIO(said.out)))
     assert {row["x_source"] for row in rows} == {"gcp", "azure"}
     assert len(rows) == 364 + 216
+
+
+def test_time_zone_and_locale_change_no_byte(place, tmp_path):
+    place.bill("bill.csv", [{"cost": "1234.5", "team": "süd"}, {"cost": "-0.1", "day": "2026-10-31"}])
+    place.ingest("bill.csv")
+    exported(place.run, "2026-10", tmp_path / "focus.csv")
+    said = place.costctl("export", "focus", "--period", "2026-10", TZ="America/St_Johns", LC_ALL="C", PYTHONUTF8="0")
+    assert said.stdout == (tmp_path / "focus.csv").read_text(encoding="utf-8")
 
 
 def test_tables_are_exported_as_they_are(quickstart, command):

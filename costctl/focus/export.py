@@ -6,26 +6,23 @@ from typing import Any
 
 from costctl import focus
 from costctl.ledger import build
-from costctl.ledger.extract import Extract
+from costctl.ledger.extract import IN_STRETCH, Extract, stretches
 from costctl.ledger.store import Ledger
 from costctl.nouns import CompiledRules, Span
 
 VERSION = "1.2"
 ORDER = ("x_source", "x_delivery_id", "x_file_no", "x_record_no", "x_part_no")
-STRETCH = 250_000  # records
-PLACE = "(CAST(file_no AS BIGINT) * 1000000000 + record_no // $stretch)"
 TYPES = {"decimal": "DECIMAL(38, 18)"}
 
 
 def extract(ledger: Ledger, rules: CompiledRules, span: Span, sources: tuple[str, ...] = ()) -> Extract:
     """Return the file's query: whole months are billing periods, other spans take charges by the day they start."""
-    text = focus.text("export.sql").replace("RULES()", rules.expression).replace("CHARGES()", _charges(ledger))
+    text = focus.text("export.sql").replace("RULES()", rules.expression)
+    text = text.replace("CHARGES()", _charges(ledger)).replace("IN_PERIOD()", _when(span)[0])
     services = focus.table("services.csv")
     values: dict[str, Any] = {
         "start": span.start,
         "end": span.end,
-        "whole_months": span.whole_months,
-        "stretch": STRETCH,
         "service_names": [item["service"] for item in services],
         "service_meters": [item["meter"] for item in services],
         "service_categories": [item["ServiceCategory"] for item in services],
@@ -36,7 +33,7 @@ def extract(ledger: Ledger, rules: CompiledRules, span: Span, sources: tuple[str
         sql=build.qualified(text, set(), build.tables(ledger)),
         values=values,
         order=ORDER,
-        parts=_parts(ledger, span, sources),
+        parts=tuple(part for part in stretches(ledger, *_when(span)) if not sources or part["source"] in sources),
         facts={"focus_version": VERSION, "focus_dataset": "Cost and Usage", "period": f"{span.start}..{span.end}"},
     )
 
@@ -51,31 +48,13 @@ def _charges(ledger: Ledger) -> str:
     }
     absent = [column for name, column in focus.columns(VERSION).items() if name not in stored]
     listed = ", ".join(f"CAST(NULL AS {TYPES.get(column.type, 'VARCHAR')}) AS {column.name}" for column in absent)
-    part = f"source = $source AND delivery_id = $delivery_id AND {PLACE} BETWEEN $first_place AND $last_place"
-    return f"(SELECT *{', ' + listed if listed else ''} FROM ledger.charges WHERE {part})"
+    return f"(SELECT *{', ' + listed if listed else ''} FROM ledger.charges WHERE {IN_STRETCH})"
 
 
-def _parts(ledger: Ledger, span: Span, sources: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
-    """Return the stretches of records that the file is written from, in its order, each small enough to be sorted in memory."""
-    when = (
-        "billing_period >= $start AND billing_period < $end"
-        if span.whole_months
-        else "ChargePeriodStart >= $start AND ChargePeriodStart < $end"
-    )
-    found = ledger.run(
-        f"SELECT source, delivery_id, {PLACE} AS first_place, {PLACE} AS last_place, count(*) AS rows FROM ledger.charges WHERE {when} GROUP BY ALL ORDER BY ALL",
-        {"start": span.start, "end": span.end, "stretch": STRETCH},
-    ).dicts()
-    parts: list[dict[str, Any]] = []
-    for stretch in found:
-        if sources and stretch["source"] not in sources:
-            continue
-        last = parts[-1] if parts else None
-        if last and last["delivery_id"] == stretch["delivery_id"] and last["rows"] + stretch["rows"] <= STRETCH:
-            parts[-1] = last | {"last_place": stretch["last_place"], "rows": last["rows"] + stretch["rows"]}
-        else:
-            parts.append(stretch)
-    return tuple(parts)
+def _when(span: Span) -> tuple[str, dict[str, Any]]:
+    """Return the condition of a charge of the period, and its values."""
+    column = "billing_period" if span.whole_months else "ChargePeriodStart"
+    return f"{column} >= $start AND {column} < $end", {"start": span.start, "end": span.end}
 
 
 def gaps(ledger: Ledger, made: Extract) -> list[tuple[str, int]]:

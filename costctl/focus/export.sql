@@ -1,12 +1,12 @@
 -- Charges as rows of a FOCUS 1.2 Cost and Usage file: its 57 columns in the order of the specification, then ours as x_.
 -- Grain: one row per charge. CHARGES() is the ledger's charges with every optional column it does not store as NULL, RULES() the
--- compiled rules; team, model and purpose are named as in models/11_attributed_groups.sql. A charge of a pool has no team: x_pool says which.
+-- compiled rules, IN_PERIOD() the condition of the period; team, model and purpose are named as in models/11_attributed_groups.sql. A charge of a pool has no team: x_pool says which.
 WITH placed AS (
     SELECT
         *, RULES() AS outcome, CAST(ChargePeriodStart AS DATE) AS day,
         CASE WHEN contains(SkuMeter, 'EBS:') THEN 'EBS:' ELSE '' END AS meter
     FROM CHARGES()
-    WHERE CASE WHEN $whole_months THEN billing_period >= $start AND billing_period < $end ELSE ChargePeriodStart >= $start AND ChargePeriodStart < $end END
+    WHERE IN_PERIOD()
 ),
 
 roster AS (SELECT count(*) AS teams FROM team_aliases),

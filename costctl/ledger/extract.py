@@ -15,8 +15,11 @@ from costctl.ledger.store import Ledger
 from costctl.nouns import Span
 
 BATCH = 100_000
-KEYS = {"charges": ("billing_period", "source", "scope", "delivery_id", "file_no", "record_no", "part_no")}
-MONTH, MOMENTS = "billing_period", ("slot_start", "ts_start", "day")
+CHARGES, KEYS = "charges", ("source", "delivery_id", "file_no", "record_no", "part_no")
+STRETCH = 250_000  # records
+PLACE = "(CAST(file_no AS BIGINT) * 1000000000 + record_no // $stretch)"
+IN_STRETCH = f"source = $source AND delivery_id = $delivery_id AND {PLACE} BETWEEN $first_place AND $last_place"
+MONTH, MOMENTS = "billing_period", ("ChargePeriodStart", "slot_start", "ts_start", "day")
 INSIDE = ("meta",)  # no business of a reader
 
 
@@ -28,7 +31,7 @@ class Extract:
     sql: str
     values: dict[str, Any]
     order: tuple[str, ...]
-    parts: tuple[dict[str, Any], ...]  # the values of a part, and how many `rows` it has
+    parts: tuple[dict[str, Any], ...]  # per part its values, and how many `rows` it has
     facts: dict[str, str] = field(default_factory=dict)  # said in the file itself where it can say something
 
     @property
@@ -58,9 +61,12 @@ def table(ledger: Ledger, name: str, span: Span | None) -> Extract:
         )
     columns = ledger.run(f"SELECT * FROM ledger.{name} LIMIT 0").columns
     when, values = _when(columns, span)
-    sql = f"SELECT * FROM ledger.{name}{when}"
+    if name == CHARGES:
+        sql = f"SELECT * FROM ledger.charges WHERE {when} AND {IN_STRETCH}"
+        return Extract(name, sql, values, KEYS, stretches(ledger, when, values))
+    sql = f"SELECT * FROM ledger.{name} WHERE {when}"
     rows = ledger.value(f"SELECT count(*) FROM ({sql})", values)
-    return Extract(name, sql, values, KEYS.get(name, columns), ({"rows": rows},))
+    return Extract(name, sql, values, columns, ({"rows": rows},))
 
 
 def _when(columns: tuple[str, ...], span: Span | None) -> tuple[str, dict[str, Any]]:
@@ -68,8 +74,21 @@ def _when(columns: tuple[str, ...], span: Span | None) -> tuple[str, dict[str, A
     moment = next((name for name in MOMENTS if name in columns), None)
     column = MONTH if MONTH in columns and (moment is None or not span or span.whole_months) else moment
     if span is None or column is None:
-        return "", {}
-    return f" WHERE {column} >= $start AND {column} < $end", {"start": span.start, "end": span.end}
+        return "TRUE", {}
+    return f"{column} >= $start AND {column} < $end", {"start": span.start, "end": span.end}
+
+
+def stretches(ledger: Ledger, when: str, values: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    """Return the stretches of records that hold the charges of a condition, in order, each small enough to be sorted in memory."""
+    query = f"SELECT source, delivery_id, {PLACE} AS first_place, {PLACE} AS last_place, count(*) AS rows FROM ledger.charges WHERE {when} GROUP BY ALL ORDER BY ALL"
+    parts: list[dict[str, Any]] = []
+    for part in ledger.run(query, {**values, "stretch": STRETCH}).dicts():
+        last = parts[-1] if parts else None
+        if last and last["delivery_id"] == part["delivery_id"] and last["rows"] + part["rows"] <= STRETCH:
+            parts[-1] = last | {"last_place": part["last_place"], "rows": last["rows"] + part["rows"]}
+        else:
+            parts.append({**part, "stretch": STRETCH})
+    return tuple(parts)
 
 
 def to_file(
