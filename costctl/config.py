@@ -24,6 +24,7 @@ WORDS = {
     "Input should be a valid integer, unable to parse string as an integer": "must be a whole number",
     "Input should be a valid ": "must be a ",
     "Value should have at least 1 item after validation, not 0": "is empty: name at least one value",
+    "String should match pattern '^[A-Z]{3}$'": "must be three capital letters such as EUR",
     "String should match pattern '^[a-z][a-z0-9_]*$'": "must be lower case letters, digits and _",
     "Input should": "must",
 }
@@ -174,6 +175,8 @@ class Export(Part):
     table: str | None = None  # focus, or a table of the ledger
     format: Literal["csv", "parquet", "json", "md"] = "csv"
     output: str
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] | None = None
+    rate_type: Literal["period_average", "period_end", "invoice", "budget"] = "period_average"
 
     @model_validator(mode="after")
     def _one_thing(self) -> Export:
@@ -181,6 +184,8 @@ class Export(Part):
             raise ValueError("an export names either a report or a table")
         if self.table and self.format not in ("csv", "parquet"):
             raise ValueError("a table is exported as csv or parquet")
+        if self.table and self.currency:
+            raise ValueError("a table is exported as it is; only a report is converted to a `currency`")
         return self
 
 

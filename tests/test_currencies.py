@@ -229,3 +229,14 @@ def test_whatever_the_amounts_and_rates_the_lines_and_their_rounding_are_the_con
         assert sum((record["total"] for record in records), Decimal(0)) == expected == found.bill["EUR"]
         rounding = [record["total"] for record in records if record["line"] == "fx rounding"]
         assert sum(map(abs, rounding)) <= Decimal("0.005") * (len(bill) + 4)
+
+
+def test_run_writes_an_export_in_another_currency(both, command):
+    config = both.home / "costctl.yaml"
+    sources = "sources:\n  - {name: dollars, path: usd.csv}\n  - {name: euros, path: eur.csv}\n"
+    exports = 'exports:\n  - {report: chargeback, output: "out-{period}.csv", currency: EUR}\n'
+    config.write_text(config.read_text() + sources + exports)
+    assert command("run").code == 0
+    written = (both.home / "out-2026-10.csv").read_text()
+    assert written == command("report", "chargeback", "--period", "2026-10", "--currency", "EUR", "--format", "csv").out
+    assert "fx rounding" in written

@@ -84,7 +84,8 @@ def _sentence(record: Record) -> str:
         if record["amount"] > 0
         else "below its charges"
     )
-    return f"{_document(record)}: {render.text(abs(record['amount']))} {record['currency']} {side}"
+    hint = f" ({record['note']})" if record["note"] else ""
+    return f"{_document(record)}: {render.text(abs(record['amount']))} {record['currency']} {side}{hint}"
 
 
 def _document(record: Record) -> str:
@@ -117,8 +118,8 @@ def _print_invoices(found: Rows) -> None:
 def _part(record: Record) -> str:
     """Name a part with what supports it: lines and bound of a rounding, reason and approver of an item."""
     words = [record["leg"]]
-    if record["leg"] == "invoice":
-        words.append(record["note"])
+    if record["leg"] in ("invoice", "left"):
+        words += [record["note"]] if record["note"] else []
     elif record["leg"] == "reconciling item":
         words = [f"{record['leg']}, approved by {record['approver']}: {record['note']}"]
     elif record["at_most"] is not None:

@@ -200,7 +200,8 @@ def everything(run: Run) -> None:
         if export.table:
             export_of.configured(run, export.table, export.format, export.output)
             continue
-        found = answer(run, reports.named(export.report or ""), period=None)
+        wish = _wish(run, export.currency, export.rate_type) if export.currency else None
+        found = answer(run, reports.named(export.report or ""), period=None, wish=wish)
         target = run.config.at(Path(export.output.replace("{period}", found.span.label)))
         render.report(found, export.format, target)
         terminal.say(f"wrote {target}")

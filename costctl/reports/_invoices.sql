@@ -124,9 +124,18 @@ aside AS (
     GROUP BY s.provider, s.payer, s.currency, s.billing_period
 ),
 
+-- where an invoice has no charges under the account, month or currency it is listed with, the bill may have it under others
+elsewhere AS (
+    SELECT invoice, MIN(CONCAT(STRFTIME(billing_period, '%Y-%m'), ' ', provider, ' ', payer, ' ', currency)) AS known_as
+    FROM billed
+    WHERE invoice <> '-'
+    GROUP BY invoice
+),
+
 found AS (
     SELECT
         k.provider, k.payer, k.invoice, k.currency, k.billing_period, i.amount AS invoice_amount, i.lines, i.status, i.issue_date, i.place,
+        CASE WHEN b.charges IS NULL THEN e.known_as END AS known_as,
         COALESCE(b.billed, CAST('0' AS DECIMAL(38, 18))) AS billed, COALESCE(b.charges, CAST(0 AS DECIMAL(38, 0))) AS charges, b.unknown,
         COALESCE(p.posted, CAST('0' AS DECIMAL(38, 18))) AS posted, a.records AS aside,
         COALESCE(i.amount, CAST('0' AS DECIMAL(38, 18))) - COALESCE(b.billed, CAST('0' AS DECIMAL(38, 18))) - COALESCE(r.amount, CAST('0' AS DECIMAL(38, 18))) AS gap,
@@ -145,6 +154,7 @@ found AS (
     LEFT JOIN billed AS b ON b.provider = k.provider AND b.payer = k.payer AND b.invoice = k.invoice AND b.currency = k.currency AND b.billing_period = k.billing_period
     LEFT JOIN posted AS p ON p.provider = k.provider AND p.payer = k.payer AND p.invoice = k.invoice AND p.currency = k.currency AND p.billing_period = k.billing_period
     LEFT JOIN approved AS r ON r.provider = k.provider AND r.payer = k.payer AND r.invoice = k.invoice AND r.currency = k.currency AND r.billing_period = k.billing_period
+    LEFT JOIN elsewhere AS e ON e.invoice = k.invoice
     LEFT JOIN aside AS a ON a.provider = k.provider AND a.payer = k.payer AND a.currency = k.currency AND a.billing_period = k.billing_period
 ),
 
@@ -213,6 +223,7 @@ every AS (
         CASE WHEN leg_place = 7 AND last_reason = 'rounding' THEN at_most END AS at_most,
         CASE
             WHEN leg_place = 1 THEN CONCAT(status, CASE WHEN issue_date IS NULL THEN '' ELSE CONCAT(' ', CAST(issue_date AS VARCHAR)) END, ', ', place)
+            WHEN leg_place = 8 AND last_reason IS NULL AND rest <> 0 AND known_as IS NOT NULL THEN CONCAT('the bill has this invoice as ', known_as)
             WHEN leg_place = 9 THEN 'their cost is not known; some of it may be missing here'
             WHEN leg_place = 10 AND unknown > 0 THEN CONCAT(CAST(unknown AS VARCHAR), ' without billed cost')
         END AS note,

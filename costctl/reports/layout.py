@@ -67,7 +67,10 @@ def _columns(answer: Answer, width: int) -> tuple[tuple[str, str], ...]:
         rest = ((column, heading.replace("$/", "/")) for column, heading in chosen[1:])
         return (*chosen[:1], ("currency", "cur"), *rest)
     if currencies and currencies != {"USD"}:
-        return tuple((column, heading.replace("$/", f"{next(iter(currencies))}/")) for column, heading in chosen)
+        currency = next(iter(currencies))
+        return tuple(
+            (column, heading.replace("$/", f"{currency}/").replace("/$", f"/{currency}")) for column, heading in chosen
+        )
     return chosen
 
 
