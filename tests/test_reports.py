@@ -15,7 +15,8 @@ import pytest
 from costctl import reports
 
 GOLDEN = Path(__file__).parent / "golden"
-REPORTS = sorted(name.replace("_", "-") for name in reports.known() if name != "revisions")  # the example has none
+REPORTS = sorted(name.replace("_", "-") for name in reports.known())
+SHOWN = [name for name in REPORTS if name != "revisions"]  # the example has no revisions
 COSTS = ("effective", "billed", "list", "contracted")
 OCTOBER = ("--period", "2026-10")
 
@@ -54,7 +55,7 @@ def tied(command, cost, *words):
     return Decimal(next(row["charges"] for row in rows if (row["source"], row["cost"]) == ("TOTAL", cost)))
 
 
-@pytest.mark.parametrize("name", REPORTS)
+@pytest.mark.parametrize("name", SHOWN)
 def test_every_format_has_the_same_rows_and_no_number_is_binary(name, quickstart, command):
     rows = as_csv(command, "report", name, *OCTOBER)
     assert len(rows) > 1
