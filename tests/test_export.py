@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import signal
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from costctl import config, focus, periods, pipeline
 from costctl.errors import StorageFault
+from costctl.files import faulting
 from costctl.focus import check
 from costctl.focus import export as focus_export
 from costctl.ledger import extract
@@ -231,6 +233,24 @@ def test_what_was_there_stays_when_the_export_fails(place, tmp_path, monkeypatch
         exported(place.run, "2026-10", target)
     assert target.read_bytes() == before
     assert [path.name for path in target.parent.iterdir()] == [target.name]
+
+
+@pytest.mark.parametrize(("point", "is_new"), [("filled", False), ("synced", False), ("renamed", True)])
+def test_a_kill_leaves_the_old_file_or_the_new_one(point, is_new, place):
+    words = ("export", "focus", "--period", "2026-10", "--output", "focus.csv")
+    texts = []
+    for name in ("a", "b"):
+        place.bill(f"{name}.csv", [{"cost": "1"}])
+        place.ingest(f"{name}.csv", source=name)
+        exported(place.run, "2026-10", place.home / f"{name}-expected.csv")
+        texts.append((place.home / f"{name}-expected.csv").read_text())
+        if name == "a":
+            assert place.costctl(*words).returncode == 0
+    died = place.costctl(*words, **{faulting.VARIABLE: f"{point}:kill"})
+    assert died.returncode == -signal.SIGKILL
+    assert (place.home / "focus.csv").read_text() == texts[is_new]
+    assert place.costctl(*words).returncode == 0
+    assert (place.home / "focus.csv").read_text() == texts[1]
 
 
 def test_the_command_says_what_it_wrote_and_what_is_missing(quickstart, command):

@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.add_typer(rates.app, name="rates")
 app.add_typer(trace.app)
+app.add_typer(focus.exports)
 app.add_typer(focus.app, name="focus")
 
 
@@ -210,36 +211,6 @@ def run(ledger: LedgerOption = None, config: ConfigOption = None, wait: WaitOpti
     from costctl.cli import work
 
     work.everything(work.run(config, ledger, wait))
-
-
-@app.command()
-def export(
-    name: Annotated[
-        str | None,
-        typer.Argument(metavar="[NAME]", help="focus, charges, postings …; without a name, all are listed."),
-    ] = None,
-    period: PeriodOption = None,
-    source: Annotated[
-        list[str] | None, typer.Option("--source", metavar="NAME", help="For focus: this source only; repeatable.")
-    ] = None,
-    format_: Annotated[
-        str | None,
-        typer.Option("--format", metavar="NAME", help="csv or parquet; default by the file's suffix, else csv."),
-    ] = None,
-    output: OutputOption = None,
-    ledger: LedgerOption = None,
-    config: ConfigOption = None,
-    wait: WaitOption = 10,
-) -> None:
-    """Write charges as a FOCUS 1.2 file, or a table of the ledger.
-
-    Every digit, whatever the size. Without --output, CSV goes to stdout.
-    """
-    from costctl.cli import export as export_of
-    from costctl.cli import work
-
-    run = work.run(config, ledger, wait)
-    export_of.export(run, name, period=period, sources=tuple(source or ()), format_=format_, output=output)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""costctl focus: does a file keep to the specification."""
+"""costctl export and focus: charges as a FOCUS file, tables as files; does a file keep to the specification."""
 
 from __future__ import annotations
 
@@ -7,7 +7,40 @@ from typing import Annotated
 
 import typer
 
+from costctl.cli.options import ConfigOption, LedgerOption, OutputOption, PeriodOption, WaitOption
+
+exports = typer.Typer(rich_markup_mode=None)
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Does a FOCUS file keep to the specification.")
+
+
+@exports.command()
+def export(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="focus, charges, postings …; without a name, all are listed."),
+    ] = None,
+    period: PeriodOption = None,
+    source: Annotated[
+        list[str] | None, typer.Option("--source", metavar="NAME", help="For focus: this source only; repeatable.")
+    ] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option("--format", metavar="NAME", help="csv or parquet; default by the file's suffix, else csv."),
+    ] = None,
+    output: OutputOption = None,
+    ledger: LedgerOption = None,
+    config: ConfigOption = None,
+    wait: WaitOption = 10,
+) -> None:
+    """Write charges as a FOCUS 1.2 file, or a table of the ledger.
+
+    Every digit, whatever the size. Without --output, CSV goes to stdout.
+    """
+    from costctl.cli import export as export_of
+    from costctl.cli import work
+
+    run = work.run(config, ledger, wait)
+    export_of.export(run, name, period=period, sources=tuple(source or ()), format_=format_, output=output)
 
 
 @app.callback()
