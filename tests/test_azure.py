@@ -6,10 +6,13 @@ import json
 import random
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
+import duckdb
 import pytest
 from generators import azure
 
+from costctl import bills, formats
 from costctl.errors import InputRefused
 from costctl.nouns import shifted
 
@@ -91,6 +94,16 @@ def test_twenty_months_equal_their_totals_whatever_came_first(order, place):
         place.ingest("both" if folder == "both" else f"both/{folder}")
     assert sums(place) == wanted(MONTHS, "both")
     assert place.broken() == []
+
+
+def test_months_do_not_mix(place):
+    """One file with the amortised cost of two months, the actual cost of one of them: the other month stays whole."""
+    for dataset, months in (("amortised", MONTHS[:2]), ("actual", MONTHS[1:2])):
+        for month in months:
+            path = place.write(f"{dataset}/{month.start:%Y-%m}.csv", "")
+            path.write_text(month.text(dataset), encoding="utf-8", newline="")
+        place.ingest(dataset)
+    assert sums(place) == wanted(MONTHS[:1], "amortised") | wanted(MONTHS[1:2], "both")
 
 
 def test_runs_give_the_same_ledger_in_any_order(places):
@@ -260,3 +273,107 @@ class TestRuns:
         folder = run(place, self.MONTH, "actual", 1, until=0)
         (outcome,) = place.ingest(folder)
         assert (outcome.status, outcome.records, outcome.periods) == ("loaded", 0, ())
+
+
+class TestDates:
+    """Microsoft writes the month first; a file that does not is refused, and never half read."""
+
+    def written(self, place, *days):
+        month = azure.month(0, days=2)
+        for row, day in zip(month.rows["actual"], days, strict=False):
+            row["date"] = day
+        path = place.write("actual.csv", "")
+        path.write_text(month.text("actual"), encoding="utf-8", newline="")
+        return len(month.rows["actual"])
+
+    def test_one_day_in_first_place_spoils_the_whole_file(self, place):
+        """Even where records may be set aside: the others would be read with day and month exchanged."""
+        count = self.written(place, "10/3/2026", "13/10/2026", "2026-10-04")
+        with pytest.raises(InputRefused, match=f"{count} records cannot be taken in") as refusal:
+            place.ingest("actual.csv", quarantine_rows=count - 1)
+        assert "but this file also has 13/10/2026" in refusal.value.evidence[0]
+
+    @pytest.mark.parametrize(
+        "day", ["2026-10-03", "2026-10-03 00:00:00", "10/3/2026", "10/03/2026 00:00:00", "10/3/2026 12:00:00 AM"]
+    )
+    def test_forms_of_one_date(self, day, place):
+        count = self.written(place, *[day] * 100)
+        place.ingest("actual.csv")
+        asked = "SELECT CAST(ChargePeriodStart AS VARCHAR), CAST(ChargePeriodEnd AS VARCHAR), count(*) FROM ledger.charges GROUP BY ALL"
+        assert place.ask(asked) == [("2026-10-03 00:00:00", "2026-10-04 00:00:00", count)]
+
+
+FOLDERS = Path(__file__).parents[1] / "costctl" / "bills"
+PARQUET = {  # how exporters type the columns; what is not named stays text
+    "doubles and times": {"money": "DOUBLE", "quantity": "DOUBLE", "us_date": "TIMESTAMP"},
+    "decimals and days": {"money": "DECIMAL(38,18)", "quantity": "DECIMAL(38,18)", "us_date": "DATE"},
+}
+
+
+@pytest.mark.parametrize("sample", ["azure_cost/sample-ea-actual.csv", "azure_focus/sample-1.2.csv"])
+@pytest.mark.parametrize("types", PARQUET.values(), ids=PARQUET)
+def test_parquet_gives_the_same_charges(types, sample, places):
+    found = []
+    for kind in ("csv", "parquet"):
+        place, file = places(), FOLDERS / sample
+        if kind == "parquet":
+            file = place.home / "actual.parquet"
+            written(FOLDERS / sample, file, types)
+        place.ingest(file, source="azure")
+        found.append(place.ask("SELECT * EXCLUDE (delivery_id) FROM ledger.charges ORDER BY record_no"))
+    assert found[0] == found[1]
+
+
+def written(sample, file, types):
+    """Write a sample as Parquet, its gated columns in these types."""
+    item = bills.known()[sample.parent.name]
+    kinds = {header: column.type for column in item.columns for header in column.headers}
+    with duckdb.connect() as connection:
+        connection.execute(f"CREATE TABLE t AS FROM read_csv('{sample}', all_varchar = true, header = true)")
+        listed = []
+        for (name,) in connection.execute("SELECT column_name FROM duckdb_columns() WHERE table_name = 't'").fetchall():
+            kind = types.get(kinds.get(formats.fold(name), ""), "VARCHAR")
+            text = (
+                f'"{name}"'
+                if "/" not in str(connection.execute(f'SELECT max("{name}") FROM t').fetchone())
+                else f"strptime(\"{name}\", '%m/%d/%Y')"
+            )
+            listed.append(
+                f'CAST({text if kind in ("DATE", "TIMESTAMP") else chr(34) + name + chr(34)} AS {kind}) AS "{name}"'
+            )
+        connection.execute(f"COPY (SELECT {', '.join(listed)} FROM t) TO '{file}' (FORMAT parquet)")
+
+
+def test_the_focus_export_by_its_manifests(place):
+    """A run that overwrites keeps its manifest in the range folder; the newer run of the month counts."""
+    text = (FOLDERS / "azure_focus" / "sample-1.0.csv").read_text("utf-8")
+    for day, lines in ((2, 4), (9, 99)):
+        folder = "focus/20261001-20261031" if day == 9 else "focus/20261001-20261031/202610020405/4e1f"
+        part = place.write(f"{folder}/part_0_0001.csv", "")
+        part.write_text("".join(text.splitlines(keepends=True)[:lines]), encoding="utf-8", newline="")
+        manifest = {
+            "exportConfig": {
+                "exportName": "focus",
+                "resourceId": f"{ACCOUNT}/providers/Microsoft.CostManagement/exports/focus",
+                "type": "FocusCost",
+            },
+            "deliveryConfig": {"dataOverwriteBehavior": "OverwritePreviousReport"},
+            "runInfo": {
+                "submittedTime": f"2026-10-{day:02}T04:05:06Z",
+                "runId": f"r{day}",
+                "startDate": "2026-10-01T00:00:00",
+            },
+            "blobs": [{"blobName": f"{folder}/part_0_0001.csv", "byteCount": part.stat().st_size}],
+        }
+        (place.home / folder / "manifest.json").write_text(json.dumps(manifest))
+    (outcome,) = place.ingest("focus")
+    assert (outcome.format, outcome.records, outcome.periods) == ("azure_focus", 9, ("2026-10",))
+    billed, effective = (
+        Decimal("31447.538615"),
+        Decimal("1061.88") + 2 * Decimal("481.9354838709677") + Decimal("101.658615"),
+    )
+    assert sums(place) == {date(2026, 10, 1): (9, billed, effective, 0)}
+    # purchases of commitments have no effective cost, whatever the file says; a list cost of 0 beside a cost is unknown
+    asked = "SELECT count(*) FROM ledger.charges WHERE ChargeCategory = 'Purchase' AND CommitmentDiscountId IS NOT NULL AND EffectiveCost = 0"
+    assert place.ask(asked) == [(2,)]
+    assert place.ask("SELECT count(*) FROM ledger.charges WHERE ListCost IS NULL AND ContractedCost IS NULL") == [(2,)]

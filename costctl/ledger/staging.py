@@ -55,6 +55,7 @@ def stage(ledger: Ledger, readings: list[Reading], item: Format, folder: Path) -
     counts = {reading.file_no: _one(ledger, reading, item, folder) for reading in readings}
     excluded = _excluded(ledger, item)
     _note_bad_fields(ledger, item)
+    _note_days_first(ledger, item)
     ledger.run(TAKE_BAD_OUT)
     return Staged(counts, excluded)
 
@@ -172,6 +173,19 @@ def _note_bad_fields(ledger: Ledger, item: Format) -> None:
                 f"INSERT INTO temp.problems SELECT file_no, record_no, {text}, {quoted(REASONS[column.type])}, {name} "
                 f"FROM temp.records WHERE {name} IS NOT NULL AND NOT {misspelt} AND NOT {_accepted(column, name)}"
             )
+
+
+def _note_days_first(ledger: Ledger, item: Format) -> None:
+    """Where one date of a file has its day first (13/11/2026), no date with slashes of that file can be told."""
+    names = [f'"{column.name}"' for column in item.columns if column.type == "us_date"]
+    first = f"list_filter([{', '.join(names)}], lambda x: regexp_matches(x, '^\\s*(1[3-9]|2\\d|3[01])/'))"
+    for name in names:
+        ledger.run(
+            "INSERT INTO temp.problems WITH led AS ("
+            f"SELECT file_no, min_by({first}[1], record_no) AS odd FROM temp.records WHERE len({first}) > 0 GROUP BY 1) "
+            f"SELECT file_no, record_no, {quoted(name.strip(chr(34)))}, 'is month first by the rule, but this file also has ' || odd, {name} "
+            f"FROM temp.records JOIN led USING (file_no) WHERE contains({name}, '/') AND us_date_fits({name})"
+        )
 
 
 def _header(item: Format, name: str) -> str:
