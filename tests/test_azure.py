@@ -176,6 +176,9 @@ class TestOneMonth:
         changes = [row for row in csv.DictReader(said.stdout.splitlines()) if row["source"] == "azure_cost"]
         assert len({row["revision"] for row in changes}) == 3
         assert sum(Decimal(row["billed_change"]) for row in changes) == self.MONTH.invoice
+        before = place.fingerprint()
+        assert place.costctl("rebuild").returncode == 0
+        assert place.fingerprint() == before
 
     def test_gone_back_to_an_older_run_on_demand(self, place):
         first, second = (run(place, self.MONTH, "actual", day, until=until) for day, until in ((2, 3), (4, 31)))
