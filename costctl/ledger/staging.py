@@ -183,7 +183,7 @@ def _note_days_first(ledger: Ledger, item: Format) -> None:
         ledger.run(
             "INSERT INTO temp.problems WITH led AS ("
             f"SELECT file_no, min_by({first}[1], record_no) AS odd FROM temp.records WHERE len({first}) > 0 GROUP BY 1) "
-            f"SELECT file_no, record_no, {quoted(name.strip(chr(34)))}, 'is month first by the rule, but this file also has ' || odd, {name} "
+            f"SELECT file_no, record_no, {quoted(name.strip(chr(34)))}, 'is read with the month first, but this file also has ' || odd, {name} "
             f"FROM temp.records JOIN led USING (file_no) WHERE contains({name}, '/') AND us_date_fits({name})"
         )
 
