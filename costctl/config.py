@@ -198,6 +198,7 @@ class Config(Part):
     sources: list[Source] = []
     formats: dict[TagName, ColumnMap] = {}
     tags: dict[TagName, Wanted] = {}
+    store_columns: dict[TagName, Wanted] = {}
     teams: Path | None = None
     model_aliases: Path | None = None
     cards: list[Path] = []

@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,18 @@ def _column(name: str, values: dict[str, Any]) -> Column:
         filled=values.get("filled") == "true",
         after=values.get("after"),
     )
+
+
+def storing(item: Format, wanted: dict[str, list[str]]) -> Format:
+    """Return a bill format that also keeps these columns of its files: names with the headers that may carry them."""
+    if not wanted or item.target != "charges":
+        return item
+    more = tuple(
+        Column(f"stored_{name}", tuple(folded(item, header) for header in headers), headers[0], "text")
+        for name, headers in wanted.items()
+    )
+    seal = hashlib.sha256(f"{item.fingerprint}{sorted(wanted.items())}".encode()).hexdigest()
+    return replace(item, columns=(*item.columns, *more), stored=tuple(wanted), fingerprint=seal)
 
 
 def delimiters(formats: dict[str, Format]) -> list[str]:

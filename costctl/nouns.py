@@ -75,6 +75,7 @@ class Format:
     tag_headers: tuple[str, ...] = ()  # columns that are tags by their own name
     unended: bool = False  # a last line without an end is how it comes
     not_read: tuple[NotRead, ...] = ()  # its kin that it cannot read
+    stored: tuple[str, ...] = ()  # further columns of the bill that are kept, as x_NAME of the charges
 
 
 @dataclass(frozen=True)

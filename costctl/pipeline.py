@@ -16,7 +16,7 @@ from costctl.config import Config
 from costctl.errors import Busy, DoesNotReconcile, InputRefused, UsageError, together
 from costctl.files import sheets
 from costctl.files.faulting import fault
-from costctl.ledger import build, ingest, store, tags
+from costctl.ledger import build, ingest, store, stored, tags
 from costctl.ledger.store import Ledger
 from costctl.nouns import CompiledRules, Format, Outcome, Rows
 from costctl.periods import stale
@@ -52,7 +52,10 @@ class Run:
 def known(config: Config | None = None) -> dict[str, Format]:
     """Return all bill formats and usage sources by name, those of the configuration among them."""
     shipped = bills.known() | usage.known()
-    return shipped | (columnmaps.formats(config, shipped) if config else {})
+    if config is None:
+        return shipped
+    found = shipped | columnmaps.formats(config, shipped)
+    return {name: formats.storing(item, config.store_columns) for name, item in found.items()}
 
 
 @contextmanager
@@ -61,6 +64,7 @@ def writing(run: Run, archive: Path | None = None) -> Iterator[Ledger]:
     folders = [Path(str(run.place) + ".tmp")]
     with store.opened(run.place, write=True, wait=run.wait, folders=folders, archive=archive) as ledger:
         changed = tags.ensure(ledger, tags.mapping(run.config.tags))
+        changed |= _stored(ledger, run)
         changed |= build.prepare(ledger)
         changed |= _references(ledger, run)
         if changed:
@@ -69,6 +73,15 @@ def writing(run: Run, archive: Path | None = None) -> Iterator[Ledger]:
         fault("checkpointing")
         ledger.run("CHECKPOINT")
         fault("checkpointed")
+
+
+def _stored(ledger: Ledger, run: Run) -> bool:
+    """Bring the columns of `store_columns:` in line; say which are empty in what was taken in before."""
+    changed, empty = stored.ensure(ledger, run.config.store_columns)
+    if empty:
+        names = ", ".join(f"x_{name}" for name in empty)
+        run.say(f"note: {names}: empty in what was taken in before, until `costctl rebuild` reads the bills again")
+    return changed
 
 
 def wanted(

@@ -245,6 +245,7 @@ def test_no_branch_of_a_select_cuts_the_decimals_of_its_amounts(folder, place):
     item = pipeline.known()[folder.name]
     named = [f'CAST(NULL AS VARCHAR) AS "{column.name}"' for column in item.columns]
     extra = ["1 AS file_no", "CAST(1 AS BIGINT) AS record_no", "['x'] AS present", "CAST(NULL AS VARCHAR) AS dataset"]
+    extra.append("CAST(NULL AS VARCHAR) AS stored")
     tags = [] if any(column.name == "Tags" for column in item.columns) else ['CAST(NULL AS VARCHAR) AS "Tags"']
     with store.opened(place.path, write=True) as ledger:
         ledger_records.bind_gates(ledger, raising=False)

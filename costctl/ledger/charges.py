@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 
-from costctl.ledger import pipes, records, staging, tags
+from costctl.ledger import pipes, records, staging, stored, tags
 from costctl.ledger.intake import Excluded, Intake, Recount, Settings
 from costctl.ledger.records import Reading
 from costctl.ledger.store import Ledger
@@ -37,7 +37,7 @@ def write(ledger: Ledger, delivery: Delivery, identity: str, relation: str) -> l
         columns, keys = tags.columns(ledger)
         ledger.run(
             f"INSERT INTO ledger.charges BY NAME {with_records} SELECT $source AS source, $scope AS scope, "
-            f"{PERIOD} AS billing_period, f.*, {columns} $delivery AS delivery_id FROM ({select}) AS f",
+            f"{PERIOD} AS billing_period, f.*{' EXCLUDE (stored)' if stored.carried(delivery.format) else ''}, {stored.columns(delivery.format)}{columns} $delivery AS delivery_id FROM ({select}) AS f",
             values | {"scope": delivery.scope} | keys,
         )
     elif delivery.format.target == "token_usage":
@@ -85,7 +85,7 @@ def _insert(ledger: Ledger, delivery: Delivery, periods: Sequence[date] | None) 
     values = {"source": delivery.source, "scope": delivery.scope} | keys
     ledger.run(
         f"INSERT INTO ledger.charges BY NAME SELECT $source AS source, $scope AS scope, {PERIOD} AS billing_period, "
-        f"f.* EXCLUDE (file_no, x_excluded, x_version), {columns} m.delivery_id, m.file_no "
+        f"f.* EXCLUDE (file_no, x_excluded, x_version{', stored' if stored.carried(delivery.format) else ''}), {stored.columns(delivery.format)}{columns} m.delivery_id, m.file_no "
         f"FROM temp.derived AS f JOIN temp.derived_files AS m ON m.number = f.file_no WHERE f.x_excluded IS NULL{within}",
         values if periods is None else values | {"periods": list(periods)},
     )

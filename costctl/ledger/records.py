@@ -137,6 +137,8 @@ def columns_of(reading: Reading, item: Format, types: Mapping[str, str], *, rais
     there = [column.name for column in item.columns if column.name in reading.positions or column.constant is not None]
     present = ", ".join(map(quoted, there))
     listed.append(f"[{present}] AS present")  # a column may be chosen per file
+    kept = ", ".join(f"{quoted(name)}: {_stored_of(reading, name)}" for name in item.stored)
+    listed.append(f"{{{kept}}} AS stored" if kept else "CAST(NULL AS VARCHAR) AS stored")
     listed.append(f"{quoted(reading.dataset) if reading.dataset else 'CAST(NULL AS VARCHAR)'} AS dataset")
     if item.tag_prefixes or item.tag_headers:
         listed.append(f'{_prefixed_tags(reading, item)} AS "Tags"')
@@ -154,6 +156,11 @@ def _text_of(reading: Reading, item: Format, column: Column) -> str:
     for word in item.null_words:
         source = f"NULLIF({source}, {quoted(word)})"
     return column.spelling.replace("{x}", source) if column.spelling else source
+
+
+def _stored_of(reading: Reading, name: str) -> str:
+    position = reading.positions.get(f"stored_{name}")
+    return "CAST(NULL AS VARCHAR)" if position is None else f"CAST(c{position} AS VARCHAR)"
 
 
 def _typed_of(reading: Reading, column: Column, type_: str) -> str:

@@ -130,5 +130,5 @@ def _column(place: _Place, name: str, *at: str) -> str:
         return f'"{wanted}"'
     tags = [f"tags.{column.removeprefix('tag_')}" for column in place.columns if column.startswith("tag_")]
     near = nearest(name, [*place.columns, *tags])
-    remedy = f"{near}Rules read text columns. A tag of your own is declared under `tags:` and written tags.NAME."
+    remedy = f"{near}Rules read text columns. A tag of your own is declared under `tags:` and written tags.NAME; another column of the bill under `store_columns:` (then costctl rebuild), written x_NAME."
     raise place.error(f"the charges have no text column {shown(name)}", remedy, *at)

@@ -115,5 +115,5 @@ SELECT
     END AS x_purchase_model,
     CASE WHEN is_usage AND token_class_of(UsageType) IS NOT NULL THEN COALESCE(marketplace_model_of(COALESCE(ProductName, product_map ->> '$.product_name')), token_model_of(UsageType)) END AS x_model_raw,
     CASE WHEN is_usage THEN token_class_of(UsageType) END AS x_token_class,
-    file_no, record_no, part_no
+    stored, file_no, record_no, part_no
 FROM parts

@@ -48,5 +48,5 @@ SELECT
     ) AS x_purchase_model,
     CASE WHEN COALESCE(x_TokenClass, token_class_of(meter)) IS NOT NULL THEN COALESCE(x_Model, marketplace_model_of(ServiceName), token_model_of(meter)) END AS x_model_raw,
     COALESCE(x_TokenClass, token_class_of(meter)) AS x_token_class,
-    file_no, record_no, 1 AS part_no
+    stored, file_no, record_no, 1 AS part_no
 FROM typed

@@ -31,5 +31,5 @@ SELECT
     Tags,
     oci_machine_of(ProductSku, Description) AS x_machine,
     'on_demand' AS x_purchase_model,
-    file_no, record_no, 1 AS part_no
+    stored, file_no, record_no, 1 AS part_no
 FROM typed
