@@ -155,5 +155,5 @@ SELECT
     END AS x_purchase_model,
     CASE WHEN role IN ('usage', 'covered') AND token_class_of(MeterName) IS NOT NULL THEN token_model_of(MeterName) END AS x_model_raw,
     CASE WHEN role IN ('usage', 'covered') THEN token_class_of(MeterName) END AS x_token_class,
-    file_no, record_no, 1 AS part_no
+    stored, file_no, record_no, 1 AS part_no
 FROM priced

@@ -55,5 +55,5 @@ SELECT
     END AS x_purchase_model,
     CASE WHEN token_class IS NOT NULL THEN token_model_of(SkuMeter) END AS x_model_raw,
     token_class AS x_token_class,
-    file_no, record_no, 1 AS part_no
+    stored, file_no, record_no, 1 AS part_no
 FROM typed
