@@ -23,7 +23,7 @@ SAMPLE = HERE / "samples" / "focus-1.0" / "focus_sample_part.csv"
 COSTS = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
 OURS = [
     *("x_team", "x_model", "x_purpose", "x_pool", "x_machine", "x_purchase_model", "x_model_raw", "x_token_class"),
-    *("x_source", "x_delivery_id", "x_file_no", "x_record_no", "x_part_no"),
+    *("x_source", "x_delivery_id", "x_file", "x_file_no", "x_record_no", "x_part_no"),
 ]
 # What a charge is, whatever file it came in; the four costs, the quantities and the tags to the last character.
 CONTENT = (
@@ -275,6 +275,16 @@ def test_time_zone_and_locale_change_no_byte(place, tmp_path):
     exported(place.run, "2026-10", tmp_path / "focus.csv")
     said = place.costctl("export", "focus", "--period", "2026-10", TZ="America/St_Johns", LC_ALL="C", PYTHONUTF8="0")
     assert said.stdout == (tmp_path / "focus.csv").read_text(encoding="utf-8")
+
+
+def test_a_row_leads_back_to_its_record(quickstart, tmp_path, command):
+    exported(loaded(quickstart), "2026-10", tmp_path / "focus.csv", sources=("azure",))
+    row = read(tmp_path / "focus.csv")[7]
+    source = (quickstart / "bills" / "azure" / "focus-2026-10.csv").read_bytes()
+    assert row["x_file"] == hashlib.sha256(source).hexdigest()
+    said = command("explain", f"{row['x_file'][:12]}:{row['x_record_no']}")
+    assert said.code == 0
+    assert row["ResourceId"] in said.out
 
 
 def test_tables_are_exported_as_they_are(quickstart, command):

@@ -31,9 +31,10 @@ SELECT
     COALESCE(declared.model, lower(trim(COALESCE(c.outcome.model, c.tag_model))), billed.model) AS x_model,
     COALESCE(lower(trim(COALESCE(c.outcome.purpose, c.tag_purpose))), t.purpose) AS x_purpose,
     c.outcome.pool AS x_pool, c.x_machine, c.x_purchase_model, c.x_model_raw, c.x_token_class,
-    c.source AS x_source, c.delivery_id AS x_delivery_id, c.file_no AS x_file_no, c.record_no AS x_record_no, c.part_no AS x_part_no
+    c.source AS x_source, c.delivery_id AS x_delivery_id, f.sha256 AS x_file, c.file_no AS x_file_no, c.record_no AS x_record_no, c.part_no AS x_part_no
 FROM placed AS c
 CROSS JOIN roster AS r
+LEFT JOIN delivery_files AS f ON f.delivery_id = c.delivery_id AND f.file_no = c.file_no
 LEFT JOIN services AS general ON general.service = c.ServiceName AND general.meter = ''
 LEFT JOIN services AS metered ON metered.service = c.ServiceName AND metered.meter = c.meter
 LEFT JOIN team_aliases AS t ON t.raw = lower(trim(c.outcome.team)) AND c.day >= t.valid_from AND c.day < t.valid_to
