@@ -5,6 +5,7 @@ No file is held in memory, and a record is at most MAX_RECORD long.
 
 from __future__ import annotations
 
+import codecs
 import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,7 +29,8 @@ class RecordCount:
         self.lines = 0
         self.inside = False
         self.last = b""
-        self.nul = False
+        self._odd = False
+        self._text = codecs.getincrementaldecoder("utf-8")("strict")
 
     def add(self, block: bytes) -> None:
         """Take in the next block. Only quotes and newlines matter; two quotes side by side cancel out."""
@@ -41,7 +43,20 @@ class RecordCount:
             if not self.inside:
                 self.lines += part.count(b"\n")
         self.last = block[-1:] or self.last
-        self.nul = self.nul or b"\x00" in block
+        self._odd = self._odd or b"\x00" in block or not self._is_text(block)
+
+    def _is_text(self, block: bytes) -> bool:
+        try:
+            if not block.isascii() or self._text.getstate()[0]:
+                self._text.decode(block)
+        except UnicodeDecodeError:
+            return False
+        return True
+
+    @property
+    def odd(self) -> bool:
+        """Tell whether there is something that DuckDB passes over: a NUL, or bytes that are no UTF-8 in a column nobody reads."""
+        return self._odd or bool(self._text.getstate()[0])
 
     @property
     def records(self) -> int:

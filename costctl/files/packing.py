@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import lzma
 import stat
@@ -97,7 +98,10 @@ def unpacked(path: Path) -> Iterator[IO[bytes]]:
             else:
                 yield raw
         except (EOFError, OSError, zlib.error, zipfile.BadZipFile, lzma.LZMAError, _isal_error()) as error:
-            if isinstance(error, OSError) and error.errno is not None:
+            if isinstance(error, OSError) and error.errno not in (
+                None,
+                errno.EINVAL,
+            ):  # EINVAL: a place that is not in the file
                 raise
             raise _broken(path, kind, error) from error
 

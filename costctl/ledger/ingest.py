@@ -109,7 +109,7 @@ def _fast(ledger: Ledger, intake: Intake) -> Outcome:
             relation = records.relation(readings, delivery.format, places, raising=True)
             excluded = charges.write(ledger, delivery, intake.identity, f"({relation})")
         fault("written")
-        if any(reading.count.nul for reading in readings):
+        if any(reading.count.odd for reading in readings):
             raise Recount
         counts = {reading.file_no: records.counted(reading) for reading in readings}
         if delivery.format.exclusions:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import glob
+import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +17,7 @@ from typing import Any
 import duckdb
 
 from costctl import __version__
-from costctl.errors import CostctlError, LedgerVersion, StorageFault, UsageError
+from costctl.errors import CostctlError, LedgerVersion, StorageFault, UsageError, shown
 from costctl.files import writing
 from costctl.files.faulting import fault
 from costctl.ledger import faults, lock
@@ -23,6 +25,7 @@ from costctl.nouns import Rows
 
 SCHEMA_VERSION = "1"
 MEMORY_LIMIT = "1GB"
+MEMORY = re.compile(r"[1-9]\d{0,6} ?[MG]i?B")
 SHOWN_TABLES = 5
 REBUILT = ".rebuilt"
 
@@ -120,7 +123,7 @@ def _ours(error: Exception, path: Path | None) -> BaseException:
     """Translate what DuckDB raises; an interrupted query is the user's Ctrl-C."""
     if isinstance(error, duckdb.InterruptException) or "Query interrupted" in str(error):
         return KeyboardInterrupt()
-    return faults.ours(error, MEMORY_LIMIT, path)
+    return faults.ours(error, memory_limit(), path)
 
 
 @contextmanager
@@ -231,7 +234,11 @@ def _lock_down(connection: duckdb.DuckDBPyConnection, path: Path | None, folders
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET preserve_insertion_order = false")
     connection.execute("SET enable_progress_bar = false")
-    connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+    connection.execute("SET memory_limit = ?", [memory_limit()])
+    if threads := os.environ.get("COSTCTL_THREADS"):
+        if not re.fullmatch(r"[1-9]\d{0,2}", threads):
+            raise UsageError("COSTCTL_THREADS", f"{shown(threads)} is not a number of threads", remedy="Say 1 to 999.")
+        connection.execute("SET threads = ?", [int(threads)])
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET autoinstall_known_extensions = false")
     connection.execute("SET autoload_known_extensions = false")
@@ -239,6 +246,14 @@ def _lock_down(connection: duckdb.DuckDBPyConnection, path: Path | None, folders
     connection.execute("SET allowed_directories = ?", [sorted(allowed)])
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
+
+
+def memory_limit() -> str:
+    """Return how much memory a run may take before it spills to the disk: COSTCTL_MEMORY, else 1 GB."""
+    wanted = os.environ.get("COSTCTL_MEMORY") or MEMORY_LIMIT
+    if not MEMORY.fullmatch(wanted):
+        raise UsageError("COSTCTL_MEMORY", f"{shown(wanted)} is not an amount of memory", remedy="Say 512MB or 4GB.")
+    return wanted
 
 
 def _check_version(ledger: Ledger) -> None:
