@@ -349,3 +349,29 @@ class TestReports:
             assert billed(place) == {("aws_cur", "2026-10"): 10}
             prints.add(place.fingerprint())
         assert len(prints) == 1
+
+    def test_the_chunks_of_a_report_may_have_other_columns(self, place):
+        """Another order, a tag that came in between, the net column in one of them: each file is read by its own header."""
+        report(place, 1, 2, assembly="a")
+        header, *rest = (place.home / "out/20261001-20261101/a/daily-1.csv").read_text().splitlines()
+        wider = "\n".join([",".join(reversed(f"{header},resource_tags_user_team,line_item_net_unblended_cost".split(",")))] +
+            [",".join(reversed(f"{line},search,0.5".split(","))) for line in rest])  # fmt: skip
+        place.write("out/20261001-20261101/a/daily-2.csv", wider + "\n")
+        manifest = place.home / "out/20261001-20261101/daily-Manifest.json"
+        values = json.loads(manifest.read_text())
+        values["reportKeys"] += [values["reportKeys"][0].replace("daily-1", "daily-2")]
+        manifest.write_text(json.dumps(values))
+        place.ingest("out")
+        found = place.ask(
+            "SELECT file_no, tag_team, sum(BilledCost), sum(ListCost) FROM ledger.charges GROUP BY ALL ORDER BY 1"
+        )
+        assert found == [(1, None, 3, None), (2, "search", 1, None)]
+
+
+def test_a_focus_export_comes_with_a_manifest_too(place):
+    sample = Path(bills.__file__).parent / "focus/sample-aws-1.2.csv"
+    export(place, sample.read_text("utf-8"), made=3, key="billing_period", home="out/focus")
+    export(place, sample.read_text("utf-8").replace("97.31", "98.31"), made=4, key="billing_period", home="out/focus")
+    (outcome,) = place.ingest("out")
+    assert (outcome.format, outcome.records, outcome.periods) == ("focus", 9, ("2026-10",))
+    assert place.ask("SELECT sum(BilledCost) FROM ledger.charges WHERE ChargeCategory = 'Tax'") == [(Decimal("98.31"),)]

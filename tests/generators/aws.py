@@ -179,6 +179,13 @@ class _Maker:
             return amount
         return (amount * (1 - self.off)).quantize(Decimal("1e-10"), ROUND_HALF_UP).normalize()
 
+    def twin(self, header, amount):
+        """Return an amortised cost after discounts and its net column; a net file that leaves that one blank leaves it unknown."""
+        if not self.month.net:
+            return amount, {}
+        after = self.paid(amount) if self.chance.random() < 0.9 else None
+        return after, {header: after}
+
     def line(self, kind, unblended, *charges, net=..., product=EC2, **values):
         """Add a line and what its charges cost; nothing else adds to the totals."""
         start = datetime.combine(self.month.start, datetime.min.time()) + timedelta(hours=self.chance.randrange(600))
@@ -247,8 +254,7 @@ class _Maker:
             "pricing/unit": "Hrs",
         }
         after = self.paid(on_demand)
-        effective = self.paid(used)
-        twin = {"savingsPlan/NetSavingsPlanEffectiveCost": effective} if self.month.net else {}
+        effective, twin = self.twin("savingsPlan/NetSavingsPlanEffectiveCost", used)
         self.line(
             "SavingsPlanCoveredUsage",
             on_demand,
@@ -318,11 +324,11 @@ class _Maker:
         self.line("Fee", upfront, (self.paid(upfront), ZERO, ZERO, ZERO), **about)
         for _ in range(hours):
             effective = Decimal(self.chance.randrange(1, 9000)) / 1000
-            twin = {"reservation/NetEffectiveCost": self.paid(effective)} if self.month.net else {}
+            after, twin = self.twin("reservation/NetEffectiveCost", effective)
             self.line(
                 "DiscountedUsage",
                 ZERO,
-                (ZERO, self.paid(effective), Decimal("12.98127"), None),
+                (ZERO, after, Decimal("12.98127"), None),
                 tags=self.chance.choice(TAGS),
                 **about,
                 **twin,
