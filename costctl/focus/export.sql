@@ -23,7 +23,7 @@ SELECT
     c.ContractedCost, c.ContractedUnitPrice, c.EffectiveCost, c.InvoiceId, c.InvoiceIssuerName, c.ListCost, c.ListUnitPrice,
     c.PricingCategory, c.PricingCurrency, c.PricingCurrencyContractedUnitPrice, c.PricingCurrencyEffectiveCost, c.PricingCurrencyListUnitPrice,
     c.PricingQuantity, c.PricingUnit, c.ProviderName, c.PublisherName, c.RegionId, c.RegionName, c.ResourceId, c.ResourceName, c.ResourceType,
-    -- the bill's own word, else what AWS writes for the service in its own FOCUS export; never a guess
+    -- the bill's own word, else what services.csv knows of AWS; any other stays empty
     COALESCE(c.ServiceCategory, CASE WHEN c.ProviderName = 'AWS' THEN COALESCE(metered.category, general.category) END) AS ServiceCategory,
     c.ServiceName, c.ServiceSubcategory, c.SkuId, c.SkuMeter, c.SkuPriceDetails, c.SkuPriceId,
     c.SubAccountId, c.SubAccountName, c.SubAccountType, c.Tags,
