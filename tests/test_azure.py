@@ -202,6 +202,12 @@ class TestRuns:
         assert "2 older runs" in outcome.notes[0]
         assert sums(place) == wanted([self.MONTH], "actual")
 
+    def test_a_daily_and_a_monthly_export_are_versions_of_one_month(self, place):
+        place.ingest(run(place, self.MONTH, "actual", 4, until=2))
+        place.ingest(run(place, self.MONTH, "actual", 9, export="monthly"))
+        assert place.ingest(run(place, self.MONTH, "actual", 8, until=3))[0].status == "older, skipped"
+        assert sums(place) == wanted([self.MONTH], "actual")
+
     def test_price_sheets_are_left_out(self, place):
         run(place, self.MONTH, "actual", 1)
         run(place, self.MONTH, "amortised", 2, types="PriceSheet", export="prices")

@@ -10,7 +10,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,7 @@ def _with_blobs(run: Run, blobs: Any) -> Run:
         raise InputRefused(str(run.path), "lists no files", remedy=remedy)
     names = tuple(_text(run.path, blob, "blobs", "blobName") for blob in blobs)
     sizes = tuple(blob["byteCount"] if isinstance(blob.get("byteCount"), int) else None for blob in blobs)
-    return Run(**{**run.__dict__, "keys": names, "sizes": sizes})
+    return replace(run, keys=names, sizes=sizes)
 
 
 def _part(path: Path, values: Any, name: str) -> Mapping[str, Any]:
@@ -203,6 +203,27 @@ def by_place(path: Path) -> Run | None:
 
 
 def refuse_doubles(deliveries: Sequence[Delivery]) -> None:
+    """Refuse exports that hold the same cost and would be added up."""
+    _refuse_two_kinds(deliveries)
+    _refuse_unpaired(deliveries)
+
+
+def _refuse_two_kinds(deliveries: Sequence[Delivery]) -> None:
+    """Refuse one scope and month as cost details and as FOCUS: each has the whole bill."""
+    seen: dict[tuple[str, str | None], Delivery] = {}
+    for item in deliveries:
+        if item.format.deliveries == "azure_manifest" and item.manifest and item.scope != "-":
+            other = seen.setdefault((item.scope, item.period), item)
+            if other.format is not item.format:
+                raise InputRefused(
+                    item.files[0].name,
+                    f"is {item.format.title}, and the same month of the same scope is here once more",
+                    evidence=f"{other.files[0].name} is {other.format.title}",
+                    remedy="Each has the whole bill: take one kind, and leave the folder of the other out.",
+                )
+
+
+def _refuse_unpaired(deliveries: Sequence[Delivery]) -> None:
     """Refuse actual and amortised exports that nothing shows to be of one scope: what both hold would count twice."""
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for item in deliveries:
