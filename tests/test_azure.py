@@ -156,10 +156,25 @@ class TestOneMonth:
         ]
 
     def test_days_that_the_amortised_file_does_not_have_yet_are_unknown_not_zero(self, place):
-        place.ingest(run(place, self.MONTH, "actual", 5), run(place, self.MONTH, "amortised", 4, until=3))
+        month = azure.month(3, days=6)
+        tax = next(row for row in month.rows["amortised"] if row["type"] == "Tax")
+        tax["on"] = month.start  # delivered early, though it is dated on the last day: it says nothing about usage
+        place.ingest(run(place, month, "actual", 5), run(place, month, "amortised", 4, until=3))
         unknown = "SELECT DISTINCT day(ChargePeriodStart) FROM ledger.charges WHERE EffectiveCost IS NULL ORDER BY 1"
         assert place.ask(unknown) == [(4,), (5,), (6,)]
         assert place.ask("SELECT sum(BilledCost) FROM ledger.charges") == [(self.MONTH.invoice,)]
+
+    @pytest.mark.parametrize("order", [("actual", "amortised"), ("amortised", "actual")])
+    def test_a_record_set_aside_stays_aside_when_the_other_file_comes(self, order, place):
+        month = azure.month(3, days=6)
+        tax = next(row for row in month.rows["actual"] if row["type"] == "Tax")
+        cost, tax["cost"] = Decimal(tax["cost"]), "1,5"
+        for dataset in order:
+            place.ingest(run(place, month, dataset, 4), quarantine_rows=1)
+        rows, billed, effective, unknown = wanted([month], "both")[month.start]
+        assert sums(place) == {month.start: (rows - 1, billed - cost, effective - cost, unknown)}
+        assert place.ask("SELECT column_name, value FROM ledger.quarantine") == [("Cost", "1,5")]
+        assert place.broken() == []
 
     def test_chips_and_their_unused_hours_are_there_once(self, place):
         place.ingest(*[run(place, self.MONTH, dataset, 4) for dataset in ("actual", "amortised")])

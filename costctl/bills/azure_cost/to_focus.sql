@@ -41,7 +41,7 @@ roles AS (
             WHEN charge_type IN ('purchase', 'refund') AND commitment IS NOT NULL THEN 'commitment'
             ELSE 'other'
         END AS role,
-        max(CASE WHEN dataset = 'amortised' THEN on_day END) OVER (PARTITION BY period) AS amortised_until,
+        max(CASE WHEN dataset = 'amortised' AND charge_type IN ('usage', 'unusedreservation', 'unusedsavingsplan') THEN on_day END) OVER (PARTITION BY period) AS amortised_until,
         bool_or(dataset = 'actual') OVER (PARTITION BY period) AS has_actual
     FROM told
 ),
