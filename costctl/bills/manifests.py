@@ -99,10 +99,7 @@ def _of_export(path: Path, values: dict[str, Any]) -> Manifest:
 def _moment(names: Iterable[str]) -> str | None:
     """Return the moment that a folder is named by, in one form that sorts; None where none is."""
     found = next(filter(None, map(MADE.fullmatch, names)), None)
-    if not found:
-        return None
-    year, month, day, hour, minute, second, fraction = found.groups()
-    return f"{year}-{month}-{day}T{hour}:{minute}:{second}.{fraction or '':0<9}"
+    return f"{found[1]}-{found[2]}-{found[3]}T{found[4]}:{found[5]}:{found[6]}.{found[7] or '':0<9}" if found else None
 
 
 def _keys(path: Path, values: dict[str, Any], name: str) -> tuple[str, ...]:
@@ -133,7 +130,7 @@ def current(manifests: Sequence[Manifest]) -> list[tuple[Manifest, tuple[str, ..
     Where their folders tell when they were made, it is the newest. Else the one above the others names the current assembly;
     where none stands above, every assembly is a delivery, and what they hold tells which is newer.
     """
-    groups: dict[tuple[str, str], list[Manifest]] = defaultdict(list)
+    groups = defaultdict(list)
     for manifest in sorted(manifests, key=lambda item: (len(item.path.parts), str(item.path))):
         groups[manifest.scope, manifest.start].append(manifest)
     _refuse_two_reports([members[0] for members in groups.values()])
@@ -156,12 +153,10 @@ def _refuse_two_current(manifests: Sequence[Manifest]) -> None:
     for manifest in manifests:
         other = seen.setdefault(manifest.path.parent, manifest)
         if other is not manifest:
-            raise InputRefused(
-                str(manifest.path),
-                f"names another delivery of {manifest.start[:4]}-{manifest.start[4:6]} as the current one than {other.path.name} beside it",
-                evidence=[f"{other.assembly}: {other.path}", f"{manifest.assembly}: {manifest.path}"],
-                remedy="Remove the older one, or fetch the folder again.",
-            )
+            month, beside = f"{manifest.start[:4]}-{manifest.start[4:6]}", other.path.name
+            what = f"names another delivery of {month} as the current one than {beside} beside it"
+            evidence, remedy = [other.assembly, manifest.assembly], "Remove the older one, or fetch the folder again."
+            raise InputRefused(str(manifest.path), what, evidence=evidence, remedy=remedy)
 
 
 def _refuse_two_reports(manifests: Sequence[Manifest]) -> None:
@@ -224,7 +219,7 @@ def unlisted(manifests: Sequence[Manifest], paths: Iterable[Path]) -> list[str]:
     """Say which data files beside manifests none of them lists."""
     listed = {key.rpartition("/")[2] for manifest in manifests for key in manifest.keys}
     names = [str(path) for path in paths if path.name not in listed and path.suffix.lower() != ".json"]
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    more = f" and {len(names) - SHOWN} more" if names[SHOWN:] else ""
     return [f"left out, for no manifest lists it: {', '.join(names[:SHOWN])}{more}"] if names else []
 
 
