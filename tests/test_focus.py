@@ -151,6 +151,13 @@ def test_parquet_has_types_of_its_own(tmp_path):
     assert broken(check.check(tmp_path / "doubles.parquet")) == []
 
 
+def test_the_name_of_a_file_is_no_pattern_and_no_sql(tmp_path):
+    rows = pa.table({name: pa.array([row[name] or None for row in GOOD.values()]) for name in focus.columns("1.2")})
+    for name in ("b*.parquet", "b[12].parquet", "it's.parquet", "b1.parquet", "b2.parquet"):
+        pq.write_table(rows, tmp_path / name)
+        assert check.check(tmp_path / name).rows == len(ROWS)
+
+
 def test_a_file_that_is_not_read_whole_does_not_pass(tmp_path):
     path = written(tmp_path / "cut.csv", "1.2", GOOD.values())
     path.write_text(path.read_text() + "one,field\n")

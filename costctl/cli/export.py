@@ -33,7 +33,7 @@ def export(
         return
     kind = chosen(format_, output)
     with pipeline.reading(run) as (ledger, late):
-        span = periods.parse(period) if period else periods.latest(ledger)
+        span = periods.parse(period) if period else _last(ledger, name)
         made = _made(run, ledger, name, span, sources)
         with terminal.progress(f"export {name}", made.rows, rows=True) as advance:
             if output is None:
@@ -41,6 +41,12 @@ def export(
             else:
                 extract.to_file(ledger, made, kind, output, advance)
         _tell(ledger, made, span, output, late=late)
+
+
+def _last(ledger: Ledger, name: str) -> Span | None:
+    """Return the last billing month; a table of a ledger without charges is written whole."""
+    held = ledger.value("SELECT count(*) FROM ledger.charge_groups")
+    return periods.latest(ledger) if held or name == FOCUS else None
 
 
 def configured(run: Run, name: str, kind: str, output: str) -> None:
@@ -62,8 +68,8 @@ def chosen(name: str | None, output: Path | None) -> str:
     return kind
 
 
-def _made(run: Run, ledger: Ledger, name: str, span: Span, sources: tuple[str, ...]) -> Extract:
-    if name != FOCUS:
+def _made(run: Run, ledger: Ledger, name: str, span: Span | None, sources: tuple[str, ...]) -> Extract:
+    if name != FOCUS or span is None:
         return extract.table(ledger, name, span)
     held = [row[0] for row in ledger.run("SELECT DISTINCT source FROM ledger.charges ORDER BY 1").rows]
     for source in sources:
@@ -78,13 +84,14 @@ def _list(run: Run) -> None:
     sys.stdout.write("\n".join(names) + "\n")
 
 
-def _tell(ledger: Ledger, made: Extract, span: Span, output: Path | None, *, late: bool) -> None:
+def _tell(ledger: Ledger, made: Extract, span: Span | None, output: Path | None, *, late: bool) -> None:
     """Say what was written, and what is missing in it."""
-    if not made.rows:
+    label = f" of {span.label}" if span and "start" in made.values else ""  # some tables have no periods
+    if not made.rows and label:
         months = ", ".join(dict.fromkeys(row[0] for row in state.periods(ledger).rows))
-        terminal.say(f"costctl: no rows for {span.label}; the ledger holds the billing months {months}")
+        terminal.say(f"costctl: no rows{label}; the ledger holds the billing months {months}")
     if output is not None:
-        terminal.say(f"wrote {output}: {made.name} of {span.label}, {made.rows:,} rows")
+        terminal.say(f"wrote {output}: {made.name}{label}, {made.rows:,} rows")
     if made.name == FOCUS:
         for column, rows in focus_export.gaps(ledger, made):
             terminal.say(

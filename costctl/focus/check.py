@@ -110,8 +110,8 @@ def _refuse_others(file: InputFile) -> None:
 @contextmanager
 def _opened(file: InputFile, folder: Path, version: str) -> Iterator[Ledger]:
     """Make the file the view `typed` of a database in memory: each column of the version as its text and by its type."""
-    place, count = (file.path, None) if file.content == "parquet" else _unpacked(file, folder)
-    with store.scratch([folder, file.path.parent]) as ledger:
+    place, count = _linked(file, folder) if file.content == "parquet" else _unpacked(file, folder)
+    with store.scratch([folder]) as ledger:
         pairs = ", ".join(
             f"('{item['ServiceCategory']}', '{item['ServiceSubcategory']}')"
             for item in focus.table("subcategories.csv")
@@ -140,6 +140,13 @@ def _unreadable(error: Exception, file: InputFile) -> InputRefused:
     refusal = faults.unreadable(error, f"{file.name}:{line[1]}" if line else file.name)
     refusal.evidence = [what[0]] if what else refusal.evidence
     return refusal
+
+
+def _linked(file: InputFile, folder: Path) -> tuple[Path, None]:
+    """Give a Parquet file a plain name: DuckDB reads `*` and `[` in a path as a pattern."""
+    place = folder / "file.parquet"
+    place.symlink_to(file.path.absolute())
+    return place, None
 
 
 def _unpacked(file: InputFile, folder: Path) -> tuple[Path, int]:
