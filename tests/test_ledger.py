@@ -339,7 +339,7 @@ def filled(places):
         "ConsumedUnit": "Hours",
         "PricingCategory": "Standard",
     }
-    place.bill("bill.csv", [{"SubAccountId": "n"} | hours, {"cost": "x"}])
+    place.bill("bill.csv", [{"SubAccountId": "n"} | hours, {"ListUnitPrice": "x"}])
     place.write(
         "t.csv", "start,end,provider,pool,model,team,output,requests\n2026-10-03,2026-10-03T01:00:00Z,self,p,m,a,5,1\n"
     )
@@ -361,6 +361,7 @@ ARRIVAL = {"meta", "deliveries", "delivery_files", "delivery_periods", "exclusio
 REFERENCES = {
     *("providers", "units", "chips", "machines", "chip_prices", "model_prices", "model_aliases", "team_aliases"),
     *("pools", "pool_deployments", "pool_weights", "pool_fixed", "capacity_owner", "rule_sets"),
+    *("invoices", "reconciling_items", "fx_rates"),
 }
 
 

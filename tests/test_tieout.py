@@ -13,30 +13,34 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import costctl
 from costctl import pipeline, reports
 
 WORKED = Path(__file__).with_name("tieout")
+SAMPLE = Path(costctl.__file__).parent / "bills" / "aws_cur" / "sample.csv"
 BILL = """
-    cost                  InvoiceId  BillingAccountId  BillingCurrency  ProviderName  ChargeCategory  ChargeFrequency  PublisherName
-    60.004                A-1        111               USD              AWS           Usage           Usage-Based      AWS
-    40                    A-1        111               USD              AWS           Usage           Usage-Based      AWS
-    50                    A-2        111               USD              AWS           Usage           Usage-Based      AWS
-    50                    A-3        111               USD              AWS           Usage           Usage-Based      AWS
-    50                    A-4        111               USD              AWS           Usage           Usage-Based      AWS
-    30                    A-5        111               USD              AWS           Usage           Usage-Based      -
-    12.5                  A-5        111               USD              AWS           Usage           Usage-Based      Acme Sensors
-    70                    A-6        111               USD              AWS           Usage           Usage-Based      AWS
-    1000                  A-6        111               USD              AWS           Purchase        One-Time         AWS
-    100                   A-7        111               USD              AWS           Usage           Usage-Based      AWS
-    9                     A-8        111               USD              AWS           Usage           Usage-Based      AWS
-    11                    A-9        111               USD              AWS           Usage           Usage-Based      AWS
-    3                     A-10       111               USD              AWS           Usage           Usage-Based      AWS
-    7.000000000000000001  -          111               USD              AWS           Usage           Usage-Based      AWS
-    1.00                  A-13       111               USD              AWS           Usage           Usage-Based      AWS
-    bad                   A-12       111               USD              AWS           Usage           Usage-Based      AWS
-    20.499                -          222               EUR              Google        Usage           Usage-Based      Google
-    30.035                F-1        333               USD              AWS           Usage           Usage-Based      AWS
-    1000.4                J-1        444               JPY              AWS           Usage           Usage-Based      AWS
+    cost                  InvoiceId  BillingAccountId  BillingCurrency  ProviderName  ChargeCategory  ChargeFrequency  PublisherName  ListUnitPrice
+    60.004                A-1        111               USD              AWS           Usage           Usage-Based      AWS  -
+    40                    A-1        111               USD              AWS           Usage           Usage-Based      AWS  -
+    50                    A-2        111               USD              AWS           Usage           Usage-Based      AWS  -
+    50                    A-3        111               USD              AWS           Usage           Usage-Based      AWS  -
+    50                    A-4        111               USD              AWS           Usage           Usage-Based      AWS  -
+    30                    A-5        111               USD              AWS           Usage           Usage-Based      -  -
+    12.5                  A-5        111               USD              AWS           Usage           Usage-Based      Acme Sensors  -
+    70                    A-6        111               USD              AWS           Usage           Usage-Based      AWS  -
+    1000                  A-6        111               USD              AWS           Purchase        One-Time         AWS  -
+    100                   A-7        111               USD              AWS           Usage           Usage-Based      AWS  -
+    9                     A-8        111               USD              AWS           Usage           Usage-Based      AWS  -
+    11                    A-9        111               USD              AWS           Usage           Usage-Based      AWS  -
+    3                     A-10       111               USD              AWS           Usage           Usage-Based      AWS  -
+    7.000000000000000001  -          111               USD              AWS           Usage           Usage-Based      AWS  -
+    1.00                  A-13       111               USD              AWS           Usage           Usage-Based      AWS  -
+    bad                   A-12       111               USD              AWS           Usage           Usage-Based      AWS  -
+    5.75                  A-14       111               USD              AWS           Usage           Usage-Based      AWS  -
+    4.25                  A-14       111               USD              AWS           Usage           Usage-Based      AWS  n/a
+    20.499                -          222               EUR              Google        Usage           Usage-Based      Google  -
+    30.035                F-1        333               USD              AWS           Usage           Usage-Based      AWS  -
+    1000.4                J-1        444               JPY              AWS           Usage           Usage-Based      AWS  -
 """
 SUMS = ("charges", "postings", "invoice")
 
@@ -108,7 +112,7 @@ def test_each_leg_is_what_the_readme_works_out(worked, command):
     ):
         worked_out[name] = (Decimal(invoice) if invoice else None, Decimal(charges), Decimal(left))
     assert found == worked_out
-    assert len(found) == 16
+    assert len(found) == 17
 
 
 def test_without_invoices_it_is_the_tie_out_by_source(place, command, monkeypatch):
@@ -200,7 +204,7 @@ def test_whatever_the_invoices_the_parts_add_up_and_nothing_is_lost(places, bill
     with pipeline.reading(place.run) as (ledger, _):
         rows = reports.tieout_by_invoice(ledger, None).dicts()
     for legs in blocks(rows).values():
-        parts = [amount for leg, amount in legs if leg not in SUMS and leg != "set aside"]
+        parts = [amount for leg, amount in legs if leg not in SUMS and leg != "set aside, cost not known"]
         once = dict(legs)
         assert sum(parts, once["charges"]) == once.get("invoice", 0)
         assert once["charges"] == once["postings"]
@@ -212,3 +216,24 @@ def test_whatever_the_invoices_the_parts_add_up_and_nothing_is_lost(places, bill
     assert whole["charges"] == sum((Decimal(row[0]) for row in bill), Decimal(0))
     assert whole["invoice"] == sum((Decimal(row[0]) for row in invoices.values() if row[4] != "voided"), Decimal(0))
     assert whole["reconciling item"] == sum((Decimal(item[4]) for item in items), Decimal(0))
+
+
+def test_a_bad_field_elsewhere_does_not_hide_what_a_record_of_another_format_costs(place):
+    """A line of an AWS report whose list price cannot be read is in quarantine, and its own amount is known all the same."""
+    rows = list(csv.DictReader(SAMPLE.open(encoding="utf-8", newline="")))
+    at = next(number for number, row in enumerate(rows) if row["lineItem/LineItemType"] == "Usage")
+    rows[at]["pricing/publicOnDemandCost"] = "n/a"
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    lines = out.getvalue().splitlines(keepends=True)
+    place.write("bill.csv", "".join([*lines, "too,few\n"]))
+    place.ingest("bill.csv", quarantine_rows=2)
+    found = place.ask("SELECT record_no, BillingAccountId, BillingCurrency, BilledCost FROM ledger.quarantine_costs")
+    bad = rows[at]
+    amount = Decimal(bad["lineItem/UnblendedCost"])
+    assert found == [(at + 1, bad["bill/PayerAccountId"], bad["lineItem/CurrencyCode"], amount)]
+    assert place.ask("SELECT count(DISTINCT record_no) FROM ledger.quarantine") == [(2,)]
+    place.ingest("bill.csv", quarantine_rows=2, decision="replace")  # again: they stand there once
+    assert place.ask("SELECT count(*) FROM ledger.quarantine_costs") == [(1,)]

@@ -125,7 +125,7 @@ def _part(record: Record) -> str:
     elif record["at_most"] is not None:
         words = [f"{record['leg']} ≤ {render.text(record['at_most'])} ({_counted(record['number'], 'line')})"]
     elif record["number"] is not None:
-        words.append(_counted(record["number"], "record" if record["leg"] == "set aside" else "charge"))
+        words.append(_counted(record["number"], "record" if record["leg"].startswith("set aside") else "charge"))
         words += [record["note"]] if record["note"] else []
     return ", ".join(words)
 

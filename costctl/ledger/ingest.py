@@ -14,7 +14,7 @@ from costctl.errors import InputRefused
 from costctl.files import delimited
 from costctl.files.delimited import RecordCount
 from costctl.files.faulting import fault
-from costctl.ledger import archive, charges, faults, pipes, problems, records, repeated, settle, staging
+from costctl.ledger import archive, aside, charges, faults, pipes, problems, records, repeated, settle, staging
 from costctl.ledger.faults import GateFired
 from costctl.ledger.intake import Excluded, Intake, Recount, Settings, Superseded
 from costctl.ledger.records import Reading
@@ -34,6 +34,7 @@ OF_DELIVERY = (
     "delivery_periods",
     "delivery_totals",
     "quarantine",
+    "quarantine_costs",
     "exclusions",
     "roundings",
 )
@@ -138,6 +139,7 @@ def _recorded(ledger: Ledger, intake: Intake) -> Outcome:
         bad, allowed = problems.bad(ledger), intake.settings.quarantine_rows
         if sum(bad.values()) > allowed:
             raise problems.refusal(ledger, intake.readings, allowed)
+        aside.read(ledger, intake.delivery.format)
         return _taken_in(ledger, intake, staged, bad, folder)
 
 
@@ -148,6 +150,7 @@ def _taken_in(ledger: Ledger, intake: Intake, staged: Staged, bad: dict[int, int
             _clear(ledger, intake)
             excluded = charges.write(ledger, intake.delivery, intake.identity, "(SELECT * FROM temp.records)")
             problems.quarantine(ledger, intake.identity, intake.readings)
+            aside.write(ledger, intake.identity)
             rounded = staging.roundings(ledger, intake.delivery.format)
             ledger.insert("ledger.roundings", [(intake.identity, *row) for row in rounded])
             outcome = settle.account(

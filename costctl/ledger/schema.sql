@@ -48,6 +48,13 @@ CREATE TABLE ledger.quarantine (
     column_name VARCHAR NOT NULL, reason VARCHAR NOT NULL, value VARCHAR, raw VARCHAR
 );
 
+-- What a record in quarantine costs, where the fields that are not bad say it; the others are not here.
+CREATE TABLE ledger.quarantine_costs (
+    delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, record_no BIGINT NOT NULL,
+    ProviderName VARCHAR, BillingAccountId VARCHAR, InvoiceId VARCHAR, BillingCurrency VARCHAR NOT NULL, billing_period DATE NOT NULL,
+    BilledCost DECIMAL(38,18) NOT NULL
+);
+
 -- Records left out by a rule the format names; billing_period where the rule looks at the other deliveries of the month.
 CREATE TABLE ledger.exclusions (delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, billing_period DATE, rule VARCHAR NOT NULL, records BIGINT NOT NULL);
 

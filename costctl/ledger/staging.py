@@ -22,7 +22,9 @@ from costctl.nouns import Column, Format
 
 BATCH = 1000
 PROBLEMS = "CREATE OR REPLACE TEMP TABLE problems (file_no INTEGER, record_no BIGINT, column_name VARCHAR, reason VARCHAR, value VARCHAR)"
-TAKE_BAD_OUT = "DELETE FROM temp.records AS r WHERE EXISTS (SELECT 1 FROM temp.problems AS p WHERE p.file_no = r.file_no AND p.record_no = r.record_no)"
+IS_BAD = "EXISTS (SELECT 1 FROM temp.problems AS p WHERE p.file_no = r.file_no AND p.record_no = r.record_no)"
+KEEP_BAD = f"CREATE OR REPLACE TEMP TABLE bad_records AS SELECT * FROM temp.records AS r WHERE {IS_BAD}"
+TAKE_BAD_OUT = f"DELETE FROM temp.records AS r WHERE {IS_BAD}"
 TOO_LONG = "holds a number of more digits than JSON readers keep; export it as a text"
 WHOLE = "(record)"  # stands for a column where the record itself is the problem
 REASONS = {
@@ -56,6 +58,7 @@ def stage(ledger: Ledger, readings: list[Reading], item: Format, folder: Path) -
     excluded = _excluded(ledger, item)
     _note_bad_fields(ledger, item)
     _note_days_first(ledger, item)
+    ledger.run(KEEP_BAD)
     ledger.run(TAKE_BAD_OUT)
     return Staged(counts, excluded)
 

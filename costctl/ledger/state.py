@@ -22,8 +22,10 @@ CONTENT = (
     "postings",
     "posting_days",
     "token_days",
+    "billed_to_effective",
     "delivery_totals",
     "quarantine",
+    "quarantine_costs",
 )
 # What a delivery set aside counts for nothing once all of it was superseded.
 IN_FORCE = (
@@ -33,6 +35,7 @@ IN_FORCE = (
 
 COUNTS = {
     "quarantine": IN_FORCE,
+    "quarantine_costs": IN_FORCE,
     "delivery_totals": "EXISTS (SELECT 1 FROM ledger.delivery_periods AS p WHERE p.live AND p.delivery_id = delivery_totals.delivery_id AND p.period = billing_period)",
 }
 

@@ -111,17 +111,32 @@ keys AS (
     SELECT provider, payer, invoice, currency, billing_period FROM posted
 ),
 
-aside AS (
-    SELECT s.provider, s.payer, s.currency, s.billing_period, SUM(CAST(q.records AS DECIMAL(38, 0))) AS records
-    FROM (SELECT DISTINCT source, provider, payer, currency, billing_period FROM placed) AS s
+-- records in quarantine: those whose own fields say what they cost, and how many say nothing
+known_aside AS (
+    SELECT
+        COALESCE(p.provider, LOWER(s.ProviderName), '-') AS provider, COALESCE(s.BillingAccountId, '-') AS payer, COALESCE(o.invoice, s.InvoiceId, '-') AS invoice,
+        s.BillingCurrency AS currency, s.billing_period, SUM(s.BilledCost) AS amount, COUNT(*) AS records
+    FROM quarantine_costs AS s
+    INNER JOIN delivery_periods AS l ON l.delivery_id = s.delivery_id AND l.period = s.billing_period AND l.live
+    LEFT JOIN providers AS p ON p.name = LOWER(s.ProviderName)
+    LEFT JOIN only_ones AS o ON s.InvoiceId IS NULL AND o.provider = COALESCE(p.provider, LOWER(s.ProviderName), '-') AND o.payer = COALESCE(s.BillingAccountId, '-')
+        AND o.currency = s.BillingCurrency AND o.billing_period = s.billing_period
+    GROUP BY COALESCE(p.provider, LOWER(s.ProviderName), '-'), COALESCE(s.BillingAccountId, '-'), COALESCE(o.invoice, s.InvoiceId, '-'), s.BillingCurrency, s.billing_period
+),
+
+unknown_aside AS (
+    SELECT n.provider, n.payer, n.currency, n.billing_period, SUM(CAST(q.records AS DECIMAL(38, 0))) AS records
+    FROM (SELECT DISTINCT source, provider, payer, currency, billing_period FROM placed) AS n
     INNER JOIN (
         SELECT d.source, p.period, COUNT(DISTINCT CONCAT(q.delivery_id, ' ', q.file_no, ' ', q.record_no)) AS records
         FROM quarantine AS q
         INNER JOIN deliveries AS d ON d.delivery_id = q.delivery_id
         INNER JOIN delivery_periods AS p ON p.delivery_id = q.delivery_id AND p.live
+        LEFT JOIN quarantine_costs AS s ON s.delivery_id = q.delivery_id AND s.file_no = q.file_no AND s.record_no = q.record_no
+        WHERE s.delivery_id IS NULL
         GROUP BY d.source, p.period
-    ) AS q ON q.source = s.source AND q.period = s.billing_period
-    GROUP BY s.provider, s.payer, s.currency, s.billing_period
+    ) AS q ON q.source = n.source AND q.period = n.billing_period
+    GROUP BY n.provider, n.payer, n.currency, n.billing_period
 ),
 
 -- where an invoice has no charges under the account, month or currency it is listed with, the bill may have it under others
@@ -137,7 +152,7 @@ found AS (
         k.provider, k.payer, k.invoice, k.currency, k.billing_period, i.amount AS invoice_amount, i.lines, i.status, i.issue_date, i.place,
         CASE WHEN b.charges IS NULL THEN e.known_as END AS known_as,
         COALESCE(b.billed, CAST('0' AS DECIMAL(38, 18))) AS billed, COALESCE(b.charges, CAST(0 AS DECIMAL(38, 0))) AS charges, b.unknown,
-        COALESCE(p.posted, CAST('0' AS DECIMAL(38, 18))) AS posted, a.records AS aside,
+        COALESCE(p.posted, CAST('0' AS DECIMAL(38, 18))) AS posted, a.records AS aside, CAST(q.records AS BIGINT) AS known_records, COALESCE(q.amount, CAST('0' AS DECIMAL(38, 18))) AS known_amount,
         COALESCE(i.amount, CAST('0' AS DECIMAL(38, 18))) - COALESCE(b.billed, CAST('0' AS DECIMAL(38, 18))) - COALESCE(r.amount, CAST('0' AS DECIMAL(38, 18))) AS gap,
         CASE WHEN i.status <> 'voided' AND COALESCE(b.taxes, 0) = 0 THEN COALESCE(i.tax, CAST('0' AS DECIMAL(38, 18))) ELSE CAST('0' AS DECIMAL(38, 18)) END AS tax,
         CASE WHEN i.status <> 'voided' THEN CAST('0' AS DECIMAL(38, 18)) - COALESCE(i.prepaid, CAST('0' AS DECIMAL(38, 18))) ELSE CAST('0' AS DECIMAL(38, 18)) END AS settled,
@@ -155,7 +170,15 @@ found AS (
     LEFT JOIN posted AS p ON p.provider = k.provider AND p.payer = k.payer AND p.invoice = k.invoice AND p.currency = k.currency AND p.billing_period = k.billing_period
     LEFT JOIN approved AS r ON r.provider = k.provider AND r.payer = k.payer AND r.invoice = k.invoice AND r.currency = k.currency AND r.billing_period = k.billing_period
     LEFT JOIN elsewhere AS e ON e.invoice = k.invoice
-    LEFT JOIN aside AS a ON a.provider = k.provider AND a.payer = k.payer AND a.currency = k.currency AND a.billing_period = k.billing_period
+    LEFT JOIN known_aside AS q ON q.provider = k.provider AND q.payer = k.payer AND q.invoice = k.invoice AND q.currency = k.currency AND q.billing_period = k.billing_period
+    LEFT JOIN unknown_aside AS a ON a.provider = k.provider AND a.payer = k.payer AND a.currency = k.currency AND a.billing_period = k.billing_period
+),
+
+-- what was set aside is missing from the charges: named where the invoice is not reached without it
+missed AS (
+    SELECT
+        *, CASE WHEN status <> 'voided' AND ABS(gap - tax - settled) > at_most THEN known_amount ELSE CAST('0' AS DECIMAL(38, 18)) END AS missing
+    FROM found
 ),
 
 -- charges that are invoiced apart count only where they close the gap but for rounding: none of them, one kind, or both
@@ -163,20 +186,20 @@ apart AS (
     SELECT
         *,
         CASE
-            WHEN at_most IS NULL OR ABS(gap - tax - settled) <= at_most THEN 0
-            WHEN marketplace <> 0 AND ABS(gap - tax - settled + marketplace) <= at_most THEN 1
-            WHEN prepayment <> 0 AND ABS(gap - tax - settled + prepayment) <= at_most THEN 2
-            WHEN marketplace <> 0 AND prepayment <> 0 AND ABS(gap - tax - settled + marketplace + prepayment) <= at_most THEN 3
+            WHEN at_most IS NULL OR ABS(gap - tax - settled - missing) <= at_most THEN 0
+            WHEN marketplace <> 0 AND ABS(gap - tax - settled - missing + marketplace) <= at_most THEN 1
+            WHEN prepayment <> 0 AND ABS(gap - tax - settled - missing + prepayment) <= at_most THEN 2
+            WHEN marketplace <> 0 AND prepayment <> 0 AND ABS(gap - tax - settled - missing + marketplace + prepayment) <= at_most THEN 3
             ELSE 0
         END AS taken
-    FROM found
+    FROM missed
 ),
 
 rested AS (
     SELECT
         *, CASE WHEN taken IN (1, 3) THEN CAST('0' AS DECIMAL(38, 18)) - marketplace ELSE CAST('0' AS DECIMAL(38, 18)) END AS sold_apart,
         CASE WHEN taken IN (2, 3) THEN CAST('0' AS DECIMAL(38, 18)) - prepayment ELSE CAST('0' AS DECIMAL(38, 18)) END AS bought_apart,
-        gap - tax - settled + CASE WHEN taken IN (1, 3) THEN marketplace ELSE CAST('0' AS DECIMAL(38, 18)) END
+        gap - tax - settled - missing + CASE WHEN taken IN (1, 3) THEN marketplace ELSE CAST('0' AS DECIMAL(38, 18)) END
             + CASE WHEN taken IN (2, 3) THEN prepayment ELSE CAST('0' AS DECIMAL(38, 18)) END AS rest
     FROM apart
 ),
@@ -197,47 +220,50 @@ legs AS (
         WHEN 1 THEN e.invoice_amount
         WHEN 2 THEN e.tax
         WHEN 3 THEN e.settled
-        WHEN 4 THEN e.sold_apart
-        WHEN 5 THEN e.bought_apart
-        WHEN 7 THEN CASE WHEN e.last_reason IS NOT NULL THEN e.rest ELSE CAST('0' AS DECIMAL(38, 18)) END
-        WHEN 8 THEN CASE WHEN e.last_reason IS NULL THEN e.rest ELSE CAST('0' AS DECIMAL(38, 18)) END
-        WHEN 10 THEN e.billed
-        WHEN 11 THEN e.posted
-        WHEN 12 THEN e.billed - e.posted
+        WHEN 4 THEN e.missing
+        WHEN 5 THEN e.sold_apart
+        WHEN 6 THEN e.bought_apart
+        WHEN 8 THEN CASE WHEN e.last_reason IS NOT NULL THEN e.rest ELSE CAST('0' AS DECIMAL(38, 18)) END
+        WHEN 9 THEN CASE WHEN e.last_reason IS NULL THEN e.rest ELSE CAST('0' AS DECIMAL(38, 18)) END
+        WHEN 11 THEN e.billed
+        WHEN 12 THEN e.posted
+        WHEN 13 THEN e.billed - e.posted
     END AS amount
     FROM ended AS e
     CROSS JOIN (VALUES
-        (1, 'invoice'), (2, 'tax not in the bill'), (3, 'settled from a prepayment'), (4, 'marketplace, invoiced apart'), (5, 'prepayment, invoiced apart'),
-        (7, 'last'), (8, 'left'), (9, 'set aside'), (10, 'charges'), (11, 'postings'), (12, 'not posted')) AS g(place, leg)
+        (1, 'invoice'), (2, 'tax not in the bill'), (3, 'settled from a prepayment'), (4, 'set aside'), (5, 'marketplace, invoiced apart'),
+        (6, 'prepayment, invoiced apart'), (8, 'last'), (9, 'left'), (10, 'set aside, cost not known'), (11, 'charges'), (12, 'postings'), (13, 'not posted')) AS g(place, leg)
 ),
 
 every AS (
     SELECT
-        billing_period, provider, payer, invoice, currency, leg_place, CASE WHEN leg_place = 7 THEN last_reason ELSE leg END AS leg, amount,
+        billing_period, provider, payer, invoice, currency, leg_place, CASE WHEN leg_place = 8 THEN last_reason ELSE leg END AS leg, amount,
         CASE
             WHEN leg_place = 1 THEN lines
-            WHEN leg_place = 7 AND last_reason = 'rounding' THEN lines
-            WHEN leg_place = 9 THEN CAST(aside AS BIGINT)
-            WHEN leg_place IN (7, 10) THEN CAST(charges AS BIGINT)
+            WHEN leg_place = 8 AND last_reason = 'rounding' THEN lines
+            WHEN leg_place = 4 THEN known_records
+            WHEN leg_place = 10 THEN CAST(aside AS BIGINT)
+            WHEN leg_place IN (8, 11) THEN CAST(charges AS BIGINT)
         END AS number,
-        CASE WHEN leg_place = 7 AND last_reason = 'rounding' THEN at_most END AS at_most,
+        CASE WHEN leg_place = 8 AND last_reason = 'rounding' THEN at_most END AS at_most,
         CASE
             WHEN leg_place = 1 THEN CONCAT(status, CASE WHEN issue_date IS NULL THEN '' ELSE CONCAT(' ', CAST(issue_date AS VARCHAR)) END, ', ', place)
-            WHEN leg_place = 8 AND last_reason IS NULL AND rest <> 0 AND known_as IS NOT NULL THEN CONCAT('the bill has this invoice as ', known_as)
-            WHEN leg_place = 9 THEN 'their cost is not known; some of it may be missing here'
-            WHEN leg_place = 10 AND unknown > 0 THEN CONCAT(CAST(unknown AS VARCHAR), ' without billed cost')
+            WHEN leg_place = 9 AND last_reason IS NULL AND rest <> 0 AND known_as IS NOT NULL THEN CONCAT('the bill has this invoice as ', known_as)
+            WHEN leg_place = 4 THEN 'in quarantine, see costctl quarantine'
+            WHEN leg_place = 10 THEN 'some of it may be missing here'
+            WHEN leg_place = 11 AND unknown > 0 THEN CONCAT(CAST(unknown AS VARCHAR), ' without billed cost')
         END AS note,
         CAST(NULL AS VARCHAR) AS approver
     FROM legs
     WHERE CASE
         WHEN leg_place = 1 THEN status IS NOT NULL
-        WHEN leg_place IN (2, 3, 4, 5, 7, 12) THEN amount <> 0
-        WHEN leg_place = 9 THEN aside IS NOT NULL AND last_reason IS NULL AND rest <> 0
+        WHEN leg_place IN (2, 3, 4, 5, 6, 8, 13) THEN amount <> 0
+        WHEN leg_place = 10 THEN aside IS NOT NULL AND last_reason IS NULL AND rest <> 0
         ELSE TRUE
     END
     UNION ALL
     SELECT
-        billing_period, provider, payer, invoice, currency, 6, 'reconciling item', amount, CAST(NULL AS BIGINT), CAST(NULL AS DECIMAL(38, 18)),
+        billing_period, provider, payer, invoice, currency, 7, 'reconciling item', amount, CAST(NULL AS BIGINT), CAST(NULL AS DECIMAL(38, 18)),
         CONCAT(reason, ', ', CAST(approved AS VARCHAR), ', ', place), approver
     FROM items
 )
