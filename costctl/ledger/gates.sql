@@ -40,6 +40,39 @@ CREATE OR REPLACE TEMP MACRO braced(x) AS
 CREATE OR REPLACE TEMP MACRO json_unbraced_fits(x) AS json_fits(braced(x));
 CREATE OR REPLACE TEMP MACRO chips_fits(x) AS CASE WHEN money_fits(x) THEN COALESCE(try_cast(trim(x) AS DECIMAL(18, 6)) > 0, FALSE) ELSE FALSE END;
 CREATE OR REPLACE TEMP MACRO chip_state_fits(x) AS lower(trim(x)) IN ('serving', 'training', 'startup', 'idle', 'maintenance');
+CREATE OR REPLACE TEMP MACRO billing_month_fits(x) AS regexp_full_match(x, '\s*\d{4}(0[1-9]|1[0-2])\s*');
+-- A nested value as JSON, or as Python prints it (single quotes, None): its tokens, and from them JSON whose numbers are texts, so
+-- that no digit passes through a binary float.
+CREATE OR REPLACE TEMP MACRO notation(x) AS
+    array_to_string(list_transform(
+        regexp_extract_all(x, '(?s)''(?:[^''\\]|\\.)*''|"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*|None|True|False|null|true|false|[\[\]{}:,]'),
+        lambda t: CASE
+            WHEN t[1] = '''' THEN '"' || replace(replace(t[2:-2], '\''', ''''), '"', '\"') || '"'
+            WHEN t[1] IN ('"', '[', ']', '{', '}', ':', ',') THEN t
+            WHEN t = 'None' THEN 'null' WHEN t IN ('True', 'False') THEN lower(t) WHEN t IN ('null', 'true', 'false') THEN t
+            ELSE '"' || t || '"'
+        END
+    ), '');
+CREATE OR REPLACE TEMP MACRO is_notation(x) AS
+    regexp_full_match(x, '(?s)\s*(?:(?:''(?:[^''\\]|\\.)*''|"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*|None|True|False|null|true|false|[\[\]{}:,])\s*)*');
+CREATE OR REPLACE TEMP MACRO named_within(namespace, key) AS CASE WHEN COALESCE(namespace, '') = '' THEN key ELSE namespace || '/' || key END;
+-- A list of objects, each as a map of texts; one object stands for a list of one. (A list of one and a lambda compute once what is named twice.)
+CREATE OR REPLACE TEMP MACRO objects_of(x) AS
+    list_transform([notation(x)], lambda n: try_cast(try_cast(CASE WHEN starts_with(n, '{') THEN '[' || n || ']' ELSE n END AS JSON) AS MAP(VARCHAR, VARCHAR)[]))[1];
+-- Google's credits: each has an amount. Its labels: {key, value} each, or one object; a key says one thing only.
+CREATE OR REPLACE TEMP MACRO credits_fits(x) AS
+    is_notation(x) AND list_transform([objects_of(x)], lambda l:
+        l IS NOT NULL AND list_bool_and(list_transform(l, lambda m: COALESCE(money_fits(COALESCE(m['amount'], m['Amount'])), FALSE))) IS NOT FALSE
+    )[1];
+CREATE OR REPLACE TEMP MACRO pairs_of(x) AS
+    CASE
+        WHEN starts_with(ltrim(x), '{') THEN list_transform(map_entries(objects_of(x)[1]), lambda e: {'k': e.key, 'v': e.value})
+        ELSE list_transform(objects_of(x), lambda m: {'k': named_within(COALESCE(m['namespace'], m['x_Namespace']), COALESCE(m['key'], m['Key'])), 'v': COALESCE(m['value'], m['Value'])})
+    END;
+CREATE OR REPLACE TEMP MACRO labels_fits(x) AS
+    is_notation(x) AND list_transform([list_distinct(pairs_of(x))], lambda l:
+        l IS NOT NULL AND list_unique(list_transform(l, lambda p: p.k)) = len(l)
+    )[1];
 
 -- What most texts look like, tested and cast cheaply; on the fast path everything else goes through the full gate above.
 CREATE OR REPLACE TEMP MACRO money_plain(x) AS regexp_full_match(x, '-?\d{1,20}(\.\d{0,18})?');
@@ -48,6 +81,33 @@ CREATE OR REPLACE TEMP MACRO quantity_plain(x) AS money_plain(x);
 CREATE OR REPLACE TEMP MACRO quantity_plain_cast(x) AS CAST(x AS DECIMAL(38, 18));
 CREATE OR REPLACE TEMP MACRO instant_plain(x) AS regexp_full_match(x, '\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}Z?');
 CREATE OR REPLACE TEMP MACRO instant_plain_cast(x) AS CAST(left(x, 19) AS TIMESTAMP);
+
+-- The usual JSON of labels and credits, without escapes: the parts are cut out, no JSON is built.
+CREATE OR REPLACE TEMP MACRO labels_plain(x) AS
+    CASE
+        WHEN x = '[]' THEN TRUE
+        WHEN NOT regexp_full_match(x, '\[\{"key": ?"[^"\\]*", ?"value": ?"[^"\\]*"\}(?:, ?\{"key": ?"[^"\\]*", ?"value": ?"[^"\\]*"\})*\]') THEN FALSE
+        ELSE list_unique(regexp_extract_all(x, '\{"key": ?"([^"\\]*)"', 1)) = len(regexp_extract_all(x, '\{"key": ?"([^"\\]*)"', 1))
+    END;
+CREATE OR REPLACE TEMP MACRO labels_plain_cast(x) AS
+    list_transform(
+        list_zip(regexp_extract_all(x, '\{"key": ?"([^"\\]*)"', 1), regexp_extract_all(x, ', ?"value": ?"([^"\\]*)"\}', 1)),
+        lambda p: {'k': p[1], 'v': p[2]}
+    );
+CREATE OR REPLACE TEMP MACRO credits_plain(x) AS
+    x = '[]' OR regexp_full_match(x, '\[(?:\{"name": ?(?:null|"[^"\\]*"), ?"amount": ?-?\d{1,20}(?:\.\d{0,18})?, ?"full_name": ?(?:null|"[^"\\]*"), ?"id": ?(?:null|"[^"\\]*"), ?"type": ?"[^"\\]*"\}(?:, ?|\]$))+');
+CREATE OR REPLACE TEMP MACRO credits_plain_cast(x) AS
+    list_transform(
+        list_zip(
+            regexp_extract_all(x, '"amount": ?(-?[0-9.]+),', 1), regexp_extract_all(x, '"type": ?"([^"\\]*)"\}', 1),
+            regexp_extract_all(x, '"id": ?(?:null|"([^"\\]*)"),', 1), regexp_extract_all(x, '"full_name": ?(?:null|"([^"\\]*)"),', 1),
+            regexp_extract_all(x, '"name": ?(?:null|"([^"\\]*)"),', 1)
+        ),
+        lambda c: {
+            'amount': CAST(c[1] AS DECIMAL(38, 18)), 'type': upper(c[2]), 'id': NULLIF(c[3], ''),
+            'name': COALESCE(NULLIF(c[4], ''), NULLIF(c[5], ''), NULLIF(c[3], ''))
+        }
+    );
 
 CREATE OR REPLACE TEMP MACRO money_cast(x) AS CAST(trim(x) AS DECIMAL(38, 18));
 CREATE OR REPLACE TEMP MACRO quantity_cast(x) AS CAST(trim(x) AS DECIMAL(38, 18));
@@ -62,6 +122,15 @@ CREATE OR REPLACE TEMP MACRO us_date_cast(x) AS CASE WHEN contains(x, '/') THEN 
 CREATE OR REPLACE TEMP MACRO is_not_after(x, y) AS CASE WHEN instant_fits(x) AND instant_fits(y) THEN instant_cast(x) <= instant_cast(y) ELSE FALSE END;
 CREATE OR REPLACE TEMP MACRO currency_cast(x) AS x;
 CREATE OR REPLACE TEMP MACRO nested_cast(x) AS x;
+CREATE OR REPLACE TEMP MACRO billing_month_cast(x) AS CAST(left(trim(x), 4) || '-' || right(trim(x), 2) || '-01' AS TIMESTAMP);
+CREATE OR REPLACE TEMP MACRO credits_cast(x) AS
+    list_transform(objects_of(x), lambda m: {
+        'amount': money_cast(COALESCE(m['amount'], m['Amount'])),
+        'type': upper(COALESCE(m['type'], m['Type'], '')),
+        'id': NULLIF(COALESCE(m['id'], m['Id']), ''),
+        'name': COALESCE(NULLIF(COALESCE(m['full_name'], m['FullName']), ''), NULLIF(COALESCE(m['name'], m['Name']), ''), NULLIF(COALESCE(m['id'], m['Id']), ''))
+    });
+CREATE OR REPLACE TEMP MACRO labels_cast(x) AS list_sort(list_distinct(pairs_of(x)));
 CREATE OR REPLACE TEMP MACRO chips_cast(x) AS CAST(trim(x) AS DECIMAL(18, 6));
 CREATE OR REPLACE TEMP MACRO chip_state_cast(x) AS lower(trim(x));
 -- Canonical JSON: keys sorted, values as text.
@@ -129,8 +198,10 @@ CREATE OR REPLACE TEMP MACRO marketplace_model_of(service) AS CASE WHEN contains
 CREATE OR REPLACE TEMP MACRO machine_of(x) AS
     CASE
         WHEN contains(x, ':') AND regexp_matches(x, '(Usage|Ded|Host|Train|Notebk|Cluster|Reservation|Block)[A-Za-z]*:') THEN regexp_extract(x, ':([A-Za-z0-9.\-]+)$', 1)
+        WHEN regexp_matches(x, '(?i)nvidia .*gpu slice\)') THEN regexp_extract(x, '(?i)([a-z0-9]+ nvidia .*?gpu slice\))', 1)
+        WHEN regexp_matches(x, '(?i)reserved \S+ tpu') THEN regexp_extract(x, '(?i)(reserved \S+ tpu)', 1)
         WHEN regexp_matches(x, '(?i)nvidia .*gpu') THEN regexp_extract(x, '(?i)(nvidia .*?gpu)', 1)
-        WHEN regexp_matches(x, '(?i)\btpu') THEN regexp_extract(x, '(?i)(tpu-?v?[0-9]+[a-z]*)', 1)
+        WHEN regexp_matches(x, '(?i)\btpu') THEN NULLIF(regexp_extract(x, '(?i)(tpu-?v?[0-9]+[a-z]*)', 1), '')
         WHEN regexp_matches(x, '^(Standard_)?N[CDPV][A-Za-z0-9]*[_ ]|(?i)maia') THEN regexp_replace(x, ' (Spot|Low Priority)$', '')
     END;
 -- Oracle names a shape, or bills GPU hours by part number whatever the shape; a software licence per GPU hour is no machine.
@@ -140,3 +211,26 @@ CREATE OR REPLACE TEMP MACRO oci_machine_of(sku, description) AS
         WHEN regexp_matches(description, '\b(BM|VM)[.]GPU') THEN regexp_extract(description, '\b((BM|VM)[.]GPU[A-Za-z0-9.\-]*[A-Za-z0-9])', 1)
         WHEN regexp_full_match(sku, 'B[0-9]{5,6}') THEN sku
     END;
+-- Of Google's words: which credits lower a price (the others pay), and what a commitment's SKU and the usage it covers have in common.
+CREATE OR REPLACE TEMP MACRO credit_type_of(type, name) AS
+    CASE
+        WHEN type NOT IN ('', 'CREDIT_TYPE_UNSPECIFIED') THEN type
+        WHEN name ILIKE 'committed us%' THEN 'COMMITTED_USAGE_DISCOUNT'      -- before September 2020 only the name said it
+        WHEN name ILIKE 'sustained us%' THEN 'SUSTAINED_USAGE_DISCOUNT'
+        WHEN regexp_matches(name, '(?i)free ?trial|promotion') THEN 'PROMOTION'
+        ELSE type
+    END;
+CREATE OR REPLACE TEMP MACRO is_discount(type) AS
+    type IN ('SUSTAINED_USAGE_DISCOUNT', 'COMMITTED_USAGE_DISCOUNT', 'COMMITTED_USAGE_DISCOUNT_DOLLAR_BASE', 'FEE_UTILIZATION_OFFSET',
+        'DISCOUNT', 'SPENDING_BASED_DISCOUNT', 'FREE_TIER', 'SUBSCRIPTION_BENEFIT', 'RESELLER_MARGIN');
+CREATE OR REPLACE TEMP MACRO committed_thing_of(x) AS
+    trim(regexp_replace(regexp_replace(
+        regexp_extract(lower(x), '^(?:commitment(?: v\d+)?: )?(.*?)(?: running)?(?: in .*?)?(?: for \d+ years?)?$', 1),
+        '\b(instance|predefined|custom|n1) ?', '', 'g'), '\bcore\b', 'cpu'));
+CREATE OR REPLACE TEMP MACRO committed_product_of(x) AS
+    CASE
+        WHEN contains(x, 'dollar based') THEN regexp_extract(lower(x), 'dollar based v\d+: (.*?)(?: for \d+ years?)?$', 1)
+        ELSE regexp_extract(lower(x), '^(.*?) commitments?\b', 1)
+    END;
+CREATE OR REPLACE TEMP MACRO namespaced(pairs, namespace) AS list_transform(COALESCE(pairs, []), lambda p: {'k': concat(namespace, p.k), 'v': p.v});
+CREATE OR REPLACE TEMP MACRO tags_of(pairs) AS CASE WHEN len(pairs) > 0 THEN CAST(to_json(map_from_entries(list_sort(pairs))) AS VARCHAR) END;

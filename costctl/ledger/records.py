@@ -26,15 +26,19 @@ TYPES = (
     "whole",
     "instant",
     "us_date",
+    "billing_month",
     "currency",
     "json",
     "json_unbraced",
     "nested",
+    "credits",
+    "labels",
     "chips",
     "chip_state",
 )
+SHARED = ("ledger/gates.sql", "models/macros.sql")  # what a format's SELECT may use beside its gates
 ROUNDED = ("money", "quantity")
-PLAIN = ("money", "quantity", "instant")
+PLAIN = ("money", "quantity", "instant", "credits", "labels")
 NUMBERS = {"double": "DOUBLE", "decimal": "DECIMAL(38,18)", "integer": "DECIMAL(38,18)"}
 TYPED = {  # a gate → what it reads as it is: the kind of a Parquet column → the type under which its macro takes it
     "money": NUMBERS,
@@ -61,8 +65,9 @@ class Reading:
 
 def bind_gates(ledger: Ledger, *, raising: bool) -> None:
     """Bind the cast macros of a format's SELECT to their raising or to their recording version."""
-    for statement in store.statements((resources.files("costctl.ledger") / "gates.sql").read_text(encoding="utf-8")):
-        ledger.run(statement)
+    for file in SHARED:
+        for statement in store.statements((resources.files("costctl") / file).read_text(encoding="utf-8")):
+            ledger.run(statement)
     for kind in TYPES:
         plain = f"WHEN {kind}_plain(x) THEN {kind}_plain_cast(x) " if raising and kind in PLAIN else ""
         rounded = f"CASE WHEN is_printed_float(x) THEN {kind}_cast(x) END" if kind in ROUNDED else "NULL"

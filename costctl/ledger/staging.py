@@ -34,9 +34,12 @@ REASONS = {
     "instant": "is not a date and time like 2026-10-01T00:00:00Z",
     "us_date": "is not a date like 2026-10-31 or, month first, 10/31/2026",
     "currency": "is not a currency code of three capital letters",
+    "billing_month": "is not a month like 202610",
     "json": "is not a JSON object with distinct keys",
     "nested": "is not JSON",
     "json_unbraced": "is not a JSON object with distinct keys, with or without its braces",
+    "credits": "is not a list of credits that each have an amount",
+    "labels": "is not a list of labels, or names a key twice",
     "chips": "is not a number of chips above 0",
     "chip_state": "is not one of serving, training, startup, idle, maintenance",
 }

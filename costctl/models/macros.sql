@@ -12,6 +12,9 @@ CREATE OR REPLACE TEMP MACRO exact_quotient(n, t) AS
 -- An amount of money or hours in whole millionths, without its sign.
 CREATE OR REPLACE TEMP MACRO millionths(amount) AS CAST(CAST(ABS(amount) AS DECIMAL(26, 6)) * 1000000 AS DECIMAL(38, 0));
 
+-- The same with its sign, where corrections take back.
+CREATE OR REPLACE TEMP MACRO signed_millionths(amount) AS millionths(amount) * (CASE WHEN amount < 0 THEN -1 ELSE 1 END);
+
 -- What one of so many costs, with six decimals, rounded toward zero: an amount in millionths, times 10^6 for a price per million.
 CREATE OR REPLACE TEMP MACRO ratio_of(millionths_of_amount, number) AS
     CAST(CAST(exact_quotient(millionths_of_amount, number) AS DECIMAL(22, 0)) * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(28, 6));
