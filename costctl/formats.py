@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import itertools
 import os
 import re
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from costctl.nouns import Column, Format, InputFile, NotRead
 
 DATA_SUFFIXES = {".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".zip"}
 NEAREST = 3
+PREAMBLE = 30  # lines in which a header is looked for
 SHOWN_COLUMNS = 12
 READERS = {"csv": "CSV", "json": "JSON", "parquet": "Parquet"}
 OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -170,10 +172,25 @@ def _unknown(file: InputFile, formats: dict[str, Format]) -> InputRefused:
     return InputRefused(
         file.name,
         "no format recognises this file",
-        evidence=[_found(file), *near],
+        evidence=[_found(file), *near, _below(file, formats)],
         remedy=f"{export} in one of the known formats: {', '.join(sorted(formats))}. "
         "Or say --as FORMAT, or describe its columns under `formats:` in costctl.yaml.",
     )
+
+
+def _below(file: InputFile, formats: dict[str, Format]) -> str:
+    """Say where a header stands that a format knows, when lines of an invoice's head stand above it."""
+    if file.content != "csv":
+        return ""
+    try:
+        for lines, row in itertools.islice(delimited.read(file.path, file.delimiter), PREAMBLE):
+            below = replace(file, header=tuple(name.strip() for name in row))
+            found = next((item.name for item in formats.values() if _detects(item, below)), None)
+            if found:
+                return f"line {lines.start} is a header of {found}: remove the lines above it"
+    except InputRefused:
+        pass  # what is wrong further down is said when the file is read
+    return ""
 
 
 def _found(file: InputFile) -> str:

@@ -177,7 +177,10 @@ def _culprit(ledger: Ledger, intake: Intake, counts: dict[int, int], error: Exce
     reading, number, last = problems.culprit(intake.readings, counts, lambda part: _tried(ledger, intake, part))
     if reading is None or last is None:
         names = ", ".join(file.name for file in intake.delivery.files)
-        return faults.refused_record(error, names, "cannot be taken in: no single record is at fault")
+        what = "cannot be taken in: no single record is at fault"
+        if "Overflow" in str(error):
+            what = "adds up to more than an amount can hold (20 digits before the point)"
+        return faults.refused_record(error, names, what)
     return faults.refused_record(last, problems.place_of(reading, number), "this record cannot be taken in")
 
 
