@@ -7,6 +7,7 @@ raise and one folder here; `pytest tests/test_errors.py --update-golden` writes 
 """
 
 import fcntl
+import re
 import shlex
 import shutil
 from contextlib import contextmanager
@@ -76,6 +77,17 @@ def test_the_message_and_the_exit_code(case, tmp_path, good, command, golden, up
     if str(said[-1].code) not in CHANGED:
         assert beside(ledger) == kept
         assert ledger.read_bytes() == before or fingerprint(ledger) == fingerprint_of(before, tmp_path)
+
+
+def test_every_case_that_the_catalogue_names_is_there():
+    named = set(
+        re.findall(
+            r"`([a-z0-9.-]+)`",
+            (GALLERY / "README.md").read_text("utf-8").partition("| 40 |")[2].partition("Not shown")[0],
+        )
+    )
+    assert len(named) > 30
+    assert named <= set(CASES)
 
 
 def fingerprint(ledger):
