@@ -42,7 +42,7 @@ TAGS = [
     {"user:team": " ads", "user:formula": "=1+1", "user:blank": ""},
 ]  # fmt: skip
 KEYS = sorted({key for tags in TAGS for key in tags})
-MONEY = re.compile(r"Cost|Commitment|Fee|Amount|Rate|Quantity")
+MONEY = re.compile(r"Cost|Commitment|Fee|Amount|Rate|Quantity|UpfrontValue")
 COSTS = ("billed", "effective", "list", "contracted")
 
 
@@ -334,13 +334,23 @@ class _Maker:
                 **twin,
                 **{"reservation/EffectiveCost": effective, "pricing/publicOnDemandCost": Decimal("12.98127")},
             )
-        for upfront, recurring in [(Decimal("10.5"), Decimal("20.7")), (ZERO, ZERO), (Decimal("1.5"), None)]:
-            fee = Decimal("700.25")
-            known = recurring is not None
-            unused = self.paid(upfront) + self.paid(recurring) if known else None
+        # what was not used: known, nothing, not told; told by what was paid upfront, by the fee, by the hours
+        for upfront, recurring, fee, paid, left in [
+            (Decimal("10.5"), Decimal("20.7"), Decimal("700.25"), None, "3"),
+            (ZERO, ZERO, Decimal("700.25"), None, "0"),
+            (Decimal("1.5"), None, Decimal("700.25"), None, "3"),
+            (None, Decimal("1.5"), Decimal("700.25"), None, "3"),
+            (None, Decimal("1.5"), Decimal("700.25"), ZERO, "3"),
+            (Decimal("2.5"), None, ZERO, None, "3"),
+            (None, None, Decimal("700.25"), None, "0"),
+        ]:
+            known = (upfront is not None or paid == 0) and (recurring is not None or fee == 0)
+            unused = self.paid(upfront or ZERO) + self.paid(recurring or ZERO) if known or left == "0" else None
             twin = {
-                "reservation/NetUnusedAmortizedUpfrontFeeForBillingPeriod": self.paid(upfront),
-                "reservation/NetUnusedRecurringFee": self.paid(recurring) if known else None,
+                "reservation/NetUnusedAmortizedUpfrontFeeForBillingPeriod": None
+                if upfront is None
+                else self.paid(upfront),
+                "reservation/NetUnusedRecurringFee": None if recurring is None else self.paid(recurring),
             }
             parts = [(self.paid(fee), ZERO, ZERO, ZERO)]
             if unused is None or unused:
@@ -354,7 +364,8 @@ class _Maker:
                 **{
                     "reservation/UnusedAmortizedUpfrontFeeForBillingPeriod": upfront,
                     "reservation/UnusedRecurringFee": recurring,
-                    "reservation/UnusedQuantity": "3",
+                    "reservation/UpfrontValue": paid,
+                    "reservation/UnusedQuantity": left,
                 },
             )
 

@@ -26,7 +26,12 @@ costed AS (
             WHEN LineItemType = 'DiscountedUsage' THEN CASE WHEN is_net THEN money(NetReservationEffectiveCost) ELSE money(ReservationEffectiveCost) END
         END AS amortised,
         CASE
-            WHEN LineItemType = 'RIFee' THEN CASE WHEN is_net THEN money(NetUnusedUpfront) + money(NetUnusedRecurring) ELSE money(UnusedUpfront) + money(UnusedRecurring) END
+            -- blank is nothing where nothing was paid upfront, where the fee is 0, or where all hours were used; else it is not known
+            WHEN LineItemType = 'RIFee' THEN COALESCE(
+                COALESCE(CASE WHEN is_net THEN money(NetUnusedUpfront) ELSE money(UnusedUpfront) END, CASE WHEN money(UpfrontValue) = 0 THEN CAST(0 AS DECIMAL(38, 18)) END)
+                + COALESCE(CASE WHEN is_net THEN money(NetUnusedRecurring) ELSE money(UnusedRecurring) END, CASE WHEN unblended = 0 THEN CAST(0 AS DECIMAL(38, 18)) END),
+                CASE WHEN quantity(UnusedQuantity) = 0 THEN CAST(0 AS DECIMAL(38, 18)) END
+            )
             WHEN NOT is_net OR unused_commitment = 0 THEN unused_commitment
             -- AWS has no net column for this: the unused share of what the commitment costs after discounts
             ELSE proportion_of(

@@ -50,6 +50,9 @@ def number(value: str) -> Decimal:
     return Decimal(value or 0)
 
 
+USAGE = ("Usage", "SavingsPlanCoveredUsage")
+
+
 def aws_effective(row: Row) -> Decimal:
     """Return the amortised cost of a CUR line."""
     kind = row["lineItem/LineItemType"]
@@ -60,6 +63,11 @@ def aws_effective(row: Row) -> Decimal:
     return Decimal(0) if kind == "SavingsPlanNegation" else number(row["lineItem/UnblendedCost"])
 
 
+def priced_at(kind: str, billed: str) -> Decimal:
+    """Return the list cost of a CUR line that is no usage: what it costs; nothing where usage has it already."""
+    return Decimal(0) if kind.startswith("SavingsPlan") else number(billed)
+
+
 def aws_costs(rows: Iterable[Row]) -> Money:
     """Sum a CUR."""
     sums: Money = defaultdict(Decimal)
@@ -67,7 +75,7 @@ def aws_costs(rows: Iterable[Row]) -> Money:
         kind, billed, effective = row["lineItem/LineItemType"], row["lineItem/UnblendedCost"], aws_effective(row)
         sums["BilledCost"] += number(billed)
         sums["EffectiveCost"] += effective
-        sums["ListCost"] += number(row["pricing/publicOnDemandCost"])
+        sums["ListCost"] += number(row["pricing/publicOnDemandCost"]) if kind in USAGE else priced_at(kind, billed)
         sums["unused_commitment"] += effective if kind == "SavingsPlanRecurringFee" else 0
         sums["tax"] += number(billed) if kind == "Tax" else 0
         sums["credit"] += number(billed) if kind == "Credit" else 0
