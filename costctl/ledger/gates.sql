@@ -133,9 +133,12 @@ CREATE OR REPLACE TEMP MACRO credits_cast(x) AS
 CREATE OR REPLACE TEMP MACRO labels_cast(x) AS list_sort(list_distinct(pairs_of(x)));
 CREATE OR REPLACE TEMP MACRO chips_cast(x) AS CAST(trim(x) AS DECIMAL(18, 6));
 CREATE OR REPLACE TEMP MACRO chip_state_cast(x) AS lower(trim(x));
--- Canonical JSON: keys sorted, values as text.
-CREATE OR REPLACE TEMP MACRO json_cast(x) AS
-    CAST(to_json(map_from_entries(list_sort(map_entries(CAST(CAST(x AS JSON) AS MAP(VARCHAR, VARCHAR)))))) AS VARCHAR);
+-- Canonical JSON: one member behind the other in the order of their text, values as text.
+CREATE OR REPLACE TEMP MACRO json_member(name, value) AS to_json(name) || ':' || COALESCE(to_json(value), 'null');
+CREATE OR REPLACE TEMP MACRO tag_member(name, value) AS CASE WHEN value <> '' THEN to_json(name) || ':' || to_json(value) END;
+CREATE OR REPLACE TEMP MACRO joined_members(x) AS array_to_string(list_sort(x), ',');
+CREATE OR REPLACE TEMP MACRO json_of_map(x) AS '{' || joined_members(list_transform(map_entries(x), lambda e: json_member(e.key, e.value))) || '}';
+CREATE OR REPLACE TEMP MACRO json_cast(x) AS json_of_map(CAST(CAST(x AS JSON) AS MAP(VARCHAR, VARCHAR)));
 
 -- The share part/whole of an amount, to 12 decimals, half up, in whole numbers throughout; unknown where one of them is, is negative, or
 -- is so large that the product would not fit.
@@ -163,13 +166,22 @@ CREATE OR REPLACE TEMP MACRO shifted(x, places) AS try_cast(CAST(x AS VARCHAR) |
 CREATE OR REPLACE TEMP MACRO has_long_number(x) AS regexp_matches(x, '[:\[,]\s*-?(0\.0*[1-9]\d{17,}|[1-9][0-9.]{18,})');
 
 -- Values that come typed, from Parquet; NULL where the text of the value would not pass its gate. A DOUBLE means its shortest decimal
--- text. A decimal of up to 15 digits that reads back as the same double is that text, for no other of 15 digits does; a double of at
--- least 0.01 has at most 17 digits, so at most 18 of them behind the point; the others are asked by way of the text itself.
+-- text, of at most 17 digits. A decimal of up to 15 digits that reads back as the same double is that text, for no other of 15 does. From
+-- 0.01 on a text has no more than 18 decimals; between 0.00001 and 0.01 it has either no more, or the digits of a printed float, which
+-- is rounded and written down (roundings); below that the text itself is asked.
+CREATE OR REPLACE TEMP MACRO is_short_fraction(x) AS CAST(TRY_CAST(x AS DECIMAL(18, 18)) AS DOUBLE) = x;
 CREATE OR REPLACE TEMP MACRO money_of_double(x) AS
     CASE
         WHEN CAST(TRY_CAST(x AS DECIMAL(15, 12)) AS DOUBLE) = x THEN CAST(TRY_CAST(x AS DECIMAL(15, 12)) AS DECIMAL(38, 18))
-        WHEN abs(x) >= 0.01 AND abs(x) < 1e20 THEN CAST(CAST(x AS VARCHAR) AS DECIMAL(38, 18))
-        WHEN money_fits(CAST(x AS VARCHAR)) THEN money_cast(CAST(x AS VARCHAR))
+        WHEN abs(x) < 0.001 AND is_short_fraction(x) THEN CAST(TRY_CAST(x AS DECIMAL(18, 18)) AS DECIMAL(38, 18))
+        WHEN abs(x) >= 0.00001 AND abs(x) < 1e20 THEN CAST(CAST(x AS VARCHAR) AS DECIMAL(38, 18))
+        WHEN money_fits(CAST(x AS VARCHAR)) OR is_printed_float(CAST(x AS VARCHAR)) THEN money_cast(CAST(x AS VARCHAR))
+    END;
+CREATE OR REPLACE TEMP MACRO rounded_away_of_double(x) AS
+    CASE
+        WHEN abs(x) >= 0.01 OR is_short_fraction(x) THEN NULL
+        WHEN abs(x) >= 0.00001 THEN NULLIF(rounded_away(CAST(x AS VARCHAR)), 0)
+        WHEN is_printed_float(CAST(x AS VARCHAR)) THEN rounded_away(CAST(x AS VARCHAR))
     END;
 CREATE OR REPLACE TEMP MACRO money_of_decimal(x) AS x;
 CREATE OR REPLACE TEMP MACRO quantity_of_double(x) AS money_of_double(x);
@@ -178,7 +190,6 @@ CREATE OR REPLACE TEMP MACRO whole_of_bigint(x) AS CASE WHEN x BETWEEN 0 AND 999
 CREATE OR REPLACE TEMP MACRO instant_of_timestamp(x) AS
     CASE WHEN x BETWEEN TIMESTAMP '0001-01-01 00:00:00' AND TIMESTAMP '9999-12-31 23:59:59.999999' THEN x END;
 CREATE OR REPLACE TEMP MACRO us_date_of_timestamp(x) AS instant_of_timestamp(x);
-CREATE OR REPLACE TEMP MACRO json_of_map(x) AS CAST(to_json(map_from_entries(list_sort(map_entries(x)))) AS VARCHAR);
 
 -- What a bill's own words say: the token class, the model and the machine of a usage type, meter or SKU text.
 CREATE OR REPLACE TEMP MACRO token_class_of(x) AS

@@ -7,14 +7,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 
 from costctl.errors import InputRefused
 from costctl.files import delimited
 from costctl.files.delimited import RecordCount
 from costctl.files.faulting import fault
-from costctl.ledger import archive, aside, charges, faults, pipes, problems, records, repeated, settle, staging
+from costctl.ledger import archive, aside, charges, faults, pipes, problems, records, repeated, roundings, settle, staging
 from costctl.ledger.faults import GateFired
 from costctl.ledger.intake import Excluded, Intake, Recount, Settings, Superseded
 from costctl.ledger.records import Reading
@@ -107,19 +106,21 @@ def _fast(ledger: Ledger, intake: Intake) -> Outcome:
     with _spool(ledger) as folder, ledger.transaction():
         _clear(ledger, intake)
         with pipes.piped(readings, folder, intake.settings.progress) as places:
-            relation = records.relation(readings, delivery.format, places, raising=True)
-            excluded = charges.write(ledger, delivery, intake.identity, f"({relation})")
+            relation = f"({records.relation(readings, delivery.format, places, raising=True)})"
+            excluded = charges.write(ledger, delivery, intake.identity, relation)
         fault("written")
         if any(reading.count.odd for reading in readings):
             raise Recount
+        rounded = roundings.of_doubles(ledger, delivery.format, records.types_of(readings, delivery.format), relation)
+        ledger.insert("ledger.roundings", [(intake.identity, *row) for row in rounded])
         counts = {reading.file_no: records.counted(reading) for reading in readings}
-        if delivery.format.exclusions:
+        if delivery.format.exclusions and settle.kept(ledger, intake) != counts:
             excluded += _left_out(ledger, intake, folder)
         outcome = settle.account(
             ledger, intake, counts, {}, excluded, lambda at: charges.again(ledger, intake, at, folder, raising=True)
         )
         archive.verify(intake)
-    return outcome
+    return replace(outcome, notes=(*outcome.notes, *roundings.notes(rounded)))
 
 
 def _left_out(ledger: Ledger, intake: Intake, folder: Path) -> list[Excluded]:
@@ -151,7 +152,7 @@ def _taken_in(ledger: Ledger, intake: Intake, staged: Staged, bad: dict[int, int
             excluded = charges.write(ledger, intake.delivery, intake.identity, "(SELECT * FROM temp.records)")
             problems.quarantine(ledger, intake.identity, intake.readings)
             aside.write(ledger, intake.identity)
-            rounded = staging.roundings(ledger, intake.delivery.format)
+            rounded = roundings.of_texts(ledger, intake.delivery.format)
             ledger.insert("ledger.roundings", [(intake.identity, *row) for row in rounded])
             outcome = settle.account(
                 ledger,
@@ -169,7 +170,7 @@ def _taken_in(ledger: Ledger, intake: Intake, staged: Staged, bad: dict[int, int
         if not faults.is_of_input(error):
             raise
         raise _culprit(ledger, intake, staged.counts, error) from error
-    return replace(outcome, notes=(*outcome.notes, *_rounding_notes(rounded)))
+    return replace(outcome, notes=(*outcome.notes, *roundings.notes(rounded)))
 
 
 def _culprit(ledger: Ledger, intake: Intake, counts: dict[int, int], error: Exception) -> InputRefused:
@@ -195,18 +196,6 @@ def _tried(ledger: Ledger, intake: Intake, condition: str) -> Exception | None:
     finally:
         ledger.run("ROLLBACK")
     return None
-
-
-def _rounding_notes(rounded: list[tuple[int, str, int, Decimal]]) -> list[str]:
-    """Say per column what rounding printed floats to 18 decimals took away."""
-    totals: dict[str, tuple[int, Decimal]] = {}
-    for _, column, count, away in rounded:
-        number, amount = totals.get(column, (0, Decimal(0)))
-        totals[column] = (number + count, amount + away)
-    return [
-        f"{column}: {count:,} binary floats with more than 18 decimals, rounded; {away.normalize():f} in all"
-        for column, (count, away) in totals.items()
-    ]
 
 
 def _clear(ledger: Ledger, intake: Intake) -> None:

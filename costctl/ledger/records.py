@@ -7,6 +7,7 @@ text into a TEMP table, its bad records are named, and the rest goes on.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -48,6 +49,10 @@ TYPED = {  # a gate → what it reads as it is: the kind of a Parquet column →
     "us_date": {"time": "TIMESTAMP"},
     "json": {"map": "MAP(VARCHAR, VARCHAR)"},
 }
+MAPS = (  # the entries of a column of type json, and the value of one key, however it comes
+    "CREATE OR REPLACE TEMP MACRO entries(x VARCHAR) AS map_entries(CAST(CAST(json(x) AS JSON) AS MAP(VARCHAR, VARCHAR))), (x MAP(VARCHAR, VARCHAR)) AS map_entries(x)",
+    "CREATE OR REPLACE TEMP MACRO entry(x VARCHAR, name) AS json(x) ->> ('$.\"' || name || '\"'), (x MAP(VARCHAR, VARCHAR), name) AS x[name]",
+)
 
 
 @dataclass
@@ -80,6 +85,8 @@ def bind_gates(ledger: Ledger, *, raising: bool) -> None:
             refusal = f"error('{GATE} {kind} ' || CAST(x AS VARCHAR))" if raising else "NULL"
             versions.append(f"(x {type_}) AS CASE WHEN x IS NULL THEN NULL ELSE COALESCE({cast}, {refusal}) END")
         ledger.run(f"CREATE OR REPLACE TEMP MACRO {kind}{', '.join(versions)}")
+    for statement in MAPS:
+        ledger.run(statement)
 
 
 def quoted(text: str) -> str:
@@ -182,17 +189,21 @@ def _tags(reading: Reading, item: Format) -> list[tuple[str, int]]:
                 pairs.append((namespace + name[len(prefix) :], position))
         if " ".join(name.split()).casefold() in item.tag_headers:
             pairs.append((name, position))
-    return sorted(pairs)
+    return sorted(pairs, key=lambda pair: (json.dumps(pair[0], ensure_ascii=False), pair[1]))
 
 
 def _prefixed_tags(reading: Reading, item: Format) -> str:
     """Return the JSON of all tag columns of a file, blank values left out."""
-    pairs = _tags(reading, item)
-    if not pairs:
+    found: dict[str, list[str]] = {}
+    for key, position in _tags(reading, item):
+        found.setdefault(key, []).insert(0, f"c{position}")  # of two headers that mean one key the later one
+    if not found:
         return "CAST(NULL AS VARCHAR)"
-    members = ", ".join(f"{quoted(key)}, c{position}" for key, position in pairs)
-    merged = f"CAST(json_merge_patch('{{}}', json_object({members})) AS VARCHAR)"
-    return f"NULLIF({merged}, '{{}}')"
+    members = ", ".join(
+        f"{quoted(f',{json.dumps(key, ensure_ascii=False)}:')} || to_json(COALESCE({', '.join(sources)}, NULL))"
+        for key, sources in found.items()
+    )
+    return f"'{{' || NULLIF(substr(concat({members}), 2), '') || '}}'"
 
 
 def source_of(

@@ -44,18 +44,22 @@ def account(
     return intake.outcome("loaded", records=total, aside=aside, periods=periods, notes=notes)
 
 
+def kept(ledger: Ledger, intake: Intake) -> dict[int, int]:
+    """Return how many records of each file the ledger keeps."""
+    target = intake.delivery.format.target
+    records = "count(*) FILTER (WHERE part_no = 1)" if target == "charges" else "count(DISTINCT record_no)"
+    query = f"SELECT file_no, {records} FROM ledger.{target} WHERE delivery_id = $id GROUP BY 1"
+    return dict(ledger.run(query, {"id": intake.identity}).rows)
+
+
 def _files(
     ledger: Ledger, intake: Intake, counts: dict[int, int], bad: dict[int, int], excluded: Sequence[Excluded]
 ) -> None:
     """Write each file's row accounting: records read = kept + set aside + excluded; raise Recount where it does not hold."""
-    target = intake.delivery.format.target
-    kept_records = "count(*) FILTER (WHERE part_no = 1)" if target == "charges" else "count(DISTINCT record_no)"
-    query = f"SELECT file_no, {kept_records} FROM ledger.{target} WHERE delivery_id = $id GROUP BY 1"
-    kept = dict(ledger.run(query, {"id": intake.identity}).rows)
-    rows = []
+    there, rows = kept(ledger, intake), []
     for number, file in enumerate(intake.delivery.files, start=1):
         left = sum(item.records for item in excluded if item.file_no == number)
-        parts = (kept.get(number, 0), bad.get(number, 0), left)
+        parts = (there.get(number, 0), bad.get(number, 0), left)
         if counts[number] != sum(parts):
             raise Recount(f"{file.name} has {counts[number]} records, of which {sum(parts)} are accounted for")
         path = intake.settings.paths.get(file.sha256, str(file.path.absolute()))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -201,14 +200,3 @@ def _header(item: Format, name: str) -> str:
 def _accepted(column: Column, name: str) -> str:
     exact = f"{column.type}_fits({name})"
     return f"({exact} OR is_printed_float({name}))" if column.type in ROUNDED else exact
-
-
-def roundings(ledger: Ledger, item: Format) -> list[tuple[int, str, int, Decimal]]:
-    """Return per file and column how many printed floats were rounded to 18 decimals, and exactly what that took away."""
-    parts = [
-        f'SELECT file_no, {quoted(column.name)}, count(*), sum(rounded_away("{column.name}")) FROM temp.records WHERE is_printed_float("{column.name}") GROUP BY 1'
-        for column in item.columns
-        if column.type in ROUNDED
-    ]
-    found = ledger.run(" UNION ALL ".join(parts) + " ORDER BY 1, 2").rows if parts else []
-    return [(row[0], row[1], row[2], row[3]) for row in found]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from costctl.ledger.store import Ledger
 
@@ -44,14 +45,15 @@ def ensure(ledger: Ledger, wanted: dict[str, list[str]] | None = None) -> bool:
     return True
 
 
-def columns(ledger: Ledger) -> tuple[str, dict[str, str]]:
-    """Return the SELECT list that fills the tag columns of new charges from f.Tags, and its parameters."""
-    text, values = "", {}
-    for place, (name, keys) in enumerate(current(ledger).items()):
-        marks = {f"t{place}_{number}": path(key) for number, key in enumerate(keys)}
-        values.update(marks)
-        text += f'{_blank_is_null([f"f.Tags ->> ${mark}" for mark in marks])} AS "tag_{name}", '
-    return text, values
+def columns(ledger: Ledger) -> tuple[str, dict[str, Any]]:
+    """Return the SELECT list that fills the tag columns of new charges from f.Tags, and its parameters; Tags are parsed once."""
+    text, paths = "", list[str]()
+    for name, keys in current(ledger).items():
+        places = range(len(paths) + 1, len(paths) + len(keys) + 1)
+        paths += [path(key) for key in keys]
+        found = [f"json_extract_string(f.Tags, $tag_paths)[{place}]" for place in places]
+        text += f'{_blank_is_null(found)} AS "tag_{name}", '
+    return text, {"tag_paths": paths} if paths else {}
 
 
 def _first_of(number: int, column: str) -> str:

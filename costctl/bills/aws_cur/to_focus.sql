@@ -11,7 +11,14 @@ WITH typed AS (
         LineItemType IN ('SavingsPlanRecurringFee', 'RIFee') AS is_recurring_fee,
         LineItemType IN ('Usage', 'SavingsPlanCoveredUsage', 'DiscountedUsage') AS is_usage,
         COALESCE(LineItemType = 'Refund' AND ProductCode LIKE '%SavingsPlans' AND COALESCE(Description LIKE 'Refund for one-time fee%', TRUE), FALSE) AS is_refunded_plan,
-        json(Product) AS product_map
+        -- CUR 2.0 keeps tags in maps; a blank value is no tag
+        CASE WHEN Tags IS NULL AND AllTags IS NULL THEN joined_members(list_concat(
+            list_transform(entries(ResourceTags), lambda e: tag_member(CASE
+                WHEN starts_with(e.key, 'user_') THEN 'user:' || substr(e.key, 6) WHEN starts_with(e.key, 'aws_') THEN 'aws:' || substr(e.key, 5) ELSE e.key
+            END, e.value)),
+            list_transform(entries(CostCategories), lambda e: tag_member('cost_category/' || e.key, e.value)),
+            [tag_member('aws:iam_principal', IamPrincipal)]
+        )) END AS members
     FROM records
 ),
 
@@ -88,8 +95,8 @@ SELECT
     CASE WHEN is_recurring_fee THEN 'Recurring' WHEN LineItemType IN ('Fee', 'SavingsPlanUpfrontFee') THEN 'One-Time' ELSE 'Usage-Based' END AS ChargeFrequency,
     'AWS' AS ProviderName, LegalEntity AS PublisherName, InvoicingEntity AS InvoiceIssuerName, InvoiceId,
     PayerAccountId AS BillingAccountId, PayerAccountName AS BillingAccountName, UsageAccountId AS SubAccountId, UsageAccountName AS SubAccountName,
-    COALESCE(ProductName, product_map ->> '$.product_name', ServiceCode, ProductCode) AS ServiceName, Sku AS SkuId, RateCode AS SkuPriceId, UsageType AS SkuMeter,
-    ResourceId, COALESCE(RegionCode, Region, product_map ->> '$.region') AS RegionId,
+    COALESCE(ProductName, entry(Product, 'product_name'), ServiceCode, ProductCode) AS ServiceName, Sku AS SkuId, RateCode AS SkuPriceId, UsageType AS SkuMeter,
+    ResourceId, COALESCE(RegionCode, Region, entry(Product, 'region')) AS RegionId,
     CASE WHEN LineItemType IN ('SavingsPlanCoveredUsage', 'DiscountedUsage') THEN 'Committed' WHEN UsageType LIKE '%SpotUsage%' THEN 'Dynamic' WHEN is_usage THEN 'Standard' END AS PricingCategory,
     CASE WHEN is_usage THEN quantity(UsageAmount) END AS PricingQuantity, CASE WHEN is_usage THEN PricingUnit END AS PricingUnit,
     -- hours of a reservation that nobody drew, so that unused chips have their hours
@@ -100,8 +107,9 @@ SELECT
     CASE WHEN SavingsPlanArn IS NOT NULL THEN 'Spend' WHEN ReservationArn IS NOT NULL THEN 'Usage' END AS CommitmentDiscountCategory,
     CASE WHEN is_unused THEN 'Unused' WHEN LineItemType IN ('SavingsPlanCoveredUsage', 'DiscountedUsage') THEN 'Used' END AS CommitmentDiscountStatus,
     CASE
-        WHEN COALESCE(CAST(ResourceTags AS VARCHAR), CAST(CostCategories AS VARCHAR), CAST(AllTags AS VARCHAR), IamPrincipal) IS NULL THEN Tags
-        -- CUR 2.0 keeps tags in maps. In their canonical JSON only the quote of a key stands behind a brace or a comma; a blank value is no tag.
+        WHEN Tags IS NULL AND AllTags IS NULL THEN '{' || NULLIF(members, '') || '}'
+        WHEN ResourceTags IS NULL AND CostCategories IS NULL AND AllTags IS NULL AND IamPrincipal IS NULL THEN Tags
+        -- Where a file has several of them, the later wins. In their canonical JSON only the quote of a key stands behind a brace or a comma.
         ELSE NULLIF(json(CAST(json_merge_patch(json_merge_patch(json_merge_patch(json_merge_patch(
             COALESCE(Tags, '{}'),
             COALESCE(regexp_replace(regexp_replace(json(ResourceTags), '([{,]")(user|aws)_', '\1\2:', 'g'), '":""', '":null', 'g'), '{}')),
@@ -110,7 +118,7 @@ SELECT
             json_object('aws:iam_principal', IamPrincipal)
         ) AS VARCHAR)), '{}')
     END AS Tags,
-    CASE WHEN is_usage OR is_unused_reservation OR LineItemType = 'SavingsPlanNegation' THEN COALESCE(InstanceType, product_map ->> '$.instance_type', machine_of(UsageType)) END AS x_machine,
+    CASE WHEN is_usage OR is_unused_reservation OR LineItemType = 'SavingsPlanNegation' THEN COALESCE(InstanceType, entry(Product, 'instance_type'), machine_of(UsageType)) END AS x_machine,
     CASE
         WHEN LineItemType IN ('SavingsPlanCoveredUsage', 'SavingsPlanNegation') OR (is_unused AND LineItemType = 'SavingsPlanRecurringFee') THEN 'savings_plan'
         WHEN LineItemType = 'DiscountedUsage' OR is_unused_reservation THEN 'reserved'
@@ -118,7 +126,7 @@ SELECT
         WHEN UsageType LIKE '%SpotUsage%' THEN 'spot'
         WHEN is_usage THEN 'on_demand'
     END AS x_purchase_model,
-    CASE WHEN is_usage AND token_class_of(UsageType) IS NOT NULL THEN COALESCE(marketplace_model_of(COALESCE(ProductName, product_map ->> '$.product_name')), token_model_of(UsageType)) END AS x_model_raw,
+    CASE WHEN is_usage AND token_class_of(UsageType) IS NOT NULL THEN COALESCE(marketplace_model_of(COALESCE(ProductName, entry(Product, 'product_name'))), token_model_of(UsageType)) END AS x_model_raw,
     CASE WHEN is_usage THEN token_class_of(UsageType) END AS x_token_class,
     stored, file_no, record_no, part_no
 FROM parts

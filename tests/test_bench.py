@@ -1,0 +1,25 @@
+"""The benchmark's scripts run; what they measure is nobody's test."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCH = Path(__file__).parent / "bench"
+
+
+def script(name, *words):
+    done = subprocess.run([sys.executable, BENCH / name, *map(str, words)], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("kind", "flag", "goals"), [("aws-cur2", "--cur2", ["1", "4", "11", "10", "3"]), ("aws-legacy", "--legacy", ["2"])]
+)
+def test_the_goals_are_printed_beside_their_budgets(kind, flag, goals, tmp_path):
+    script("generate.py", kind, "--rows", 40, "--rows-per-file", 20, "--jobs", 1, "--out", tmp_path)
+    header, *lines = script("goals.py", flag, tmp_path, "-n", 1).splitlines()
+    assert "budget" in header
+    assert [line.split()[0] for line in lines] == goals
