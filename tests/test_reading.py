@@ -201,7 +201,11 @@ class TestTypes:
 
     def test_the_recording_path_gives_the_same_rows(self, place):
         """A record that is set aside sends the whole delivery through text."""
-        row = {"BilledCost": "CAST(0.1 AS DOUBLE)", "Tags": "MAP {'b': 'x', 'a': 'y'}", "InvoiceId": "12"}
+        row = {
+            "BilledCost": "CAST(0.00042100000000000004 AS DOUBLE)",
+            "Tags": "MAP {'b': 'x', 'a': 'y'}",
+            "InvoiceId": "12",
+        }
         bad = row | {"BilledCost": "CAST('nan' AS DOUBLE)"}
         place.ingest(write_parquet(place.home / "good.parquet", row), source="typed")
         place.ingest(write_parquet(place.home / "bad.parquet", row, bad), source="text", quarantine_rows=1)
@@ -210,6 +214,9 @@ class TestTypes:
             for source in ("typed", "text")
         )
         assert typed == text
+        rounded = "SELECT column_name, records, rounded_away FROM ledger.roundings"
+        assert len(place.ask(rounded)) == 2
+        assert len(set(place.ask(rounded))) == 1
 
 
 TINY = """
