@@ -13,7 +13,19 @@ from costctl.errors import InputRefused
 from costctl.files import delimited
 from costctl.files.delimited import RecordCount
 from costctl.files.faulting import fault
-from costctl.ledger import archive, aside, charges, faults, pipes, problems, records, repeated, roundings, settle, staging
+from costctl.ledger import (
+    archive,
+    aside,
+    charges,
+    faults,
+    pipes,
+    problems,
+    records,
+    repeated,
+    roundings,
+    settle,
+    staging,
+)
 from costctl.ledger.faults import GateFired
 from costctl.ledger.intake import Excluded, Intake, Recount, Settings, Superseded
 from costctl.ledger.records import Reading
