@@ -158,8 +158,96 @@ def test_dead_twice_at_different_points(before, undisturbed, places):
     assert place.fingerprint() == undisturbed[0]
 
 
+class TestAnExport:
+    """`report --output` killed on the way: the old file, or the new one."""
+
+    REPORT = ("report", "chargeback", "--period", "2026-10", "--output")
+
+    @pytest.fixture(params=["csv", "parquet"])
+    def target(self, before, places, request):
+        """A place, the file to write, what it held before, and what it is to hold."""
+        place = copied(before, places)
+        path = place.home / f"chargeback.{request.param}"
+        assert place.costctl(*self.REPORT, path).returncode == 0
+        new = path.read_bytes()
+        path.write_bytes(b"old")
+        return place, path, new
+
+    @pytest.mark.parametrize("mode", ["kill", "full"])
+    @pytest.mark.parametrize("point", ["filled", "synced", "renamed"])
+    def test_dead_at_a_named_point(self, target, point, mode):
+        place, path, new = target
+        died = place.costctl(*self.REPORT, path, **{faulting.VARIABLE: f"{point}:{mode}"})
+        assert died.returncode == MODES[mode], died.stderr
+        assert path.read_bytes() == (new if point == "renamed" else b"old")
+        assert place.costctl(*self.REPORT, path).returncode == 0
+        assert path.read_bytes() == new
+
+    @pytest.mark.slow
+    def test_killed_at_any_moment(self, target):
+        place, path, new = target
+        began = time.monotonic()
+        assert place.costctl(*self.REPORT, path).returncode == 0
+        seconds = time.monotonic() - began
+        for number in range(25):
+            path.write_bytes(b"old")
+            killed(place, (*self.REPORT, str(path)), random.Random(number).uniform(0.3, 1) * seconds)
+            assert path.read_bytes() in (b"old", new)
+
+
+def test_a_leftover_of_a_killed_export_is_not_the_report(before, places):
+    place = copied(before, places)
+    path = place.home / "chargeback.csv"
+    place.costctl("report", "chargeback", "--output", path, COSTCTL_FAULT="filled")
+    assert not path.exists()
+    assert place.costctl("report", "chargeback", "--output", path).returncode == 0
+    assert path.read_text().startswith("team,")
+
+
+STARTED = 60  # seconds in which a process must have started, on a busy machine
+
+
+@pytest.mark.parametrize("starts", [8, pytest.param(50, marks=pytest.mark.slow)])
+def test_many_starts_at_once(before, undisturbed, places, starts):
+    """One works; the others exit 6 and use less than a second each. The one that works stands still until they are done."""
+    place = copied(before, places)
+    words = [sys.executable, "-m", "costctl", *COMMAND, "--wait", "0"]
+    there = os.environ | {faulting.VARIABLE: "archived:stop"}
+    running = [
+        subprocess.Popen(
+            words,
+            cwd=place.home,
+            env=there,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        for _ in range(starts)
+    ]
+    ended, deadline = {}, time.monotonic() + STARTED
+    while len(ended) < starts - 1 and time.monotonic() < deadline:
+        for process in [item for item in running if item.pid not in ended]:
+            pid, status, used = os.wait4(process.pid, os.WNOHANG)
+            if pid:
+                process.returncode = os.waitstatus_to_exitcode(status)
+                ended[pid] = process.returncode, used.ru_utime + used.ru_stime
+        time.sleep(0.05)
+    (winner,) = [item for item in running if item.pid not in ended]
+    winner.send_signal(signal.SIGCONT)
+    said = winner.communicate(timeout=STARTED)[1].decode()
+    assert winner.returncode == 0, said
+    for process in running:
+        if process is not winner:
+            assert b"another run holds the ledger" in process.stderr.read()
+        process.stderr.close()
+    assert {code for code, _ in ended.values()} == {6}
+    assert max(seconds for _, seconds in ended.values()) < 1
+    assert place.fingerprint() == undisturbed[0]
+    assert place.broken() == []
+
+
 BILLS = ("nise", "focus.csv")  # two sources: a Cost and Usage Report of two months, a FOCUS file
-TURNS, KILLS = 10, 10
+TURNS, KILLS = 100, 10
 
 
 @pytest.fixture(scope="module")
@@ -199,8 +287,8 @@ def killed(place, command, after):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("turn", range(TURNS))
-def test_a_hundred_kills(loads, places, turn):
-    """Ten turns of ten kills each, so that they spread over the cores; SEED repeats a run."""
+def test_a_thousand_kills(loads, places, turn):
+    """A hundred turns of ten kills each, so that they spread over the cores; SEED repeats a run."""
     seed = int(os.environ.get("SEED", time.time_ns() % 10**9)) + turn
     print(f"SEED={seed - turn}, turn {turn}")
     chance = random.Random(seed)

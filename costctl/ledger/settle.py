@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from datetime import date
+from pathlib import Path
 
 from costctl.errors import InputRefused
 from costctl.files.faulting import fault
@@ -62,7 +64,7 @@ def _files(
         parts = (there.get(number, 0), bad.get(number, 0), left)
         if counts[number] != sum(parts):
             raise Recount(f"{file.name} has {counts[number]} records, of which {sum(parts)} are accounted for")
-        path = intake.settings.paths.get(file.sha256, str(file.path.absolute()))
+        path = intake.settings.paths.get(file.sha256, _written(file.path.absolute()))
         found = (file.name, path, file.sha256, file.bytes)
         rows.append((intake.identity, number, *found, counts[number], *parts))
     ledger.insert("ledger.delivery_files", rows)
@@ -244,3 +246,8 @@ def _without_records(ledger: Ledger, intake: Intake, counted: int) -> tuple[str,
             remedy="An empty export is more often a failed one: fetch it again. The ledger keeps what it has.",
         )
     return (f"no records in {', '.join(file.name for file in delivery.files)}; no period is changed",)
+
+
+def _written(path: Path) -> str:
+    """Return a path as a text that can be stored, whatever bytes its name has."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
