@@ -192,7 +192,8 @@ class TestOneMonth:
         assert len({row["revision"] for row in changes}) == 3
         assert sum(Decimal(row["billed_change"]) for row in changes) == self.MONTH.invoice
         before = place.fingerprint()
-        assert place.costctl("rebuild").returncode == 0
+        done = place.costctl("rebuild")
+        assert done.returncode == 0, done.stderr
         assert place.fingerprint() == before
 
     def test_gone_back_to_an_older_run_on_demand(self, place):
