@@ -464,3 +464,64 @@ def test_the_bills_that_nise_made_come_to_what_their_files_say(folder, files, re
         (records, 0)
     ]  # no cost_at_list: unknown, not 0
     assert place.broken() == []
+
+
+def run_of(place, name, rows, *, export, files=1):
+    """Write a run folder: rows in so many shards, exported when the last of them came."""
+    stamped = [row | {"export": export} for row in rows]
+    for number in range(files):
+        google(place, f"bills/{name}/part-{number}.csv", stamped[number::files])
+    return place.home / "bills" / name
+
+
+OCTOBER = [{"sku": FEE, "cost": "6", "quantity": "2"}, {"sku": USAGE, "cost": "1", "credits": covered("-1")}]
+LATE = [*OCTOBER, {"sku": USAGE, "cost": "5", "quantity": "5"}]
+
+
+def test_of_several_runs_of_a_month_the_newest_counts_in_any_order_of_arrival(places):
+    states = set()
+    for order in (["first", "second", "third"], ["third", "first", "second"], ["second", "third", "first"]):
+        place = places()
+        run_of(place, "first", OCTOBER, export="2026-10-06 00:00:00 UTC", files=2)
+        run_of(place, "second", LATE, export="2026-11-04 09:00:00 UTC", files=3)
+        run_of(place, "third", LATE[:2], export="2026-11-04 09:00:00 UTC")  # as late, but a record short
+        for name in order:
+            place.ingest(place.home / "bills" / name)
+        assert place.ask("SELECT count(*), sum(BilledCost), sum(EffectiveCost) FROM ledger.charges") == [(4, 11, 11)]
+        states.add(place.fingerprint())
+    assert len(states) == 1
+
+
+def test_the_same_records_in_other_shards_are_one_state_too(places):
+    states = set()
+    for order in ([1, 3], [3, 1]):
+        place = places()
+        for files in order:
+            place.ingest(run_of(place, f"run-{files}", LATE, export="2026-11-04 09:00:00 UTC", files=files))
+        assert place.ask("SELECT count(*), sum(BilledCost) FROM ledger.charges") == [(4, 11)]
+        states.add(place.fingerprint())
+    assert len(states) == 1
+
+
+def test_all_runs_of_a_folder_at_once_and_again(place):
+    run_of(place, "202610-run-1", OCTOBER, export="2026-10-06 00:00:00 UTC")
+    run_of(place, "202610-run-2", LATE, export="2026-11-04 00:00:00 UTC", files=2)
+    run_of(place, "202611-run-1", [row | {"month": "202611"} for row in OCTOBER], export="2026-11-05 00:00:00 UTC")
+    place.write("bills/.incoming/202611-run-2/part-0.csv", "half a file")
+    for _ in range(2):
+        place.ingest(place.home / "bills")
+        asked = "SELECT strftime(billing_period, '%Y%m'), count(*), sum(BilledCost) FROM ledger.charges GROUP BY 1 ORDER BY 1"
+        assert place.ask(asked) == [("202610", 4, 11), ("202611", 3, 6)]
+
+
+def test_appended_by_export_time_a_fee_meets_its_usage_across_files(place):
+    place.write(
+        "costctl.yaml", "version: 1\nsources:\n  - {name: gcp, path: bills/, as: gcp-billing, deliveries: append}\n"
+    )
+    google(place, "bills/2026-10-06.csv", OCTOBER[:1])
+    pipeline.take_in(place.run, pipeline.wanted(place.run, [], None, None))
+    assert [row[3:] for row in charges(place, "gcp")] == [("0", None), ("6", "Unused")]
+    google(place, "bills/2026-10-07.csv", OCTOBER[1:])
+    for _ in range(2):
+        pipeline.take_in(place.run, pipeline.wanted(place.run, [], None, None))
+        assert sorted(row[3:] for row in charges(place, "gcp")) == [("0", None), ("3", "Unused"), ("3", "Used")]
