@@ -67,7 +67,13 @@ CREATE OR REPLACE TEMP MACRO credits_fits(x) AS
 CREATE OR REPLACE TEMP MACRO pairs_of(x) AS
     CASE
         WHEN starts_with(ltrim(x), '{') THEN list_transform(map_entries(objects_of(x)[1]), lambda e: {'k': e.key, 'v': e.value})
-        ELSE list_transform(objects_of(x), lambda m: {'k': named_within(COALESCE(m['namespace'], m['x_Namespace']), COALESCE(m['key'], m['Key'])), 'v': COALESCE(m['value'], m['Value'])})
+        ELSE list_transform(objects_of(x), lambda m: {
+            'k': named_within(
+                CASE m['x_type'] WHEN 'label' THEN '' WHEN 'project_label' THEN 'project' WHEN 'system_label' THEN 'system' WHEN 'tag' THEN 'tag/' || m['x_namespace'] ELSE COALESCE(m['namespace'], m['x_Namespace']) END,
+                COALESCE(m['key'], m['Key'])
+            ),
+            'v': COALESCE(m['value'], m['Value'])
+        })
     END;
 CREATE OR REPLACE TEMP MACRO labels_fits(x) AS
     is_notation(x) AND list_transform([list_distinct(pairs_of(x))], lambda l:
