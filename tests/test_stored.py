@@ -113,3 +113,14 @@ def test_columns_of_parquet_are_kept_as_text(place, keeping):
         ("RunInstances", "7"),
         (None, "8"),
     ]
+
+
+def test_rebuild_fills_what_was_empty(place, keeping):
+    keeping("{}", rule="ServiceName")
+    place.ingest(place.bill("focus.csv", BILL))
+    keeping("{operation: [x_Operation]}")
+    said = place.costctl("rebuild")
+    assert "x_operation: empty in what was taken in before" in said.stderr
+    assert place.ask("SELECT x_operation FROM charges ORDER BY BilledCost") == [("RunInstances",), (None,)]
+    teams = "SELECT team, sum(EffectiveCost) FROM ledger.postings GROUP BY ALL ORDER BY ALL"
+    assert place.ask(teams) == [("infra", Decimal(1)), (None, Decimal(2))]
