@@ -69,7 +69,10 @@ class Reading:
 
 
 def bind_gates(ledger: Ledger, *, raising: bool) -> None:
-    """Bind the cast macros of a format's SELECT to their raising or to their recording version."""
+    """Bind the cast macros of a format's SELECT to their raising or to their recording version, once."""
+    if ledger.gates is raising:
+        return
+    ledger.gates = raising
     for file in SHARED:
         for statement in store.statements((resources.files("costctl") / file).read_text(encoding="utf-8")):
             ledger.run(statement)

@@ -38,6 +38,7 @@ class Ledger:
         self.connection = connection
         self.path = path
         self.heir: Path | None = None  # a closed ledger that is to take this one's place
+        self.gates: bool | None = None  # which version of the casts is bound: raising, recording or none
         self._archive = archive
 
     @property

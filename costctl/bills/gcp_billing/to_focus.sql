@@ -192,6 +192,6 @@ SELECT
     CASE WHEN kind = 'usage' AND token_class_of(Sku) IS NOT NULL THEN token_model_of(Sku) END AS x_model_raw,
     CASE WHEN kind = 'usage' THEN token_class_of(Sku) END AS x_token_class,
     v.version AS x_version,
-    file_no, record_no, part_no
+    stored, file_no, record_no, part_no
 FROM parts
 INNER JOIN versions AS v ON v.InvoiceMonth = parts.InvoiceMonth
