@@ -201,10 +201,10 @@ def test_a_leftover_of_a_killed_export_is_not_the_report(before, places):
     place.costctl("report", "chargeback", "--output", path, COSTCTL_FAULT="filled")
     assert not path.exists()
     assert place.costctl("report", "chargeback", "--output", path).returncode == 0
-    assert path.read_text().startswith("team,")
+    assert "search" in path.read_text()
 
 
-STARTED = 60  # seconds in which a process must have started, on a busy machine
+STARTED = 120  # seconds in which a process must have started, on a busy machine
 
 
 @pytest.mark.parametrize("starts", [8, pytest.param(50, marks=pytest.mark.slow)])
@@ -212,7 +212,7 @@ def test_many_starts_at_once(before, undisturbed, places, starts):
     """One works; the others exit 6 and use less than a second each. The one that works stands still until they are done."""
     place = copied(before, places)
     words = [sys.executable, "-m", "costctl", *COMMAND, "--wait", "0"]
-    there = os.environ | {faulting.VARIABLE: "archived:stop"}
+    there = os.environ | {faulting.VARIABLE: "checkpointing:stop"}
     running = [
         subprocess.Popen(
             words,
@@ -233,6 +233,7 @@ def test_many_starts_at_once(before, undisturbed, places, starts):
                 ended[pid] = process.returncode, used.ru_utime + used.ru_stime
         time.sleep(0.05)
     (winner,) = [item for item in running if item.pid not in ended]
+    os.waitid(os.P_PID, winner.pid, os.WSTOPPED)
     winner.send_signal(signal.SIGCONT)
     said = winner.communicate(timeout=STARTED)[1].decode()
     assert winner.returncode == 0, said
