@@ -14,7 +14,7 @@ from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-SPLIT = 12  # records of a file; Oracle splits at a million
+SPLIT = 20  # records of a file; Oracle splits at a million
 PLACES = Decimal(1).scaleb(-18)
 TENANCY, SUBSCRIPTION = "ocid1.tenancy.oc1..aaaa", "0020717"
 COMPARTMENTS = ["serving", "research", 'quoted "lab"', "root, the"]
@@ -61,9 +61,9 @@ class Month:
             hours = dice.choice([-5, *range(24 * 28)])  # the first hours of a month still bring the last ones before it
             row = self._record(self.first + timedelta(hours=hours))
             arrives = max(hours, 0) // 6 * 6 + 6 * dice.choice([0, 0, 0, 0, 1, 13])  # some come days late
-            windows[arrives // 240].append(row)  # ten days of files in one, to keep it small
+            windows[arrives // 360].append(row)  # fifteen days of files in one, to keep it small
             if dice.random() < 0.2:
-                windows[(arrives + 48) // 240].append(self._correction(row))
+                windows[(arrives + 48) // 360].append(self._correction(row))
         for window, rows in sorted(windows.items()):
             dice.shuffle(rows)
             self._write(window, rows)
