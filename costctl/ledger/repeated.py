@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from costctl.errors import InputRefused
-from costctl.ledger.intake import Intake
+from costctl.ledger.intake import Intake, Superseded
 from costctl.ledger.store import Ledger
 from costctl.nouns import Delivery, Outcome
 
@@ -75,3 +75,19 @@ def _alone(ledger: Ledger, intake: Intake) -> bool:
         "AND d.dataset = me.dataset AND d.kind = me.kind WHERE mine.delivery_id = $id",
         {"id": intake.identity},
     )
+
+
+def in_other_files(ledger: Ledger, intake: Intake, other: str, period: object, version: str | None) -> bool:
+    """Tell whether a bill made at the same time says the same, in other files: then the one of the lesser identity stays."""
+    if intake.delivery.format.kind != "bill" or not (version or "").startswith("sent "):
+        return False
+    query = (
+        "SELECT BillingCurrency, SubAccountId, ServiceName, count(*), sum(BilledCost), sum(EffectiveCost), sum(ListCost), sum(ContractedCost) "
+        "FROM ledger.charges WHERE delivery_id = $id AND billing_period = $period GROUP BY ALL"
+    )
+    mine, theirs = (ledger.run(query, {"id": name, "period": period}).rows for name in (intake.identity, other))
+    if set(mine) != set(theirs):
+        return False
+    if other < intake.identity:
+        raise Superseded(f"{intake.label(str(period))}: the ledger holds the same records, from other files")
+    return True

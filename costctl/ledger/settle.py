@@ -9,7 +9,7 @@ from pathlib import Path
 
 from costctl.errors import InputRefused
 from costctl.files.faulting import fault
-from costctl.ledger import build, charges, drops
+from costctl.ledger import build, charges, drops, repeated
 from costctl.ledger.intake import Excluded, Intake, Recount, Superseded
 from costctl.ledger.store import Ledger
 from costctl.nouns import Delivery, Outcome
@@ -163,29 +163,11 @@ def _supersede(ledger: Ledger, intake: Intake, period: object, version: str | No
             other
             for key, other, manifest in live
             if manifest not in delivery.older and not _holds(ledger, delivery, key, period)
-            if not _repeats(ledger, intake, (key, other), period, version)
+            if not (other == version and repeated.in_other_files(ledger, intake, key, period, version))
         ]
         _judge(intake, str(period), version, rivals, file)
     for other, _, _ in live:
         _take_out(ledger, other, period, bill=delivery.format.kind == "bill")
-
-
-def _repeats(ledger: Ledger, intake: Intake, live: tuple[str, str | None], period: object, version: str | None) -> bool:
-    """Tell whether a delivery made at the same time says the same, in other files: then the one of the lesser identity stays."""
-    key, other = live
-    if intake.delivery.format.kind != "bill" or version is None or other != version or not version.startswith("sent "):
-        return False
-    sums = ", ".join(f"sum({cost})" for cost in COSTS)
-    query = (
-        f"SELECT BillingCurrency, SubAccountId, ServiceName, count(*), {sums} FROM ledger.charges "
-        "WHERE delivery_id = $id AND billing_period = $period GROUP BY ALL"
-    )
-    mine, theirs = (ledger.run(query, {"id": name, "period": period}).rows for name in (intake.identity, key))
-    if set(mine) != set(theirs):
-        return False
-    if key < intake.identity:
-        raise Superseded(f"{intake.label(str(period))}: the ledger holds the same records, from other files")
-    return True
 
 
 def _holds(ledger: Ledger, delivery: Delivery, other: str, period: object) -> bool:
