@@ -195,6 +195,7 @@ class Config(Part):
     version: Literal["1"] = "1"
     ledger: Path = Path(DEFAULT_LEDGER)
     archive: Literal["copy", "link", "none"] = "copy"
+    memory: str | None = None
     sources: list[Source] = []
     formats: dict[TagName, ColumnMap] = {}
     tags: dict[TagName, Wanted] = {}

@@ -1,7 +1,9 @@
 """One bill, three readers: a value means the same as CSV text, as a typed or nested Parquet column, and in JSON."""
 
+import gzip
 import json
 import random
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,8 +11,9 @@ import duckdb
 import pytest
 
 from costctl import formats, pipeline
+from costctl.bills.deliveries import Wanted
 from costctl.errors import InputRefused
-from costctl.files import objects, parquet
+from costctl.files import objects, packing, parquet
 from costctl.ledger import records
 
 FOCUS = Path(formats.__file__).parent / "bills" / "focus"
@@ -381,3 +384,32 @@ class TestLongNumbers:
         (tiny.home / "b.jsonl").write_text(json.dumps(row))
         tiny.ingest("b.jsonl", source="tiny")
         assert tiny.ask(KEPT) == GIVEN[:1]
+
+
+class TestLongWork:
+    def test_progress_counts_the_bytes_of_a_file_block_by_block(self, place, monkeypatch):
+        monkeypatch.setattr(packing, "BLOCK", 10_000)
+        file, told = place.bill("b.csv", [{"ResourceId": f"i-{number}"} for number in range(1000)]), []
+        pipeline.take_in(replace(place.run, progress=told.append), [Wanted(file, None)])
+        assert sum(told) == file.stat().st_size
+        assert len([number for number in told if number]) > 3
+
+    def test_progress_counts_the_bytes_of_a_packed_file_as_they_are(self, place):
+        file, told = place.home / "b.csv.gz", []
+        file.write_bytes(gzip.compress(place.bill("plain.csv", [{} for _ in range(1000)]).read_bytes()))
+        pipeline.take_in(replace(place.run, progress=told.append), [Wanted(file, None)])
+        assert sum(told) == file.stat().st_size
+
+    def test_progress_counts_parquet_too(self, place):
+        file, told = write_parquet(place.home / "b.parquet", {"BilledCost": "1"}), []
+        pipeline.take_in(replace(place.run, progress=told.append), [Wanted(file, None)])
+        assert sum(told) == file.stat().st_size
+
+    def test_the_memory_limit_is_an_option_and_a_setting(self, place):
+        place.bill("b.csv", [{}])
+        assert place.costctl("ingest", "b.csv", "--memory", "200MB").returncode == 0
+        said = place.costctl("ingest", "b.csv", "--memory", "much")
+        assert (said.returncode, "'much' is not an amount of memory" in said.stderr) == (2, True)
+        place.write("costctl.yaml", "version: 1\nmemory: plenty\n")
+        assert place.costctl("ingest", "b.csv").returncode == 2
+        assert place.costctl("ingest", "b.csv", COSTCTL_MEMORY="1GB").returncode == 0

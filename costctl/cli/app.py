@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from costctl.cli import focus, rates, trace
-from costctl.cli.options import ConfigOption, FormatOption, LedgerOption, OutputOption, PeriodOption, WaitOption
+from costctl.cli.options import (
+    ConfigOption,
+    FormatOption,
+    LedgerOption,
+    MemoryOption,
+    OutputOption,
+    PeriodOption,
+    WaitOption,
+)
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -88,6 +96,7 @@ def ingest(
     ledger: LedgerOption = None,
     config: ConfigOption = None,
     wait: WaitOption = 10,
+    memory: MemoryOption = None,
 ) -> None:
     """Take bills, token counts and chip time in.
 
@@ -96,7 +105,7 @@ def ingest(
     from costctl.cli import work
 
     work.ingest(
-        work.run(config, ledger, wait),
+        work.run(config, ledger, wait, memory),
         paths or [],
         as_format=as_format,
         source=source,
@@ -203,14 +212,16 @@ def status(
 
 
 @app.command()
-def run(ledger: LedgerOption = None, config: ConfigOption = None, wait: WaitOption = 10) -> None:
+def run(
+    ledger: LedgerOption = None, config: ConfigOption = None, wait: WaitOption = 10, memory: MemoryOption = None
+) -> None:
     """Do what cron calls: ingest to export.
 
     Ingest the configured sources, allocate, check, write the configured exports.
     """
     from costctl.cli import work
 
-    work.everything(work.run(config, ledger, wait))
+    work.everything(work.run(config, ledger, wait, memory))
 
 
 @app.command()

@@ -21,6 +21,14 @@ ConfigOption = Annotated[
     typer.Option("--config", metavar="FILE", help="The configuration; default the nearest costctl.yaml upwards."),
 ]
 WaitOption = Annotated[float, typer.Option("--wait", metavar="SECONDS", help="How long to wait for another run.")]
+MemoryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        metavar="SIZE",
+        help="Memory to use before spilling to disk, e.g. 512MB; default 1GB, or $COSTCTL_MEMORY.",
+    ),
+]
 FormatOption = Annotated[
     str | None,
     typer.Option(

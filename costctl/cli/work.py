@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,9 +28,14 @@ LISTED_PERIODS = 3
 SHOWN_ASIDE = 10
 
 
-def run(config_file: Path | None, ledger: Path | None, wait: float) -> Run:
-    """Return one invocation from the options that every command has."""
-    return Run(config.load(config_file), ledger, wait, terminal.say)
+def run(config_file: Path | None, ledger: Path | None, wait: float, memory: str | None = None) -> Run:
+    """Return one invocation from the options that every command has; the memory limit is the option's, else the environment's."""
+    if memory:
+        os.environ["COSTCTL_MEMORY"] = memory
+    found = config.load(config_file)
+    if found.memory:
+        os.environ.setdefault("COSTCTL_MEMORY", found.memory)
+    return Run(found, ledger, wait, terminal.say)
 
 
 def ingest(

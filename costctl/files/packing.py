@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import lzma
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from costctl.errors import InputRefused, StorageFault, nearest, shown
 
@@ -32,13 +33,28 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def opened_raw(path: Path) -> IO[bytes]:
+class Watched(io.FileIO):
+    """A file that tells how many of its bytes were read, as they are."""
+
+    def __init__(self, path: Path, told: Callable[[int], None]) -> None:
+        """Open the file to read."""
+        super().__init__(path)
+        self.told = told
+
+    def readinto(self, buffer: Any) -> int | None:
+        """Read, and tell."""
+        number = super().readinto(buffer)
+        self.told(number or 0)
+        return number
+
+
+def opened_raw(path: Path, told: Callable[[int], None] | None = None) -> IO[bytes]:
     """Open a file for reading, or raise InputRefused (missing, not a file) or StorageFault (unreadable)."""
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
             raise _not_a_file(path, mode)
-        return path.open("rb")
+        return io.BufferedReader(Watched(path, told)) if told else path.open("rb")
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: a NUL in the name
         raise _missing(path) from error
     except OSError as error:
@@ -82,10 +98,10 @@ def has_mark(path: Path) -> bool:
 
 
 @contextmanager
-def unpacked(path: Path) -> Iterator[IO[bytes]]:
+def unpacked(path: Path, told: Callable[[int], None] | None = None) -> Iterator[IO[bytes]]:
     """Yield the file's unpacked bytes; raise InputRefused where the packing is broken."""
     kind = compression(path)
-    with opened_raw(path) as raw:
+    with opened_raw(path, told) as raw:
         try:
             if kind == "gzip":
                 from isal import igzip
@@ -153,10 +169,13 @@ def _only_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     return members[0]
 
 
-def blocks(path: Path) -> Iterator[bytes]:
-    """Yield the unpacked bytes without a leading byte order mark; refuse what expands like a bomb."""
+def blocks(path: Path, told: Callable[[int], None] | None = None) -> Iterator[bytes]:
+    """Yield the unpacked bytes without a leading byte order mark; refuse what expands like a bomb.
+
+    `told` is told how many packed bytes were read.
+    """
     total, first = 0, True
-    with unpacked(path) as file:
+    with unpacked(path, told) as file:
         limit = max(path.stat().st_size * MAX_EXPANSION, MIN_SUSPECT)
         while block := file.read(BLOCK):
             total += len(block)

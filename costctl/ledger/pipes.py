@@ -44,10 +44,9 @@ class Feeder:
         try:
             with self.pipe.open("wb", buffering=0) as out:
                 os.set_blocking(out.fileno(), False)
-                for block in packing.blocks(self.reading.bytes_at):
+                for block in packing.blocks(self.reading.bytes_at, self.progress):
                     self.reading.count.add(block)
                     self._write(out.fileno(), block)
-            self.progress(self.reading.file.bytes)
         except BrokenPipeError:
             pass  # the reader stopped first and says why
         except BaseException as error:  # noqa: BLE001  carried to the thread that waits
@@ -86,6 +85,9 @@ def piped(
         for feeder in feeders:
             feeder.end()
     _ended(feeders)
+    for reading in readings:
+        if reading.file.content != "csv":
+            progress(reading.file.bytes)
 
 
 def _ended(feeders: list[Feeder]) -> None:
