@@ -78,6 +78,6 @@ SELECT
     CASE WHEN kind = 'usage' AND token_class_of(ChargeDescription) IS NOT NULL THEN token_model_of(ChargeDescription) END AS x_model_raw,
     CASE WHEN kind = 'usage' THEN token_class_of(ChargeDescription) END AS x_token_class,
     v.version AS x_version,
-    file_no, record_no, part_no
+    stored, file_no, record_no, part_no
 FROM parts
 INNER JOIN versions AS v ON v.period = parts.period
