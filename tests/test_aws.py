@@ -261,6 +261,14 @@ class TestDataExports:
             prints.add(place.fingerprint())
         assert len(prints) == 1
 
+    @pytest.mark.parametrize("order", list(permutations((3, 4, 5))))
+    def test_a_run_may_go_back_to_the_numbers_of_an_older_one(self, order, place):
+        for made in order:
+            export(place, lines(1, 2, 4) if made == 4 else lines(1, 2), made=made, home=f"{made}/cur2")
+            place.ingest(f"{made}")
+        assert billed(place) == {("aws_cur", "2026-10"): 3}
+        assert place.broken() == []
+
     def test_three_revisions_leave_a_history_whose_differences_add_up_to_the_last_state(self, place):
         for made, costs in [(3, (1, 2)), (4, (1, 2, 4)), (5, (1, 2, 3.5))]:
             export(place, lines(*costs), made=made)

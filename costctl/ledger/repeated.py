@@ -21,9 +21,11 @@ def outcome(ledger: Ledger, intake: Intake) -> Outcome | None:
     query = "SELECT CAST(period AS VARCHAR), live FROM ledger.delivery_periods WHERE delivery_id = $id ORDER BY 1"
     periods = ledger.run(query, values).rows
     live = [at for at, is_live in periods if is_live]
-    if intake.settings.decision == "replace" and not (len(live) == len(periods) and _alone(ledger, intake)):
+    replaces = intake.settings.decision == "replace" and not (len(live) == len(periods) and _alone(ledger, intake))
+    if replaces or (not live and _is_newer(ledger, intake)):
         return None
     if live or not periods:
+        _made_anew(ledger, intake)
         return intake.outcome("nothing to do", periods=tuple(intake.label(period) for period, _ in periods))
     if intake.delivery.manifest is not None or _dated(ledger, intake.identity):
         return intake.outcome(
@@ -35,6 +37,20 @@ def outcome(ledger: Ledger, intake: Intake) -> Outcome | None:
         evidence=f"source {intake.delivery.source}, {', '.join(intake.label(period) for period, _ in periods)}",
         remedy="To go back to it, say --replace.",
     )
+
+
+def _is_newer(ledger: Ledger, intake: Intake) -> bool:
+    """Tell whether the delivery was made after the last time that its content was delivered: a provider may go back to older numbers."""
+    query = "SELECT count(*) FROM ledger.delivery_periods WHERE delivery_id = $id AND version < 'sent ' || $version"
+    version = intake.delivery.version
+    return bool(version and ledger.value(query, {"id": intake.identity, "version": version}))
+
+
+def _made_anew(ledger: Ledger, intake: Intake) -> None:
+    """Note when the same content was made last, so that what comes late and was made before does not replace it."""
+    if _is_newer(ledger, intake):
+        values = {"id": intake.identity, "version": intake.delivery.version}
+        ledger.run("UPDATE ledger.delivery_periods SET version = 'sent ' || $version WHERE delivery_id = $id", values)
 
 
 def _dated(ledger: Ledger, identity: str) -> bool:
