@@ -175,9 +175,14 @@ def test_a_signal_ends_a_run_cleanly(here, sent):
     here.bill("a.csv", ONE)
     there = os.environ | {"COSTCTL_FAULT": "written:stop"}
     words = [sys.executable, "-m", "costctl", "ingest", "a.csv"]
-    with subprocess.Popen(
-        words, cwd=here.home, env=there, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as running:
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)  # a child of a background job would ignore it
+    try:
+        running = subprocess.Popen(
+            words, cwd=here.home, env=there, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    with running:
         os.waitid(os.P_PID, running.pid, os.WSTOPPED)
         running.send_signal(sent)
         running.send_signal(signal.SIGCONT)
