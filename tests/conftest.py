@@ -47,6 +47,14 @@ def table(text):
     return [dict(zip(header, line, strict=True)) for line in lines]
 
 
+THOROUGH = int(os.environ.get("THOROUGH", "1"))  # how many times as many examples; above 1 also every generated month
+
+
+def few(values, keep=2):
+    """Return the values of a parameter, of which the default suite takes the first ones and `-m slow` the others."""
+    return [pytest.param(value, marks=() if place < keep else pytest.mark.slow) for place, value in enumerate(values)]
+
+
 class Place:
     """A folder with a ledger, and the few things one does with it."""
 

@@ -13,6 +13,7 @@ from itertools import permutations
 from pathlib import Path
 
 import pytest
+from conftest import THOROUGH, few
 from generators import aws
 
 from costctl import bills, formats
@@ -29,9 +30,12 @@ STYLES = {  # source: how its five months are written
 
 
 def months(source):
-    """Return four months of a source; those of another source are other bills."""
+    """Return a month of a source, four where it is to be thorough; those of another source are other bills."""
     number = list(STYLES).index(source)
-    return [aws.month(10 * number + turn, shifted(date(2026, 1, 1), turn), net=STYLES[source][1]) for turn in range(4)]
+    return [
+        aws.month(10 * number + turn, shifted(date(2026, 1, 1), turn), net=STYLES[source][1])
+        for turn in range(4 if THOROUGH > 1 else 1)
+    ]
 
 
 MONTHS = {source: months(source) for source in STYLES}
@@ -39,7 +43,7 @@ MONTHS = {source: months(source) for source in STYLES}
 
 @pytest.fixture(scope="module")
 def generated(places):
-    """A ledger with twenty generated months: four of each source."""
+    """A ledger with generated months: one of each source, or four."""
     place = places()
     for source, (style, _, kind) in STYLES.items():
         for month in MONTHS[source]:
@@ -247,7 +251,7 @@ class TestDataExports:
         with pytest.raises(InputRefused, match="lists a file that is not there"):
             place.ingest("out")
 
-    @pytest.mark.parametrize("order", list(permutations((3, 4, 5))))
+    @pytest.mark.parametrize("order", few(permutations((5, 3, 4))))
     def test_runs_arrive_in_any_order_and_the_last_one_made_counts(self, order, places):
         """The last one has less usage and no invoice: only its time tells that it is the last."""
         prints = set()
@@ -261,7 +265,7 @@ class TestDataExports:
             prints.add(place.fingerprint())
         assert len(prints) == 1
 
-    @pytest.mark.parametrize("order", list(permutations((3, 4, 5))))
+    @pytest.mark.parametrize("order", few(permutations((5, 3, 4))))
     def test_a_run_may_go_back_to_the_numbers_of_an_older_one(self, order, place):
         for made in order:
             export(place, lines(1, 2, 4) if made == 4 else lines(1, 2), made=made, home=f"{made}/cur2")
@@ -345,7 +349,7 @@ class TestReports:
         with pytest.raises(InputRefused, match="lists a file that is not there"):
             place.ingest("out")
 
-    @pytest.mark.parametrize("order", list(permutations(range(3))))
+    @pytest.mark.parametrize("order", few(permutations((2, 0, 1))))
     def test_overwriting_deliveries_arrive_in_any_order(self, order, places):
         """Nothing but what they hold tells their order: an open month grows, and is final when it is invoiced."""
         prints = set()

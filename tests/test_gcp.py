@@ -10,6 +10,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import pytest
+from conftest import THOROUGH
 from generators import gcp
 
 from costctl import pipeline
@@ -17,7 +18,7 @@ from costctl.bills.deliveries import Wanted
 from costctl.errors import InputRefused
 
 FOLDER = Path(__file__).parents[1] / "costctl" / "bills" / "gcp_billing"
-SEEDS = range(20)
+SEEDS = range(20 if THOROUGH > 1 else 5)
 FEE = "Commitment v1: N2 Cpu in Americas for 1 Year"
 USAGE = "N2 Instance Core running in Americas"
 SPEND_FEE = "Commitment - dollar based v1: GCE for 1 year"
@@ -103,7 +104,7 @@ def test_the_half_used_commitment_of_the_readme_comes_out_as_worked_by_hand(plac
 
 @pytest.fixture(scope="module")
 def months(places):
-    """Twenty months as one delivery in each layout, each a source of its own; and what they must come to."""
+    """Months, twenty where it is to be thorough, as one delivery in each layout, each a source of its own; and what they must come to."""
     made, place = [gcp.month(seed) for seed in SEEDS], places()
     records = [record for month in made for record in month.records]
     for layout, write in LAYOUTS.items():

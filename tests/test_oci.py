@@ -6,6 +6,7 @@ from collections import defaultdict
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 from generators import oci
 
 from costctl import pipeline
@@ -64,6 +65,7 @@ def stored(place):
     return found
 
 
+@pytest.mark.slow
 def test_twenty_months_of_reports_come_to_what_was_generated(place):
     months = {f"oci-{seed}": oci.month(seed) for seed in range(20)}
     assert sum(made.corrections for made in months.values()) > 50
