@@ -103,8 +103,9 @@ deliveries = st.lists(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(history=deliveries)
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 def test_whatever_the_history_its_changes_sum_to_the_charges(places, history):
     place = places()
     for number, (decision, rows) in enumerate(history):
