@@ -61,8 +61,7 @@ def known(config: Config | None = None) -> dict[str, Format]:
 @contextmanager
 def writing(run: Run, archive: Path | None = None) -> Iterator[Ledger]:
     """Open the ledger to write, its tables, references and tag columns brought up to date."""
-    folders = [Path(str(run.place) + ".tmp")]
-    with store.opened(run.place, write=True, wait=run.wait, folders=folders, archive=archive) as ledger:
+    with store.opened(run.place, write=True, wait=run.wait, archive=archive) as ledger:
         changed = tags.ensure(ledger, tags.mapping(run.config.tags))
         changed |= _stored(ledger, run)
         changed |= build.prepare(ledger)

@@ -86,7 +86,7 @@ def test_a_generated_month_is_the_same_each_time_and_its_billed_cost_is_the_invo
 
 
 @pytest.mark.parametrize("order", [("amortised", "actual"), ("both",)])
-def test_twenty_months_equal_their_totals_whatever_came_first(order, place):
+def test_generated_months_equal_their_totals_whatever_came_first(order, place):
     """EA, customer agreement and converged headers, loose files of both datasets: difference exactly 0."""
     for month in LOADED:
         for dataset in ("actual", "amortised"):

@@ -122,14 +122,14 @@ def summed(place, source, what, by, where="TRUE"):
 
 
 @pytest.mark.parametrize("cost", ["billed", "effective", "list", "contracted"])
-def test_twenty_months_come_to_their_own_totals(cost, months):
+def test_generated_months_come_to_their_own_totals(cost, months):
     made, place = months
     found = summed(place, "dotted.csv", f"sum({cost.title()}Cost)", "strftime(billing_period, '%Y%m')")
     assert found == {month.label: month.totals[cost] for month in made}
     assert place.ask(f"SELECT count(*) FROM ledger.charges WHERE {cost.title()}Cost IS NULL") == [(0,)]
 
 
-def test_twenty_months_by_service_promotion_and_number_of_records(months):
+def test_generated_months_by_service_promotion_and_number_of_records(months):
     made, place = months
     found = summed(place, "dotted.csv", "sum(BilledCost)", "(strftime(billing_period, '%Y%m'), ServiceName)")
     assert found == {(month.label, name): cost for month in made for name, cost in month.services.items()}

@@ -6,7 +6,7 @@ import pytest
 from conftest import few
 
 from costctl import bills, formats, pipeline
-from costctl.errors import InputRefused
+from costctl.errors import InputRefused, StorageFault
 
 YAML = """
 title: Two datasets, for tests
@@ -222,3 +222,19 @@ def test_a_named_rule_leaves_records_out_on_either_path(several, suffix):
         ("a total line", 2),
     ]
     assert place.broken() == []
+
+
+@pytest.mark.parametrize("changed", [True, False])
+def test_a_month_is_not_derived_from_a_source_that_is_gone_or_changed(several, changed):
+    place = several()
+    place.write("costctl.yaml", "version: 1\narchive: none\n")
+    put(place, "actual.csv", ACTUAL)
+    if changed:
+        (place.home / "actual.csv").write_text((place.home / "actual.csv").read_text().replace(",7,", ",8,"))
+    else:
+        (place.home / "actual.csv").unlink()
+    before = place.fingerprint()
+    with pytest.raises(StorageFault) as caught:
+        put(place, "amortised.csv", AMORTISED)
+    assert ("has changed since" if changed else "is gone") in str(caught.value)
+    assert place.fingerprint() == before

@@ -66,7 +66,7 @@ def stored(place):
 
 
 @pytest.mark.slow
-def test_twenty_months_of_reports_come_to_what_was_generated(place):
+def test_generated_months_of_reports_come_to_what_was_generated(place):
     months = {f"oci-{seed}": oci.month(seed) for seed in range(20)}
     assert sum(made.corrections for made in months.values()) > 50
     assert max(len(made.totals) for made in months.values()) > 10

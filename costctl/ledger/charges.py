@@ -12,6 +12,7 @@ from pathlib import Path
 from costctl.ledger import pipes, records, staging, stored, tags
 from costctl.ledger.intake import Excluded, Intake, Recount, Settings
 from costctl.ledger.records import Reading
+from costctl.ledger.sources import Source
 from costctl.ledger.store import Ledger
 from costctl.nouns import Delivery
 
@@ -98,11 +99,9 @@ def again(ledger: Ledger, intake: Intake, periods: Sequence[date], folder: Path,
     members = ledger.run(MEMBERS, own | {"format": delivery.format.name}).rows
     if all(member == intake.identity for member, _ in members):
         return
-    read = [
-        item for member, dataset in members for item in _files_of(ledger, intake.settings, delivery, member, dataset)
-    ]
-    files = [(number, member, reading.file_no) for number, (member, reading) in enumerate(read, start=1)]
-    readings = [_numbered(reading, number) for number, (_, reading) in enumerate(read, start=1)]
+    found = _read_back(ledger, intake.settings, delivery, members)
+    files = [(reading.file_no, member, file_no) for member, file_no, reading in found]
+    readings = [reading for _, _, reading in found]
     counted = own | {"members": [member for member, _ in members]}
     before = _counted(ledger, counted)
     ledger.run(
@@ -153,19 +152,16 @@ def _account(ledger: Ledger, members: list[str], periods: list[date]) -> None:
     )
 
 
-def _files_of(
-    ledger: Ledger, settings: Settings, delivery: Delivery, member: str, dataset: str
-) -> list[tuple[str, Reading]]:
-    """Return the files of a delivery that is in the ledger, to be read again."""
+def _read_back(
+    ledger: Ledger, settings: Settings, delivery: Delivery, members: Sequence[tuple[str, str]]
+) -> list[tuple[str, int, Reading]]:
+    """Return the files of deliveries that are in the ledger, to be read again under new numbers: delivery, file_no there, reading."""
     query = "SELECT file_no, name, path, sha256, bytes FROM ledger.delivery_files WHERE delivery_id = $id ORDER BY 1"
-    found = []
-    for file_no, name, path, sha256, _ in ledger.run(query, {"id": member}).rows:
-        kept = ledger.archive / sha256
-        place = kept if kept.exists() else Path(path)
-        file = settings.inspect(place, name)
-        found.append((member, Reading(file_no, file, place, settings.columns_of(delivery.format, file), dataset)))
+    found: list[tuple[str, int, Reading]] = []
+    for member, dataset in members:
+        for file_no, name, path, sha256, size in ledger.run(query, {"id": member}).rows:
+            place = Source(name, sha256, size, path).bytes_at(ledger)
+            file = settings.inspect(place, name)
+            positions = settings.columns_of(delivery.format, file)
+            found.append((member, file_no, Reading(len(found) + 1, file, place, positions, dataset)))
     return found
-
-
-def _numbered(reading: Reading, number: int) -> Reading:
-    return Reading(number, reading.file, reading.bytes_at, reading.positions, reading.dataset)

@@ -128,10 +128,8 @@ def _ours(error: Exception, path: Path | None) -> BaseException:
 
 
 @contextmanager
-def opened(
-    path: Path, *, write: bool, wait: float = 10, folders: Iterable[Path] = (), archive: Path | None = None
-) -> Iterator[Ledger]:
-    """Open a ledger file under its lock; `folders` may be read from and exported to, nothing else outside may.
+def opened(path: Path, *, write: bool, wait: float = 10, archive: Path | None = None) -> Iterator[Ledger]:
+    """Open a ledger file under its lock; its own folders may be read from, nothing else outside may.
 
     `archive` is where its source bytes are when not beside it. An heir that is named meanwhile takes its place at the end.
 
@@ -152,7 +150,7 @@ def opened(
         if write:
             _swept(path)
         try:
-            with _connected(path, folders, archive, write=write) as ledger:
+            with _connected(path, archive, write=write) as ledger:
                 yield ledger
             if ledger.heir:
                 _succeed(path, ledger.heir)
@@ -162,7 +160,7 @@ def opened(
 
 
 @contextmanager
-def _connected(path: Path, folders: Iterable[Path], archive: Path | None, *, write: bool) -> Iterator[Ledger]:
+def _connected(path: Path, archive: Path | None, *, write: bool) -> Iterator[Ledger]:
     """Connect to a ledger file whose lock is held."""
     try:
         connection = duckdb.connect(str(path), read_only=not write)
@@ -170,7 +168,7 @@ def _connected(path: Path, folders: Iterable[Path], archive: Path | None, *, wri
         raise faults.opening(error, path) from error
     try:
         ledger = Ledger(connection, path, archive)
-        _ready(ledger, [*folders, *([archive] if archive else [])], write=write)
+        _ready(ledger, [archive] if archive else [], write=write)
         yield ledger
     except duckdb.Error as error:
         raise faults.escaped(error, path) or error from error
