@@ -153,12 +153,7 @@ def settings(ledger: Ledger, run: Run) -> ingest.Settings:
 
 def compiled(ledger: Ledger, config: Config) -> CompiledRules:
     """Compile the configuration's rules against the columns that the charges have."""
-    columns = [
-        row[0]
-        for row in ledger.run(
-            "SELECT column_name FROM duckdb_columns() WHERE schema_name = 'ledger' AND table_name = 'charges' AND data_type = 'VARCHAR'"
-        ).rows
-    ]
+    columns = [name for name, type_ in ledger.columns("ledger.charges").items() if type_ == "VARCHAR"]
     return rules.compile_rules(config.rules, columns, str(config.file or "costctl.yaml"))
 
 

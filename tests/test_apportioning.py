@@ -102,6 +102,20 @@ def test_the_quotient_is_exact(sql, pairs):
 
 
 @QUICK
+@given(
+    st.lists(st.tuples(st.integers(1 - 10**24, 10**24 - 1), divisors, st.integers(0, 10**14)), min_size=1, max_size=60)
+)
+@example([(10**24 - 1, 10**14, 10**14 - 1), (2**80 - 1, 10**13 - 1, 10**13 - 2), (1, 1, 0)])
+def test_the_quotient_of_shares_is_exact(sql, cases):
+    """Its estimate is at its worst where the quotient is long and the division leaves almost one more."""
+    pairs = [(q * t + (rest % t) * (-1 if q < 0 else 1), t) for q, t, rest in cases]
+    pairs = [(n, t) for n, t in pairs if abs(n) <= WHOLE - LAST] or [(1, 1)]
+    rows = listed([(decimal(n), decimal(t), str(i)) for i, (n, t) in enumerate(pairs)], ("n", "t", "i"))
+    found = sql.execute(f"SELECT short_quotient(n, t) FROM {rows} ORDER BY i").fetchall()
+    assert [int(row[0]) for row in found] == [toward_zero(n, t) for n, t in pairs]
+
+
+@QUICK
 @given(st.integers(WHOLE - LAST, WHOLE), divisors)
 @example(WHOLE, 1)
 @example(WHOLE, 3)

@@ -40,12 +40,7 @@ def extract(ledger: Ledger, rules: CompiledRules, span: Span, sources: tuple[str
 
 def _charges(ledger: Ledger) -> str:
     """Return the charges with every column of the version, NULL where the ledger stores none of that name."""
-    stored = {
-        row[0]
-        for row in ledger.run(
-            "SELECT column_name FROM duckdb_columns() WHERE schema_name = 'ledger' AND table_name = 'charges'"
-        ).rows
-    }
+    stored = ledger.columns("ledger.charges")
     absent = [column for name, column in focus.columns(VERSION).items() if name not in stored]
     listed = ", ".join(f"CAST(NULL AS {TYPES.get(column.type, 'VARCHAR')}) AS {column.name}" for column in absent)
     return f"(SELECT *{', ' + listed if listed else ''} FROM ledger.charges WHERE {IN_STRETCH})"

@@ -113,7 +113,7 @@ def _spool(ledger: Ledger) -> Iterator[Path]:
 
 
 def _fast(ledger: Ledger, intake: Intake) -> Outcome:
-    records.bind_gates(ledger, raising=True)
+    records.bind_gates(ledger, intake.delivery.format, raising=True)
     readings, delivery = intake.readings, intake.delivery
     with _spool(ledger) as folder, ledger.transaction():
         _clear(ledger, intake)

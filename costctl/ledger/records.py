@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -38,6 +39,7 @@ TYPES = (
     "chip_state",
 )
 SHARED = ("ledger/gates.sql", "models/macros.sql")  # what a format's SELECT may use beside its gates
+ALWAYS = ("is_not_after", "has_long_number", "rounded_away_of_double")  # what the reading of any format may use
 ROUNDED = ("money", "quantity")
 PLAIN = ("money", "quantity", "instant", "credits", "labels")
 NUMBERS = {"double": "DOUBLE", "decimal": "DECIMAL(38,18)", "integer": "DECIMAL(38,18)"}
@@ -68,28 +70,52 @@ class Reading:
     fault: BaseException | None = None
 
 
-def bind_gates(ledger: Ledger, *, raising: bool) -> None:
-    """Bind the cast macros of a format's SELECT to their raising or to their recording version, once."""
-    if ledger.gates is raising:
-        return
-    ledger.gates = raising
-    for file in SHARED:
-        for statement in store.statements((resources.files("costctl") / file).read_text(encoding="utf-8")):
+def bind_gates(ledger: Ledger, item: Format | None = None, *, raising: bool) -> None:
+    """Bind the cast macros to their raising or to their recording version: those that a format reads with, or all."""
+    words = _words(" ".join([*ALWAYS, item.sql, *(_read_with(item))])) if item else None
+    needed = []
+    for name, statement in reversed(_macros(raising=raising)):
+        if words is None or name in words:
+            needed.append((name, statement))
+            words = words | _words(statement) if words is not None else None
+    for name, statement in reversed(needed):
+        if ledger.gates.get(name) != statement:
             ledger.run(statement)
-    for kind in TYPES:
-        plain = f"WHEN {kind}_plain(x) THEN {kind}_plain_cast(x) " if raising and kind in PLAIN else ""
-        rounded = f"CASE WHEN is_printed_float(x) THEN {kind}_cast(x) END" if kind in ROUNDED else "NULL"
-        otherwise = f"error('{GATE} {kind} ' || x)" if raising else rounded
-        versions = [
-            f"(x VARCHAR) AS CASE WHEN x IS NULL THEN NULL {plain}WHEN {kind}_fits(x) THEN {kind}_cast(x) ELSE {otherwise} END"
-        ]
-        for type_ in dict.fromkeys(TYPED.get(kind, {}).values()):
-            cast = f"{kind}_of_{type_.partition('(')[0].lower()}(x)"
-            refusal = f"error('{GATE} {kind} ' || CAST(x AS VARCHAR))" if raising else "NULL"
-            versions.append(f"(x {type_}) AS CASE WHEN x IS NULL THEN NULL ELSE COALESCE({cast}, {refusal}) END")
-        ledger.run(f"CREATE OR REPLACE TEMP MACRO {kind}{', '.join(versions)}")
-    for statement in MAPS:
-        ledger.run(statement)
+            ledger.gates[name] = statement
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text))
+
+
+def _read_with(item: Format) -> list[str]:
+    """Return what a format says of its columns and records as SQL, and the gates of its columns."""
+    spelt = [column.spelling or "" for column in item.columns]
+    return [*spelt, *(column.type for column in item.columns), *(condition for _, condition in item.exclusions)]
+
+
+@cache
+def _macros(*, raising: bool) -> list[tuple[str, str]]:
+    """Return every macro that reads a value, by name: what they share, the gates in one of their versions, the maps."""
+    texts = [(resources.files("costctl") / file).read_text(encoding="utf-8") for file in SHARED]
+    shared = [statement for text in texts for statement in store.statements(text)]
+    found = [*shared, *(_gate(kind, raising=raising) for kind in TYPES), *MAPS]
+    return [(statement.split("MACRO ", 1)[1].split("(", 1)[0], statement) for statement in found]
+
+
+def _gate(kind: str, *, raising: bool) -> str:
+    """Return the macro of a type: it casts a text, or a value of Parquet, and raises or gives NULL where that would lose something."""
+    plain = f"WHEN {kind}_plain(x) THEN {kind}_plain_cast(x) " if raising and kind in PLAIN else ""
+    rounded = f"CASE WHEN is_printed_float(x) THEN {kind}_cast(x) END" if kind in ROUNDED else "NULL"
+    otherwise = f"error('{GATE} {kind} ' || x)" if raising else rounded
+    versions = [
+        f"(x VARCHAR) AS CASE WHEN x IS NULL THEN NULL {plain}WHEN {kind}_fits(x) THEN {kind}_cast(x) ELSE {otherwise} END"
+    ]
+    for type_ in dict.fromkeys(TYPED.get(kind, {}).values()):
+        cast = f"{kind}_of_{type_.partition('(')[0].lower()}(x)"
+        refusal = f"error('{GATE} {kind} ' || CAST(x AS VARCHAR))" if raising else "NULL"
+        versions.append(f"(x {type_}) AS CASE WHEN x IS NULL THEN NULL ELSE COALESCE({cast}, {refusal}) END")
+    return f"CREATE OR REPLACE TEMP MACRO {kind}{', '.join(versions)}"
 
 
 def quoted(text: str) -> str:

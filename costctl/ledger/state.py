@@ -101,13 +101,9 @@ def fingerprint(ledger: Ledger) -> str:
 def parts(ledger: Ledger) -> Iterator[tuple[str, str]]:
     """Yield each content table with the SHA-256 over its rows."""
     for table in CONTENT:
-        columns = [
-            row[0]
-            for row in ledger.run(
-                f"SELECT column_name FROM duckdb_columns() WHERE schema_name = 'ledger' AND table_name = '{table}' ORDER BY 1"
-            ).rows
-        ]
-        listed = ", ".join(f'COALESCE(CAST("{name}" AS VARCHAR), chr(0))' for name in columns)
+        listed = ", ".join(
+            f'COALESCE(CAST("{name}" AS VARCHAR), chr(0))' for name in sorted(ledger.columns(f"ledger.{table}"))
+        )
         rows = f"ledger.{table} WHERE {COUNTS[table]}" if table in COUNTS else f"ledger.{table}"
         part = ledger.value(
             f"SELECT sha256(COALESCE(string_agg(h, '' ORDER BY h), '')) FROM (SELECT sha256(concat_ws(chr(1), {listed})) AS h FROM {rows})"

@@ -38,7 +38,7 @@ class Ledger:
         self.connection = connection
         self.path = path
         self.heir: Path | None = None  # a closed ledger that is to take this one's place
-        self.gates: bool | None = None  # which version of the casts is bound: raising, recording or none
+        self.gates: dict[str, str] = {}  # the casts that are bound, by name
         self._archive = archive
 
     @property
@@ -104,6 +104,10 @@ class Ledger:
             with suppress(duckdb.Error):
                 self.connection.execute("ROLLBACK")
             raise
+
+    def columns(self, table: str) -> dict[str, str]:
+        """Return the columns of a table, each with its type."""
+        return {row[0]: row[1] for row in self.run(f"DESCRIBE {table}").rows}
 
     def meta(self, key: str) -> str | None:
         """Return a fact about the ledger itself."""

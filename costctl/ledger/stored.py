@@ -18,12 +18,7 @@ def ensure(ledger: Ledger, wanted: dict[str, list[str]]) -> tuple[bool, list[str
         return False, []
     gone = [name for name in had if wanted.get(name) != had[name]]
     new = [name for name in wanted if wanted[name] != had.get(name)]
-    there = {
-        row[0]
-        for row in ledger.run(
-            "SELECT column_name FROM duckdb_columns() WHERE schema_name = 'ledger' AND table_name = 'charges'"
-        ).rows
-    }
+    there = ledger.columns("ledger.charges")
     for name in new:
         if f"x_{name}" in there and name not in had:
             remedy = "Name it differently under `store_columns:`."

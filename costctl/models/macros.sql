@@ -9,6 +9,9 @@ CREATE OR REPLACE TEMP MACRO quotient_corrected(n, q, t) AS q + quotient_estimat
 CREATE OR REPLACE TEMP MACRO exact_quotient(n, t) AS
     quotient_corrected(n - n % t, quotient_corrected(n - n % t, quotient_estimate(n - n % t, t), t), t);
 
+-- The same where the quotient stays below 10^24: then its estimate is off by less than 2^29, and one correction is exact.
+CREATE OR REPLACE TEMP MACRO short_quotient(n, t) AS quotient_corrected(n - n % t, quotient_estimate(n - n % t, t), t);
+
 -- An amount of money or hours in whole millionths, without its sign.
 CREATE OR REPLACE TEMP MACRO millionths(amount) AS CAST(CAST(ABS(amount) AS DECIMAL(26, 6)) * 1000000 AS DECIMAL(38, 0));
 
@@ -17,12 +20,12 @@ CREATE OR REPLACE TEMP MACRO signed_millionths(amount) AS millionths(amount) * (
 
 -- What one of so many costs, with six decimals, rounded toward zero: an amount in millionths, times 10^6 for a price per million.
 CREATE OR REPLACE TEMP MACRO ratio_of(millionths_of_amount, number) AS
-    CAST(CAST(exact_quotient(millionths_of_amount, number) AS DECIMAL(22, 0)) * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(28, 6));
+    CAST(CAST(short_quotient(millionths_of_amount, number) AS DECIMAL(22, 0)) * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(28, 6));
 
 -- The part of an amount, taken in whole millionths, that a weight takes of a total, rounded toward zero; whoever has the largest
 -- weight takes what is left instead, the digits below a millionth included. Overflow (millionths x weight beyond 38 digits) is an error, never a wrap.
 CREATE OR REPLACE TEMP MACRO share_of(amount, weight, total) AS
-    CAST(CAST(exact_quotient(millionths(amount) * CAST(weight AS DECIMAL(38, 0)), CAST(total AS DECIMAL(38, 0))) AS DECIMAL(20, 0))
+    CAST(CAST(short_quotient(millionths(amount) * CAST(weight AS DECIMAL(38, 0)), CAST(total AS DECIMAL(38, 0))) AS DECIMAL(20, 0))
         * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(38, 18)) * (CASE WHEN amount < 0 THEN -1 ELSE 1 END);
 
 -- A text with its length before it, to stand in a list that names something: whatever the texts hold, no two lists read alike,
