@@ -245,22 +245,24 @@ def documents(run: Run) -> None:
 @contextmanager
 def reading(run: Run, *, refresh: bool = True) -> Iterator[tuple[Ledger, bool]]:
     """Open the ledger to read, allocated first where it is out of date; yield it and whether it is STALE all the same."""
-    late = _is_late(run)
-    if late and refresh:
-        with suppress(Busy), writing(run) as ledger:  # while others read, the last state is shown, and said to be stale
-            allocate(ledger, run)
-            late = False
     with store.opened(run.place, write=False, wait=run.wait) as ledger:
-        for statement in store.statements(build.macros()):
-            ledger.run(statement)
+        late = _is_late(ledger, run)
+        if not late or not refresh:
+            build.bind(ledger)
+            yield ledger, late
+            return
+    with suppress(Busy), writing(run) as ledger:  # while others read, the last state is shown, and said to be stale
+        allocate(ledger, run)
+        late = False
+    with store.opened(run.place, write=False, wait=run.wait) as ledger:
+        build.bind(ledger)
         yield ledger, late
 
 
-def _is_late(run: Run) -> bool:
-    with store.opened(run.place, write=False, wait=run.wait) as ledger:
-        if ledger.meta("models") != build.fingerprint() or ledger.meta("references") != run.settings():
-            return True
-        return bool(stale(ledger, run.settings()))
+def _is_late(ledger: Ledger, run: Run) -> bool:
+    if ledger.meta("models") != build.fingerprint() or ledger.meta("references") != run.settings():
+        return True
+    return bool(stale(ledger, run.settings()))
 
 
 def quarantined(outcomes: Sequence[Outcome]) -> int:

@@ -1,6 +1,7 @@
 """What the tests of the ledger share: a place with a ledger in it, and FOCUS bills written in a few words."""
 
 import csv
+import functools
 import io
 import json
 import os
@@ -16,8 +17,9 @@ from textwrap import dedent
 
 import duckdb
 import pytest
+import typer
 
-from costctl import config, pipeline
+from costctl import config, pipeline, rates
 from costctl.bills.deliveries import Wanted
 from costctl.cli import boundary
 from costctl.ledger import build, state, store
@@ -141,10 +143,39 @@ def update_golden(request):
     return request.config.getoption("--update-golden")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def once():
+    """Read the shipped rates, and put the command line together, once in a process instead of at every command."""
+    whole, once_read, once_made = rates.read, functools.cache(rates.read), functools.cache(typer.main.get_command)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rates, "read", lambda cards=(): whole(cards) if cards else dict(once_read()))
+        patch.setattr(typer.main, "get_command", once_made)
+        yield
+
+
 @pytest.fixture(scope="session")
 def blanks(tmp_path_factory):
     """A folder of empty ledgers, one per configuration: reading all rates takes longer than most tests."""
     return tmp_path_factory.mktemp("blanks")
+
+
+@pytest.fixture
+def unposted(monkeypatch):
+    """Let ingest end with charges and their groups: for tests of bills. Whoever reports or checks has them posted first."""
+    whole, checked = pipeline.take_in, Place.broken
+
+    def take_in(*args, **kwargs):
+        with monkeypatch.context() as patch:
+            patch.setattr(pipeline, "allocate", lambda *_: None)
+            return whole(*args, **kwargs)
+
+    def broken(place):
+        with pipeline.reading(place.run):
+            pass
+        return checked(place)
+
+    monkeypatch.setattr(pipeline, "take_in", take_in)
+    monkeypatch.setattr(Place, "broken", broken)
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ from costctl import bills, formats
 from costctl.errors import InputRefused
 from costctl.nouns import shifted
 
+pytestmark = pytest.mark.usefixtures("unposted")
+
 STYLES = {  # source: how its five months are written
     "legacy": ("legacy", False, "csv"),
     "legacy-net": ("legacy", True, "csv"),
@@ -200,7 +202,7 @@ def export(
 
 
 def billed(place):
-    query = "SELECT source, strftime(billing_period, '%Y-%m'), sum(BilledCost) FROM ledger.postings GROUP BY ALL"
+    query = "SELECT source, strftime(billing_period, '%Y-%m'), sum(BilledCost) FROM ledger.charges GROUP BY ALL"
     return {(source, period): cost for source, period, cost in place.ask(query)}
 
 

@@ -17,6 +17,8 @@ from costctl import bills, formats
 from costctl.errors import InputRefused
 from costctl.nouns import shifted
 
+pytestmark = pytest.mark.usefixtures("unposted")
+
 ACCOUNT = "/providers/Microsoft.Billing/billingAccounts/12345678"
 MONTHS = [azure.month(seed, shifted(date(2025, 1, 1), seed), days=10) for seed in range(20)]
 LOADED = MONTHS if THOROUGH > 1 else MONTHS[:4]

@@ -15,6 +15,8 @@ from costctl.bills import spellings
 from costctl.errors import InputRefused, UsageError
 from costctl.ledger import store
 
+pytestmark = pytest.mark.usefixtures("unposted")
+
 EXAMPLE = Path(__file__).parents[1] / "examples" / "column-maps"
 MAP = """
     version: 1

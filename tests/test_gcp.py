@@ -17,6 +17,8 @@ from costctl import pipeline
 from costctl.bills.deliveries import Wanted
 from costctl.errors import InputRefused
 
+pytestmark = pytest.mark.usefixtures("unposted")
+
 FOLDER = Path(__file__).parents[1] / "costctl" / "bills" / "gcp_billing"
 SEEDS = range(20 if THOROUGH > 1 else 5)
 FEE = "Commitment v1: N2 Cpu in Americas for 1 Year"
@@ -97,6 +99,7 @@ def test_the_half_used_commitment_of_the_readme_comes_out_as_worked_by_hand(plac
     assert len(by_hand) == 5
     place.ingest(FOLDER / "sample.csv")
     assert [row[:4] for row in charges(place) if row[0] <= 3] == by_hand
+    assert place.broken() == []
     assert place.ask("SELECT sum(chip_hours) FROM ledger.postings WHERE kind = 'unused' AND chip LIKE '%h100%'") == [
         (Decimal(24),)
     ]

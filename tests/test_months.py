@@ -8,6 +8,8 @@ from conftest import few
 from costctl import bills, formats, pipeline
 from costctl.errors import InputRefused, StorageFault
 
+pytestmark = pytest.mark.usefixtures("unposted")
+
 YAML = """
 title: Two datasets, for tests
 readers: [csv]

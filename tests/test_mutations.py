@@ -21,6 +21,8 @@ import pytest
 import costctl
 from costctl import bills, pipeline
 
+pytestmark = pytest.mark.usefixtures("unposted")
+
 SAMPLES = sorted(Path(costctl.__file__).parent.glob("bills/*/sample*"))
 SEED = int(os.environ.get("SEED", "20261120"))
 FILES, FAST, ALL = 10, 3, 200

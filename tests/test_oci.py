@@ -12,6 +12,8 @@ from generators import oci
 from costctl import pipeline
 from costctl.bills.deliveries import Wanted
 
+pytestmark = pytest.mark.usefixtures("unposted")
+
 REPORT = Path(__file__).parent / "samples" / "oci-cost-report" / "reports_cost-csv_part.csv"
 
 

@@ -16,6 +16,8 @@ from costctl.errors import InputRefused
 from costctl.files import objects, packing, parquet
 from costctl.ledger import records
 
+pytestmark = pytest.mark.usefixtures("unposted")
+
 FOCUS = Path(formats.__file__).parent / "bills" / "focus"
 ROW = {
     "EffectiveCost": "0",

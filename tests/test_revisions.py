@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from costctl import pipeline, reports
 from costctl.nouns import Span
 
+pytestmark = pytest.mark.usefixtures("unposted")
+
 FIRST = """
     cost  day         SubAccountId  ServiceName
     10    2026-10-03  web           Compute

@@ -94,10 +94,15 @@ def _used(text: str, values: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if re.search(rf"\${key}\b", text)}
 
 
-def prepare(ledger: Ledger) -> bool:
-    """Create the macros, the kept tables and the views; return whether the models changed since the ledger was written."""
+def bind(ledger: Ledger) -> None:
+    """Create the macros that models, checks and reports use, for this connection."""
     for statement in statements(macros()):
         ledger.run(statement)
+
+
+def prepare(ledger: Ledger) -> bool:
+    """Create the macros, the kept tables and the views; return whether the models changed since the ledger was written."""
+    bind(ledger)
     if ledger.meta("models") == fingerprint():
         return False
     known, made = tables(ledger) - {model.name for model in models()}, set[str]()
