@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -214,9 +215,13 @@ def _references(ledger: Ledger, run: Run) -> bool:
     config = run.config
     tables = rates.read([config.at(card) for card in config.cards])
     tables |= pools.tables(config) | teams.tables(config, tables["model_aliases"])
+    seals = {table: hashlib.sha256(repr(rows_of_table).encode()).hexdigest() for table, rows_of_table in tables.items()}
+    known = json.loads(ledger.meta("reference_tables") or "{}")
     with ledger.transaction():
         for table, rows_of_table in tables.items():
-            ledger.replace(f"ledger.{table}", rows_of_table)
+            if known.get(table) != seals[table]:
+                ledger.replace(f"ledger.{table}", rows_of_table)
+        ledger.set_meta("reference_tables", json.dumps(seals, sort_keys=True))
         ledger.set_meta("references", seal)
         names = repr(
             (sorted(tables["providers"]), sorted(tables["machines"]))

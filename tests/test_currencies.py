@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shutil
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 
@@ -41,21 +42,36 @@ EUROS = """
 SEVERAL = [name.replace("_", "-") for name in reports.known()]
 
 
-@pytest.fixture
-def ledger(place, monkeypatch):
+@pytest.fixture(scope="module")
+def ingested(places):
+    """Return two folders, made once and only copied: one with the dollars in its ledger, one with the euros beside them."""
+    alone = places()
+    prepared(alone).ingest("usd.csv", source="dollars")
+    together = places()
+    shutil.copytree(alone.home, together.home, dirs_exist_ok=True)
+    together.ingest("eur.csv", source="euros")
+    return alone.home, together.home
+
+
+def prepared(place):
     place.write("costctl.yaml", CONFIG)
     place.write("fx.csv", "".join(line.strip() + "\n" for line in RATES.strip().splitlines()))
     place.bill("usd.csv", DOLLARS)
     place.bill("eur.csv", EUROS)
-    monkeypatch.chdir(place.home)
     return place
 
 
 @pytest.fixture
-def both(ledger):
-    ledger.ingest("usd.csv", source="dollars")
-    ledger.ingest("eur.csv", source="euros")
-    return ledger
+def ledger(place, monkeypatch):
+    monkeypatch.chdir(place.home)
+    return prepared(place)
+
+
+@pytest.fixture
+def both(ingested, place, monkeypatch):
+    shutil.copytree(ingested[1], place.home, dirs_exist_ok=True)
+    monkeypatch.chdir(place.home)
+    return place
 
 
 def as_rows(command, *words):
@@ -75,13 +91,14 @@ def cents(value):
 @pytest.mark.parametrize(
     "words", [*(("report", name) for name in SEVERAL), ("tieout", "--by", "source")], ids=lambda words: words[1]
 )
-def test_no_figure_of_one_currency_changes_when_another_arrives(ledger, command, words):
+def test_no_figure_of_one_currency_changes_when_another_arrives(ingested, command, words, monkeypatch):
     """What is said in dollars of a ledger of dollars is said word for word beside euros: no sum crosses the line."""
     words = (*words, "--period", "2026-10")
-    ledger.ingest("usd.csv", source="dollars")
-    alone = as_rows(command, *words)
-    ledger.ingest("eur.csv", source="euros")
-    together = as_rows(command, *words)
+    found = []
+    for folder in ingested:
+        monkeypatch.chdir(folder)
+        found.append(as_rows(command, *words))
+    alone, together = found
     assert [row for row in together if row["currency"] == "USD"] == alone
     assert {row["currency"] for row in together} <= {"USD", "EUR"}
     assert words[1] in ("tokens-per-dollar", "rate-variance", "revisions") or {row["currency"] for row in together} == {

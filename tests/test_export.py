@@ -235,7 +235,13 @@ def test_what_was_there_stays_when_the_export_fails(place, tmp_path, monkeypatch
     assert [path.name for path in target.parent.iterdir()] == [target.name]
 
 
-@pytest.mark.parametrize(("point", "is_new"), [("filled", False), ("synced", False), ("renamed", True)])
+@pytest.mark.parametrize(
+    ("point", "is_new"),
+    [
+        ("synced", False),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in [("filled", False), ("renamed", True)]),
+    ],
+)
 def test_a_kill_leaves_the_old_file_or_the_new_one(point, is_new, place):
     words = ("export", "focus", "--period", "2026-10", "--output", "focus.csv")
     texts = []

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -154,7 +155,7 @@ def _text(name: str) -> str:
 
 def _told(ledger: Ledger, rules: CompiledRules, charges: list[dict[str, Any]]) -> list[Story]:
     """Add to each charge its file, raw row, rule, group, rates and postings; each file is verified and read once."""
-    files = {_key(charge): _source(ledger, charge) for charge in charges}
+    files = {key: _source(ledger, charge) for key, charge in {_key(charge): charge for charge in charges}.items()}
     records = {key: {charge["record_no"] for charge in charges if _key(charge) == key} for key in files}
     raw = {key: sources.read(ledger, file, records[key]) for key, file in files.items()}
     linked: set[date] = (
@@ -169,22 +170,26 @@ def _told(ledger: Ledger, rules: CompiledRules, charges: list[dict[str, Any]]) -
         ordinal: {"ordinal": ordinal, "name": name, "definition": json.loads(definition)}
         for ordinal, name, definition in rules.listed
     }
+
+    @cache
+    def asked(query: str, period: date, group: str) -> list[dict[str, Any]]:
+        return ledger.run(query, {"period": period, "group": group}).dicts()
+
+    deliveries = {key: ledger.run(DELIVERY, {"id": key[0]}).dicts()[0] for key in files}
     stories = []
     for charge in charges:
-        values = {"period": charge["billing_period"], "group": charge["group_id"]}
-        (group,) = ledger.run(GROUP, values).dicts()
-        (delivery,) = ledger.run(DELIVERY, {"id": charge["delivery_id"]}).dicts()
+        at = (charge["billing_period"], charge["group_id"])
         stories.append(
             Story(
                 charge=charge,
                 file=files[_key(charge)],
                 raw=raw[_key(charge)].get(charge["record_no"]),
-                delivery=delivery,
+                delivery=deliveries[_key(charge)],
                 rule=listed.get(charge["rule"], {"ordinal": 0, "name": None, "definition": {}})
                 | {"rule_set": rules.fingerprint},
-                group=group,
-                rates=ledger.run(RATES, values).dicts(),
-                postings=ledger.run(POSTINGS, values).dicts(),
+                group=asked(GROUP, *at)[0],
+                rates=asked(RATES, *at),
+                postings=asked(POSTINGS, *at),
             )
         )
     return stories
