@@ -16,7 +16,11 @@ def script(name, *words):
 
 
 @pytest.mark.parametrize(
-    ("kind", "flag", "goals"), [("aws-cur2", "--cur2", ["1", "4", "11", "10", "3"]), ("aws-legacy", "--legacy", ["2"])]
+    ("kind", "flag", "goals"),
+    [
+        ("aws-cur2", "--cur2", ["1", "4", "11", "10", "3"]),
+        pytest.param("aws-legacy", "--legacy", ["2"], marks=pytest.mark.slow),
+    ],
 )
 def test_the_goals_are_printed_beside_their_budgets(kind, flag, goals, tmp_path):
     script("generate.py", kind, "--rows", 40, "--rows-per-file", 20, "--jobs", 1, "--out", tmp_path)

@@ -25,7 +25,7 @@ POINTS = sorted(
 )
 # Nothing is committed yet when these are first reached; the others may lie behind an earlier commit of the same run.
 BEFORE_COMMIT = {"archived", "cleared", "committing", "filled", "renamed", "settled", "staged", "synced", "written"}
-USUAL = ("archived", "committing", "checkpointing")  # where the default suite dies; at "committing" it tries every mode
+USUAL = ("archived", "committing", "checkpointing")  # where the default suite dies, besides "committing" in every mode
 MODES = {"kill": -signal.SIGKILL, "exit": faulting.EXIT, "raise": 1, "full": 7}
 
 SEPTEMBER = """
@@ -112,9 +112,7 @@ def suffered(place, point, mode, command, monkeypatch):
 
 
 FAULTS = [
-    pytest.param(
-        point, mode, marks=() if point == "committing" or (mode == "kill" and point in USUAL) else pytest.mark.slow
-    )
+    pytest.param(point, mode, marks=() if point == "committing" else pytest.mark.slow)
     for point in POINTS
     for mode in MODES
 ]
@@ -157,7 +155,7 @@ def test_dead_at_a_named_point_of_the_first_run_ever(places, point):
 
 def test_dead_twice_at_different_points(before, undisturbed, places):
     place = copied(before, places)
-    for point in (*USUAL, *reversed(USUAL)):
+    for point in USUAL:
         place.costctl(*COMMAND, COSTCTL_FAULT=point)
     assert place.costctl(*COMMAND).returncode == 0
     assert place.fingerprint() == undisturbed[0]

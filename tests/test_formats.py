@@ -258,7 +258,7 @@ def test_no_branch_of_a_select_cuts_the_decimals_of_its_amounts(folder, place):
     extra.append("CAST(NULL AS VARCHAR) AS stored")
     tags = [] if any(column.name == "Tags" for column in item.columns) else ['CAST(NULL AS VARCHAR) AS "Tags"']
     with store.opened(place.path, write=True) as ledger:
-        ledger_records.bind_gates(ledger, raising=False)
+        ledger_records.bind_gates(ledger, item, raising=False)
         select = item.sql.strip().rstrip(";")
         described = ledger.run(
             f"DESCRIBE WITH records AS (SELECT {', '.join(named + extra + tags)}) SELECT * FROM ({select})"

@@ -145,7 +145,7 @@ def _left_out(ledger: Ledger, intake: Intake, folder: Path) -> list[Excluded]:
 
 def _recorded(ledger: Ledger, intake: Intake) -> Outcome:
     """Stage outside the transaction, name what is bad, ask the policy, load the rest."""
-    records.bind_gates(ledger, raising=False)
+    records.bind_gates(ledger, intake.delivery.format, raising=False)
     with _spool(ledger) as folder:
         staged = staging.stage(ledger, intake.readings, intake.delivery.format, folder)
         fault("staged")

@@ -39,7 +39,13 @@ TYPES = (
     "chip_state",
 )
 SHARED = ("ledger/gates.sql", "models/macros.sql")  # what a format's SELECT may use beside its gates
-ALWAYS = ("is_not_after", "has_long_number", "rounded_away_of_double")  # what the reading of any format may use
+ALWAYS = (
+    "is_not_after",
+    "has_long_number",
+    "is_printed_float",
+    "rounded_away",
+    "rounded_away_of_double",
+)  # for any format
 ROUNDED = ("money", "quantity")
 PLAIN = ("money", "quantity", "instant", "credits", "labels")
 NUMBERS = {"double": "DOUBLE", "decimal": "DECIMAL(38,18)", "integer": "DECIMAL(38,18)"}
@@ -70,14 +76,16 @@ class Reading:
     fault: BaseException | None = None
 
 
-def bind_gates(ledger: Ledger, item: Format | None = None, *, raising: bool) -> None:
-    """Bind the cast macros to their raising or to their recording version: those that a format reads with, or all."""
-    words = _words(" ".join([*ALWAYS, item.sql, *(_read_with(item))])) if item else None
+def bind_gates(ledger: Ledger, item: Format, *, raising: bool) -> None:
+    """Bind the macros that a format reads with, its casts in their raising or in their recording version."""
+    kinds = [f"{column.type} {column.type}_fits {column.type}_cast" for column in item.columns]
+    spelt = [column.spelling or "" for column in item.columns]
+    words = _words(" ".join([*ALWAYS, *kinds, *spelt, *(condition for _, condition in item.exclusions), item.sql]))
     needed = []
     for name, statement in reversed(_macros(raising=raising)):
-        if words is None or name in words:
+        if name in words:
             needed.append((name, statement))
-            words = words | _words(statement) if words is not None else None
+            words |= _words(statement)
     for name, statement in reversed(needed):
         if ledger.gates.get(name) != statement:
             ledger.run(statement)
@@ -86,12 +94,6 @@ def bind_gates(ledger: Ledger, item: Format | None = None, *, raising: bool) -> 
 
 def _words(text: str) -> set[str]:
     return set(re.findall(r"\w+", text))
-
-
-def _read_with(item: Format) -> list[str]:
-    """Return what a format says of its columns and records as SQL, and the gates of its columns."""
-    spelt = [column.spelling or "" for column in item.columns]
-    return [*spelt, *(column.type for column in item.columns), *(condition for _, condition in item.exclusions)]
 
 
 @cache
