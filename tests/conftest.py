@@ -52,7 +52,7 @@ def table(text):
 THOROUGH = int(os.environ.get("THOROUGH", "1"))  # how many times as many examples; above 1 also every generated month
 
 
-def few(values, keep=2):
+def few(values, keep=1):
     """Return the values of a parameter, of which the default suite takes the first ones and `-m slow` the others."""
     return [pytest.param(value, marks=() if place < keep else pytest.mark.slow) for place, value in enumerate(values)]
 

@@ -244,7 +244,7 @@ def over_states(ledger, cells):
     return by_cell(answer(ledger, "state_cells", columns, ["pool_cells", "chip_time"]))
 
 
-@pytest.mark.parametrize("split", [over_teams, over_states])
+@pytest.mark.parametrize("split", [over_teams, pytest.param(over_states, marks=pytest.mark.slow)])
 @QUICK
 @given(st.lists(st.tuples(st.tuples(*[amounts] * 5), weights), min_size=1, max_size=8))
 @example([((1, -1, 10**12, -(10**12), 0), [1, 1, 1]), ((LARGEST, -LARGEST, 10**18, 7, -7), [10**17] * 9)])

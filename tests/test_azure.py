@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import THOROUGH
+from conftest import THOROUGH, few
 from generators import azure
 
 from costctl import bills, formats
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("unposted")
 
 ACCOUNT = "/providers/Microsoft.Billing/billingAccounts/12345678"
 MONTHS = [azure.month(seed, shifted(date(2025, 1, 1), seed), days=10) for seed in range(20)]
-LOADED = MONTHS if THOROUGH > 1 else MONTHS[:4]
+LOADED = MONTHS if THOROUGH > 1 else MONTHS[:3]
 
 
 def run(place, month, dataset, day, *, until=31, parts=1, pack=False, types=None, export=None):
@@ -87,7 +87,7 @@ def test_a_generated_month_is_the_same_each_time_and_its_billed_cost_is_the_invo
     assert sum(month.recipe - month.invoice for month in MONTHS) == Decimal("0.000019")
 
 
-@pytest.mark.parametrize("order", [("amortised", "actual"), ("both",)])
+@pytest.mark.parametrize("order", few([("both",), ("amortised", "actual")]))
 def test_generated_months_equal_their_totals_whatever_came_first(order, place):
     """EA, customer agreement and converged headers, loose files of both datasets: difference exactly 0."""
     for month in LOADED:
@@ -134,7 +134,7 @@ class TestOneMonth:
 
     MONTH = azure.month(3, days=6)
 
-    @pytest.mark.parametrize("order", [("actual", "amortised"), ("amortised", "actual")])
+    @pytest.mark.parametrize("order", few([("actual", "amortised"), ("amortised", "actual")]))
     def test_each_file_alone_then_both(self, place, order):
         for dataset, so_far in zip(order, (order[0], "both"), strict=True):
             place.ingest(run(place, self.MONTH, dataset, 4))
@@ -168,7 +168,7 @@ class TestOneMonth:
         assert place.ask(unknown) == [(4,), (5,), (6,)]
         assert place.ask("SELECT sum(BilledCost) FROM ledger.charges") == [(self.MONTH.invoice,)]
 
-    @pytest.mark.parametrize("order", [("actual", "amortised"), ("amortised", "actual")])
+    @pytest.mark.parametrize("order", few([("actual", "amortised"), ("amortised", "actual")]))
     def test_a_record_set_aside_stays_aside_when_the_other_file_comes(self, order, place):
         month = azure.month(3, days=6)
         tax = next(row for row in month.rows["actual"] if row["type"] == "Tax")

@@ -323,6 +323,7 @@ def test_texts_that_look_alike_are_told_apart(place, one, other):
     assert place.ask("SELECT count(*), count(DISTINCT posting_id), sum(BilledCost) FROM ledger.postings") == [(2, 2, 3)]
 
 
+@pytest.mark.slow
 def test_the_examples_reach_every_kind(places):
     """So that the properties above are not true of direct postings alone."""
     found = set()

@@ -20,7 +20,7 @@ from costctl.errors import InputRefused
 pytestmark = pytest.mark.usefixtures("unposted")
 
 FOLDER = Path(__file__).parents[1] / "costctl" / "bills" / "gcp_billing"
-SEEDS = range(20 if THOROUGH > 1 else 5)
+SEEDS = range(20 if THOROUGH > 1 else 3)
 FEE = "Commitment v1: N2 Cpu in Americas for 1 Year"
 USAGE = "N2 Instance Core running in Americas"
 SPEND_FEE = "Commitment - dollar based v1: GCE for 1 year"

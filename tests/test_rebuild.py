@@ -177,7 +177,7 @@ class TestRebuild:
         assert place.fingerprint() == before
         assert [line.rpartition("/")[2] for line in done.forgotten] == ["october.csv"]
 
-    @pytest.mark.parametrize("point", few(["swapped", "committing", "cleared", "checkpointed", "rebuilt"], 1))
+    @pytest.mark.parametrize("point", few(["swapped", "committing", "cleared", "checkpointed", "rebuilt"], 0))
     def test_killed_on_the_way(self, past, point):
         before = everything(past)
         died = past.costctl("rebuild", **{faulting.VARIABLE: point})
@@ -201,7 +201,7 @@ def configured(place, text):
 
 
 class TestTheArchive:
-    @pytest.mark.parametrize("mode", few(["copy", "none", "link"], 1))
+    @pytest.mark.parametrize("mode", few(["copy", "none", "link"]))
     def test_every_mode_explains_and_rebuilds(self, place, command, monkeypatch, mode):
         monkeypatch.chdir(place.home)
         configured(place, f"archive: {mode}")
@@ -221,7 +221,7 @@ class TestTheArchive:
         path.unlink()
         assert command("explain", "--team", "search").code == (7 if mode == "none" else 0)
 
-    @pytest.mark.parametrize("mode", few(["copy", "none", "link"], 1))
+    @pytest.mark.parametrize("mode", few(["copy", "none", "link"]))
     def test_a_source_that_is_written_over_later_is_noticed(self, place, command, monkeypatch, mode):
         monkeypatch.chdir(place.home)
         configured(place, f"archive: {mode}")
@@ -250,7 +250,7 @@ class TestTheArchive:
         assert place.fingerprint() == before
         assert place.ask("SELECT count(*) FROM ledger.deliveries") == [(1,)]
 
-    @pytest.mark.parametrize("mode", few(["copy", "none", "link"], 1))
+    @pytest.mark.parametrize("mode", few(["copy", "none", "link"]))
     def test_a_file_that_is_another_one_when_it_is_read_is_refused(self, place, monkeypatch, mode):
         """Its columns were found in the header that it had before."""
         configured(place, f"archive: {mode}")
@@ -327,7 +327,7 @@ class TestALargeDrop:
         place.bill("5.csv", [{"cost": "80", "BillingCurrency": "EUR"}])
         return place
 
-    @pytest.mark.parametrize("name", few(["3.csv", "4.csv", "5.csv"], 1))
+    @pytest.mark.parametrize("name", few(["3.csv", "4.csv", "5.csv"]))
     def test_is_refused(self, manifests, name):
         configured(manifests, 'policy: {large_drop_percent: "20"}')
         manifests.ingest("1.csv")

@@ -211,21 +211,19 @@ STEERING = {  # a tag, and what a terminal is shown instead
 }
 
 
-@pytest.mark.parametrize(("tag", "shown"), STEERING.items(), ids=STEERING.values())
-def test_a_tag_cannot_steer_a_terminal(tag, shown, place, command, monkeypatch):
-    place.bill("bill.csv", [{"team": tag, "cost": "7"}])
+def test_a_tag_cannot_steer_a_terminal(place, command, monkeypatch):
+    place.bill("bill.csv", [{"team": tag, "cost": "7"} for tag in STEERING])
     place.ingest("bill.csv")
     monkeypatch.chdir(place.home)
     monkeypatch.setenv("COLUMNS", "120")
     for words in (["report", "chargeback"], ["sql", "SELECT tag_team FROM charges"]):
         out = command(*words, "--format", "table").out
-        assert shown in out
+        assert [shown for shown in STEERING.values() if shown not in out] == []
         assert all(char.isprintable() or char == "\n" for char in out)
 
 
-@pytest.mark.parametrize("tag", ["a|b", "c\nd", "\x1b[31mred"])
-def test_a_tag_cannot_break_out_of_a_markdown_cell(tag, place, command, monkeypatch):
-    place.bill("bill.csv", [{"team": tag, "cost": "7"}])
+def test_a_tag_cannot_break_out_of_a_markdown_cell(place, command, monkeypatch):
+    place.bill("bill.csv", [{"team": tag, "cost": "7"} for tag in ("a|b", "c\nd", "\x1b[31mred")])
     place.ingest("bill.csv")
     monkeypatch.chdir(place.home)
     out = command("report", "chargeback", "--format", "md").out
