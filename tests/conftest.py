@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -119,8 +119,25 @@ class Place:
         with duckdb.connect(str(self.path)) as connection:
             return connection.execute(statement).fetchone()[0]
 
-    def costctl(self, *words, **environment):
-        """Run the program in a process of its own, in this folder."""
+    def costctl(self, *words):
+        """Run the program in this process, in this folder; return what a process of its own would have come to."""
+        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2))
+        with pytest.MonkeyPatch.context() as patch, chdir(self.home), Path(os.devnull).open() as nothing:
+            for name, value in {
+                "argv": ["costctl", *map(str, words)],
+                "stdin": nothing,
+                "stdout": out,
+                "stderr": err,
+            }.items():
+                patch.setattr(sys, name, value)
+            for name in [name for name in os.environ if name.startswith("COSTCTL_")]:
+                patch.delenv(name)
+            code = boundary.guarded()
+        said = [(stream.flush(), stream.buffer.getvalue().decode())[1] for stream in (out, err)]
+        return subprocess.CompletedProcess(words, code, *said)
+
+    def process(self, *words, **environment):
+        """Run the program in a process of its own, in this folder: to kill it, or where the process itself matters."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("COSTCTL_")}
         return subprocess.run(
             [sys.executable, "-m", "costctl", *map(str, words)],

@@ -107,7 +107,7 @@ def suffered(place, point, mode, command, monkeypatch):
             patch.setenv(faulting.VARIABLE, f"{point}:{mode}")
             said = command(*words)
         return said.code, said.err
-    died = place.costctl(*words, **{faulting.VARIABLE: f"{point}:{mode}"})
+    died = place.process(*words, **{faulting.VARIABLE: f"{point}:{mode}"})
     return died.returncode, died.stderr
 
 
@@ -144,7 +144,7 @@ def test_a_fault_at_a_named_point(before, undisturbed, places, command, monkeypa
 def test_dead_at_a_named_point_of_the_first_run_ever(places, point):
     place = places()
     place.bill("october.csv", OCTOBER)
-    died = place.costctl("ingest", "october.csv", COSTCTL_FAULT=point)
+    died = place.process("ingest", "october.csv", COSTCTL_FAULT=point)
     assert died.returncode == -signal.SIGKILL, died.stderr
     again = place.costctl("ingest", "october.csv")
     assert again.returncode == 0, again.stderr
@@ -156,7 +156,7 @@ def test_dead_at_a_named_point_of_the_first_run_ever(places, point):
 def test_dead_twice_at_different_points(before, undisturbed, places):
     place = copied(before, places)
     for point in USUAL:
-        place.costctl(*COMMAND, COSTCTL_FAULT=point)
+        place.process(*COMMAND, COSTCTL_FAULT=point)
     assert place.costctl(*COMMAND).returncode == 0
     assert place.fingerprint() == undisturbed[0]
 
@@ -181,7 +181,7 @@ class TestAnExport:
     @pytest.mark.parametrize("point", ["filled", "synced", "renamed"])
     def test_dead_at_a_named_point(self, target, point, mode, command):
         place, path, new = target
-        died = place.costctl(*self.REPORT, path, **{faulting.VARIABLE: f"{point}:{mode}"})
+        died = place.process(*self.REPORT, path, **{faulting.VARIABLE: f"{point}:{mode}"})
         assert died.returncode == MODES[mode], died.stderr
         assert path.read_bytes() == (new if point == "renamed" else b"old")
         assert command(*self.REPORT, path).code == 0
@@ -191,7 +191,7 @@ class TestAnExport:
     def test_killed_at_any_moment(self, target):
         place, path, new = target
         began = time.monotonic()
-        assert place.costctl(*self.REPORT, path).returncode == 0
+        assert place.process(*self.REPORT, path).returncode == 0
         seconds = time.monotonic() - began
         for number in range(25):
             path.write_bytes(b"old")
@@ -202,7 +202,7 @@ class TestAnExport:
 def test_a_leftover_of_a_killed_export_is_not_the_report(before, places):
     place = copied(before, places)
     path = place.home / "chargeback.csv"
-    place.costctl("report", "chargeback", "--output", path, COSTCTL_FAULT="filled")
+    place.process("report", "chargeback", "--output", path, COSTCTL_FAULT="filled")
     assert not path.exists()
     assert place.costctl("report", "chargeback", "--output", path).returncode == 0
     assert "search" in path.read_text()
@@ -268,7 +268,7 @@ def loads(places):
     for command in (("ingest", *BILLS), ("ingest", "focus, changed.csv", "--replace")):
         start, full = full, copied(full, places)
         began = time.monotonic()
-        assert full.costctl(*command).returncode == 0
+        assert full.process(*command).returncode == 0
         found.append((start, command, time.monotonic() - began, full.fingerprint()))
     assert found[0][3] != found[1][3]
     return found

@@ -252,7 +252,7 @@ def test_a_kill_leaves_the_old_file_or_the_new_one(point, is_new, place):
         texts.append((place.home / f"{name}-expected.csv").read_text())
         if name == "a":
             assert place.costctl(*words).returncode == 0
-    died = place.costctl(*words, **{faulting.VARIABLE: f"{point}:kill"})
+    died = place.process(*words, **{faulting.VARIABLE: f"{point}:kill"})
     assert died.returncode == -signal.SIGKILL
     assert (place.home / "focus.csv").read_text() == texts[is_new]
     assert place.costctl(*words).returncode == 0
@@ -279,7 +279,7 @@ def test_time_zone_and_locale_change_no_byte(place, tmp_path):
     place.bill("bill.csv", [{"cost": "1234.5", "team": "süd"}, {"cost": "-0.1", "day": "2026-10-31"}])
     place.ingest("bill.csv")
     exported(place.run, "2026-10", tmp_path / "focus.csv")
-    said = place.costctl("export", "focus", "--period", "2026-10", TZ="America/St_Johns", LC_ALL="C", PYTHONUTF8="0")
+    said = place.process("export", "focus", "--period", "2026-10", TZ="America/St_Johns", LC_ALL="C", PYTHONUTF8="0")
     assert said.stdout == (tmp_path / "focus.csv").read_text(encoding="utf-8")
 
 

@@ -180,7 +180,7 @@ class TestRebuild:
     @pytest.mark.parametrize("point", few(["swapped", "committing", "cleared", "checkpointed", "rebuilt"], 0))
     def test_killed_on_the_way(self, past, point):
         before = everything(past)
-        died = past.costctl("rebuild", **{faulting.VARIABLE: point})
+        died = past.process("rebuild", **{faulting.VARIABLE: point})
         assert died.returncode == -signal.SIGKILL, died.stderr
         assert everything(past) == before
         assert past.costctl("rebuild").returncode == 0
