@@ -57,6 +57,19 @@ def few(values, keep=1):
     return [pytest.param(value, marks=() if place < keep else pytest.mark.slow) for place, value in enumerate(values)]
 
 
+@contextmanager
+def as_started(words):
+    """Have these words be the command line; what a run sets in the environment goes with it."""
+    before = dict(os.environ)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["costctl", *map(str, words)])
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+
 class Place:
     """A folder with a ledger, and the few things one does with it."""
 
@@ -122,16 +135,11 @@ class Place:
     def costctl(self, *words):
         """Run the program in this process, in this folder; return what a process of its own would have come to."""
         out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2))
-        with pytest.MonkeyPatch.context() as patch, chdir(self.home), Path(os.devnull).open() as nothing:
-            for name, value in {
-                "argv": ["costctl", *map(str, words)],
-                "stdin": nothing,
-                "stdout": out,
-                "stderr": err,
-            }.items():
-                patch.setattr(sys, name, value)
+        with as_started(words), pytest.MonkeyPatch.context() as patch, chdir(self.home), open(os.devnull) as nothing:
+            for name, stream in {"stdin": nothing, "stdout": out, "stderr": err}.items():
+                patch.setattr(sys, name, stream)
             for name in [name for name in os.environ if name.startswith("COSTCTL_")]:
-                patch.delenv(name)
+                del os.environ[name]
             code = boundary.guarded()
         said = [(stream.flush(), stream.buffer.getvalue().decode())[1] for stream in (out, err)]
         return subprocess.CompletedProcess(words, code, *said)
@@ -230,14 +238,13 @@ class Said:
 
 
 @pytest.fixture
-def command(monkeypatch, capsys):
+def command(capsys):
     """Run `costctl` with these words in this process, where monkeypatch.chdir has led."""
 
     def run(*words):
         capsys.readouterr()
-        with monkeypatch.context() as patch:
-            patch.setattr(sys, "argv", ["costctl", *map(str, words)])
-            patch.delenv("COSTCTL_LEDGER", raising=False)
+        with as_started(words):
+            os.environ.pop("COSTCTL_LEDGER", None)
             code = boundary.guarded()
         return Said(code, *capsys.readouterr())
 
