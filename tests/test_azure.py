@@ -110,6 +110,7 @@ def test_months_do_not_mix(place):
     assert sums(place) == wanted(MONTHS[:1], "amortised") | wanted(MONTHS[1:2], "both")
 
 
+@pytest.mark.slow
 def test_runs_give_the_same_ledger_in_any_order(places):
     """Two datasets of two months, an older and a newer run of each, packed and in parts or not."""
     prints = set()
@@ -339,7 +340,7 @@ PARQUET = {  # how exporters type the columns; what is not named stays text
 }
 
 
-@pytest.mark.parametrize("sample", ["azure_cost/sample-ea-actual.csv", "azure_focus/sample-1.2.csv"])
+@pytest.mark.parametrize("sample", few(["azure_cost/sample-ea-actual.csv", "azure_focus/sample-1.2.csv"]))
 @pytest.mark.parametrize("types", PARQUET.values(), ids=PARQUET)
 def test_parquet_gives_the_same_charges(types, sample, places):
     found = []

@@ -68,6 +68,7 @@ def test_the_enterprise_sample_to_the_last_digit(place):
     assert place.broken() == []
 
 
+@pytest.mark.slow
 def test_the_generated_exports_by_month_in_any_order(places):
     """Two months by the word in their folder's name, a third file by --dataset, each under a source of its own header."""
     files = sorted(NISE.rglob("*.csv"))

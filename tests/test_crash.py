@@ -153,6 +153,7 @@ def test_dead_at_a_named_point_of_the_first_run_ever(places, point):
     assert leftovers(place) == []
 
 
+@pytest.mark.slow
 def test_dead_twice_at_different_points(before, undisturbed, places):
     place = copied(before, places)
     for point in USUAL:

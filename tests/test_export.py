@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from conftest import few_rows
 
 from costctl import config, focus, periods, pipeline
 from costctl.errors import StorageFault
@@ -237,10 +238,7 @@ def test_what_was_there_stays_when_the_export_fails(place, tmp_path, monkeypatch
 
 @pytest.mark.parametrize(
     ("point", "is_new"),
-    [
-        ("synced", False),
-        *(pytest.param(*case, marks=pytest.mark.slow) for case in [("filled", False), ("renamed", True)]),
-    ],
+    few_rows([("synced", False), ("filled", False), ("renamed", True)], 0),
 )
 def test_a_kill_leaves_the_old_file_or_the_new_one(point, is_new, place):
     words = ("export", "focus", "--period", "2026-10", "--output", "focus.csv")

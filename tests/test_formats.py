@@ -180,7 +180,7 @@ def test_a_sample_gives_what_is_expected_of_it(sample, loaded, golden):
     ("sample", "variant"),
     [
         pytest.param(
-            sample, variant, id=f"{name(sample)}-{variant}", marks=() if (first + second) % 6 == 0 else pytest.mark.slow
+            sample, variant, id=f"{name(sample)}-{variant}", marks=() if (first + second) % 9 == 0 else pytest.mark.slow
         )
         for first, sample in enumerate(SAMPLES)
         for second, variant in enumerate(VARIANTS[sample])
@@ -249,15 +249,14 @@ EXACTLY = {"Cost": "DECIMAL(38,18)", "UnitPrice": "DECIMAL(38,18)", "Quantity": 
 
 
 @pytest.mark.parametrize("folder", [f for f in FOLDERS if f.parent.name == "bills"], ids=lambda folder: folder.name)
-def test_no_branch_of_a_select_cuts_the_decimals_of_its_amounts(folder, place):
+def test_no_branch_of_a_select_cuts_the_decimals_of_its_amounts(folder):
     """A CASE of DECIMAL(38,18) and of one with fewer decimals has the fewer: every amount would be rounded, and nothing say so."""
-    place.ingest(next(folder.glob("sample*")))
     item = pipeline.known()[folder.name]
     named = [f'CAST(NULL AS VARCHAR) AS "{column.name}"' for column in item.columns]
     extra = ["1 AS file_no", "CAST(1 AS BIGINT) AS record_no", "['x'] AS present", "CAST(NULL AS VARCHAR) AS dataset"]
     extra.append("CAST(NULL AS VARCHAR) AS stored")
     tags = [] if any(column.name == "Tags" for column in item.columns) else ['CAST(NULL AS VARCHAR) AS "Tags"']
-    with store.opened(place.path, write=True) as ledger:
+    with store.in_memory() as ledger:
         ledger_records.bind_gates(ledger, item, raising=False)
         select = item.sql.strip().rstrip(";")
         described = ledger.run(

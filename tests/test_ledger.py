@@ -173,11 +173,11 @@ class TestTheWalls:
     @pytest.mark.parametrize("query", NOT_A_SELECT)
     def test_exactly_one_select_is_allowed(self, october, command, monkeypatch, query):
         monkeypatch.chdir(october.home)
-        before = sorted(path.name for path in october.home.iterdir()), october.fingerprint()
+        before = sorted(path.name for path in october.home.iterdir()), october.path.read_bytes()
         said = command("sql", query)
         assert (said.code, said.out) == (2, ""), said.err
         assert "Traceback" not in said.err
-        assert (sorted(path.name for path in october.home.iterdir()), october.fingerprint()) == before
+        assert (sorted(path.name for path in october.home.iterdir()), october.path.read_bytes()) == before
 
     def test_a_select_is_answered_over_the_views(self, october, command, monkeypatch):
         monkeypatch.chdir(october.home)

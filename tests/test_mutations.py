@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("unposted")
 
 SAMPLES = sorted(Path(costctl.__file__).parent.glob("bills/*/sample*"))
 SEED = int(os.environ.get("SEED", "20261120"))
-FILES, FAST, ALL = 10, 2, 200
+FILES, FAST, ALL = 10, 1, 200
 PACKINGS, PARQUET = ("csv", "csv", "csv.gz", "zip"), 0.15
 VALUES = (
     "", " ", "0", "-0", "1,5", "1.234,56", "$5", "(12.5)", "5-", "1_000", "0x10", "NaN", "inf", "1e999", "1E-7", "9" * 40, "0." + "1" * 30,

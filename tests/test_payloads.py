@@ -156,7 +156,7 @@ def test_there_are_three_hundred():
     assert len(PAYLOADS) * len(PLACES) == 300
 
 
-USUAL = ("tags", "rules", "teams", "header")  # the others are columns of a bill, as the tags are
+USUAL = ("tags", "rules", "header")  # the others are columns of a bill, as the tags are
 ONE_BY_ONE = ("source", "file names", "folder names")  # an ingest for each of their payloads
 
 

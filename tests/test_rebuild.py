@@ -187,6 +187,7 @@ class TestRebuild:
         assert everything(past) == before
         assert not list(past.home.glob("*.rebuilt*"))
 
+    @pytest.mark.slow
     def test_no_space(self, past, command, monkeypatch):
         before = everything(past)
         monkeypatch.chdir(past.home)

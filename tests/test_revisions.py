@@ -107,7 +107,7 @@ deliveries = st.lists(
 
 @pytest.mark.slow
 @given(history=deliveries)
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 def test_whatever_the_history_its_changes_sum_to_the_charges(places, history):
     place = places()
     for number, (decision, rows) in enumerate(history):

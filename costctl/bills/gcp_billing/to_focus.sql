@@ -57,15 +57,16 @@ prices AS (
 -- How much of a commitment a record used: of a resource, its credit over the day's price of its SKU; of spend, its credit in US cents.
 -- On a day without a fee (usage reported late) it used the last fee before, or the first.
 used AS MATERIALIZED (
-    SELECT
-        c.file_no, c.record_no, c.place, c.thing, COALESCE(list_max([d for d in s.days if d <= c.day]), list_min(s.days)) AS day,
-        CASE
-            WHEN c.is_resource THEN exact_quotient(signed_millionths(c.credit) * p.priced, p.gross)
-            ELSE exact_quotient(signed_millionths(c.credit) * CAST(100000000 AS DECIMAL(38, 0)), millionths(COALESCE(c.rate, CAST(1 AS DECIMAL(38, 18)))))
-        END AS weight
-    FROM covers AS c
-    LEFT JOIN (SELECT place, thing, list(day) AS days FROM slots GROUP BY ALL) AS s ON s.place = c.place AND s.thing = c.thing
-    LEFT JOIN prices AS p ON p.owner = c.owner AND p.day = c.day AND p.SkuId = c.SkuId AND p.Region IS NOT DISTINCT FROM c.Region
+    SELECT file_no, record_no, place, thing, day, exact_quotient(size, price) AS weight
+    FROM (
+        SELECT
+            c.file_no, c.record_no, c.place, c.thing, COALESCE(list_max([d for d in s.days if d <= c.day]), list_min(s.days)) AS day,
+            signed_millionths(c.credit) * (CASE WHEN c.is_resource THEN p.priced ELSE CAST(100000000 AS DECIMAL(38, 0)) END) AS size,
+            CASE WHEN c.is_resource THEN p.gross ELSE millionths(COALESCE(c.rate, CAST(1 AS DECIMAL(38, 18)))) END AS price
+        FROM covers AS c
+        LEFT JOIN (SELECT place, thing, list(day) AS days FROM slots GROUP BY ALL) AS s ON s.place = c.place AND s.thing = c.thing
+        LEFT JOIN prices AS p ON p.owner = c.owner AND p.day = c.day AND p.SkuId = c.SkuId AND p.Region IS NOT DISTINCT FROM c.Region
+    )
 ),
 
 -- A fee is spread where something used it and is unused where nothing did; but where credits of its place belong to no fee, one that
@@ -83,30 +84,30 @@ users AS (
 
 ranked AS (
     SELECT
-        u.*, s.fee, SUM(u.weight) OVER slot AS total, share_of(s.fee, u.weight, SUM(u.weight) OVER slot) AS part,
+        u.*, s.fee, SUM(u.weight) OVER (PARTITION BY u.place, u.thing, u.day) AS total,
         ROW_NUMBER() OVER (PARTITION BY u.place, u.thing, u.day ORDER BY u.weight DESC, u.file_no, u.record_no) AS rank
     FROM users AS u
     INNER JOIN slots AS s ON s.place = u.place AND s.thing = u.thing AND s.day = u.day
-    WINDOW slot AS (PARTITION BY u.place, u.thing, u.day)
 ),
 
 shares AS MATERIALIZED (
     SELECT
         place, thing, day, file_no, record_no, weight,
         CASE WHEN rank = 1 THEN fee - (SUM(part) OVER slot - part) ELSE part END AS share
-    FROM ranked
-    WHERE total > 0
+    FROM (SELECT *, share_of(fee, weight, total) AS part FROM ranked WHERE total > 0)
     WINDOW slot AS (PARTITION BY place, thing, day)
 ),
 
 portions AS (
-    SELECT
-        f.file_no, f.record_no, u.share, CAST(CAST(u.weight AS DECIMAL(24, 0)) * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(38, 18)) AS hours,
-        share_of(u.share, f.size, SUM(f.size) OVER slot) AS part, share_of(CAST(CAST(u.weight AS DECIMAL(24, 0)) * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(38, 18)), f.size, SUM(f.size) OVER slot) AS hours_part,
-        ROW_NUMBER() OVER (PARTITION BY f.place, f.thing, f.day ORDER BY f.size DESC, f.file_no, f.record_no) AS rank, f.place, f.thing, f.day
-    FROM fees AS f
-    INNER JOIN shares AS u ON u.place = f.place AND u.thing = f.thing AND u.day = f.day AND u.record_no IS NULL
-    WINDOW slot AS (PARTITION BY f.place, f.thing, f.day)
+    SELECT *, share_of(share, size, total) AS part, share_of(hours, size, total) AS hours_part
+    FROM (
+        SELECT
+            f.file_no, f.record_no, u.share, CAST(CAST(u.weight AS DECIMAL(24, 0)) * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(38, 18)) AS hours,
+            f.size, SUM(f.size) OVER (PARTITION BY f.place, f.thing, f.day) AS total,
+            ROW_NUMBER() OVER (PARTITION BY f.place, f.thing, f.day ORDER BY f.size DESC, f.file_no, f.record_no) AS rank, f.place, f.thing, f.day
+        FROM fees AS f
+        INNER JOIN shares AS u ON u.place = f.place AND u.thing = f.thing AND u.day = f.day AND u.record_no IS NULL
+    )
 ),
 
 unused AS (
