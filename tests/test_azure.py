@@ -189,6 +189,7 @@ class TestOneMonth:
         )
         assert place.ask(hours) == [("Unused", 6 * 12, "1 Hour"), ("Used", 6 * 12, "1 Hour")]
 
+    @pytest.mark.slow
     def test_three_revisions_leave_a_history_whose_changes_sum_to_the_last_state(self, place):
         for dataset, day, until in (("actual", 1, 2), ("amortised", 2, 31), ("actual", 3, 4), ("actual", 5, 31)):
             place.ingest(run(place, self.MONTH, dataset, day, until=until))

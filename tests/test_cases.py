@@ -195,6 +195,7 @@ def test_a_signal_ends_a_run_cleanly(here, sent):
     assert list((here.home / "costctl.duckdb.files").glob("*")) == []
 
 
+@pytest.mark.slow
 def test_strange_surroundings(here):
     """No HOME, no terminal, no stdout, a width of nothing, stdout closed by its reader."""
     here.bill("a.csv", ONE)

@@ -217,7 +217,7 @@ PER_TEAM = """
 """
 
 
-@settle(3)
+@settle(2)
 @given(config=st.sampled_from(CONFIGS), bill=bills, token_rows=tokens, chip_rows=chips)
 def test_postings_equal_charges(places, config, bill, token_rows, chip_rows):
     place = filled(places, config, bill, token_rows, chip_rows)

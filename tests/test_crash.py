@@ -167,7 +167,7 @@ class TestAnExport:
 
     REPORT = ("report", "chargeback", "--period", "2026-10", "--output")
 
-    @pytest.fixture(params=["csv", "parquet"])
+    @pytest.fixture(params=few(["csv", "parquet"]))
     def target(self, before, places, request, command, monkeypatch):
         """A place, the file to write, what it held before, and what it is to hold."""
         place = copied(before, places)

@@ -55,6 +55,18 @@ def stories(ingested_quickstart):
     return found
 
 
+def test_the_largest_charges_of_the_example(ingested_quickstart):
+    """Of all of them: the class below."""
+    run = pipeline.Run(config.load(ingested_quickstart / config.NAME))
+    with pipeline.reading(run) as (ledger, _):
+        found = explain.of_cell(ledger, pipeline.compiled(ledger, run.config), parse("2026-10"), Wanted(top=100))
+    assert len(found) == 100
+    for item in found:
+        assert {posting["pool"] for posting in item.postings} == {item.group["pool"]}
+        assert item.raw.values
+
+
+@pytest.mark.slow
 class TestEveryChargeOfTheExample:
     """The quickstart has pools with chip time, bought tokens, credits, tax, unused commitments."""
 

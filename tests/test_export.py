@@ -189,6 +189,7 @@ def test_the_order_of_arrival_changes_no_byte(places, tmp_path):
     assert len(digests) == 1
 
 
+@pytest.mark.slow
 def test_stretches_make_no_difference(place, tmp_path, monkeypatch):
     for name in range(4):
         place.bill(f"bills/{name}.csv", [{"cost": f"{name}.{day}", "day": f"2026-10-{day:02}"} for day in range(1, 5)])

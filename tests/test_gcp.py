@@ -481,6 +481,7 @@ OCTOBER = [{"sku": FEE, "cost": "6", "quantity": "2"}, {"sku": USAGE, "cost": "1
 LATE = [*OCTOBER, {"sku": USAGE, "cost": "5", "quantity": "5"}]
 
 
+@pytest.mark.slow
 def test_of_several_runs_of_a_month_the_newest_counts_in_any_order_of_arrival(places):
     states = set()
     for order in (["first", "second", "third"], ["third", "first", "second"], ["second", "third", "first"]):

@@ -407,6 +407,7 @@ class TestLongWork:
         pipeline.take_in(replace(place.run, progress=told.append), [Wanted(file, None)])
         assert sum(told) == file.stat().st_size
 
+    @pytest.mark.slow
     def test_the_memory_limit_is_an_option_and_a_setting(self, place):
         place.bill("b.csv", [{}])
         assert place.costctl("ingest", "b.csv", "--memory", "200MB").returncode == 0

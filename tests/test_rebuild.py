@@ -101,6 +101,7 @@ class TestRebuild:
         with pytest.raises(InputRefused, match="was replaced by other files before"):
             past.ingest(storied.home / "changed.csv")
 
+    @pytest.mark.slow
     def test_the_example(self, quickstart):
         run = pipeline.Run(config.load(quickstart / config.NAME))
         with pipeline.reading(run) as (ledger, _):
@@ -138,6 +139,7 @@ class TestRebuild:
         assert "not the content it had" in said.err
         assert past.fingerprint() == right
 
+    @pytest.mark.slow
     def test_a_format_that_changed_is_named(self, past, monkeypatch):
         known = pipeline.known()
         focus = known["focus"]

@@ -115,6 +115,7 @@ def test_columns_of_parquet_are_kept_as_text(place, keeping):
     ]
 
 
+@pytest.mark.slow
 def test_rebuild_fills_what_was_empty(place, keeping):
     keeping("{}", rule="ServiceName")
     place.ingest(place.bill("focus.csv", BILL))
