@@ -52,12 +52,10 @@ costed AS (
 
 parts AS (
     SELECT
-        c.*, p.part_no, p.part_no = 2 AS is_unused, p.part_no = 2 AND c.LineItemType = 'RIFee' AS is_unused_reservation,
+        *, part_no = 2 AS is_unused, part_no = 2 AND LineItemType = 'RIFee' AS is_unused_reservation,
         -- the fee and the negation carry no list and no contracted cost: what they pay for has its own
-        p.part_no = 2 OR c.LineItemType = 'SavingsPlanNegation' OR c.pays_for_usage AS is_priced_elsewhere
-    FROM costed AS c
-    CROSS JOIN (VALUES (1), (2)) AS p(part_no)
-    WHERE p.part_no = 1 OR (c.is_recurring_fee AND (c.unused IS NULL OR c.unused <> 0))
+        part_no = 2 OR LineItemType = 'SavingsPlanNegation' OR pays_for_usage AS is_priced_elsewhere
+    FROM (SELECT *, unnest(CASE WHEN is_recurring_fee AND (unused IS NULL OR unused <> 0) THEN [1, 2] ELSE [1] END) AS part_no FROM costed)
 )
 
 SELECT
