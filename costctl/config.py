@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -139,6 +140,8 @@ class Money(Part):
     def _marks_apart(self) -> Money:
         if self.decimal == self.grouping:
             raise ValueError("`decimal` and `grouping` are the same mark")
+        if re.search(r"[-+()\d]", self.symbol):
+            raise ValueError("`symbol` holds a sign or a digit, which belong to the amount")
         return self
 
 
@@ -157,6 +160,12 @@ class ColumnMap(Part):
     delimiter: Literal[",", ";", "|", "tab"] = ","
     last_line: Literal["ended", "unended"] = "ended"
     refines: str | None = None
+
+    @model_validator(mode="after")
+    def _ends_on_a_day(self) -> ColumnMap:
+        if self.ends == "included" and re.search("[Hh]", self.dates or ""):
+            raise ValueError("`ends: included` is for files that end on a day; with a time of day they end `excluded`")
+        return self
 
 
 class Policy(Part):

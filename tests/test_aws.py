@@ -304,7 +304,7 @@ class TestDataExports:
 
     def test_two_exports_of_one_account_in_one_folder_are_refused(self, place):
         export(place, lines(1, 2))
-        export(place, lines(1, 2), home="out/other", arn=ARN.replace("cur2-0f0f", "other-1a1a"))
+        export(place, lines(3), home="out/other", arn=ARN.replace("cur2-0f0f", "other-1a1a"))
         with pytest.raises(InputRefused, match="a second report of account 012345678901 for 2026-10"):
             place.ingest("out")
         place.ingest("out/cur2", "out/other")  # the user says that they share the cost out between them

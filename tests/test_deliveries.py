@@ -151,10 +151,25 @@ class TestPlainFiles:
         place.ingest("october.csv")
         place.ingest("changed.csv", source="subsidiary")
         assert billed(place) == {("focus", "2026-10"): Decimal("12.5"), ("subsidiary", "2026-10"): 11}
-        place.ingest(
-            "october.csv", source="subsidiary", decision="replace"
-        )  # one delivery per source, the bytes kept once
+
+    @pytest.mark.parametrize("decision", [None, "replace"])
+    def test_the_same_bytes_are_no_other_export(self, place, refused, decision):
+        place.bill("october.csv", OCTOBER)
+        place.ingest("october.csv")
+        again = refused("october.csv", source="subsidiary", decision=decision)
+        assert again.what == "the same bytes are in the ledger already, as source focus"
+        assert billed(place) == {("focus", "2026-10"): Decimal("12.5")}
+        place.ingest("october.csv", source="subsidiary", decision="add")
         assert billed(place) == dict.fromkeys([("focus", "2026-10"), ("subsidiary", "2026-10")], Decimal("12.5"))
+        assert place.broken() == []
+
+    def test_a_folder_that_is_added_to_counts_no_file_twice(self, place):
+        place.bill("bills/october.csv", OCTOBER)
+        place.ingest("bills/october.csv")
+        place.bill("bills/changed.csv", CHANGED)
+        place.ingest("bills", decision="add")
+        assert billed(place) == {("focus", "2026-10"): Decimal("12.5") + 11}
+        assert place.broken() == []
 
     def test_the_same_file_twice_counts_once(self, place):
         place.bill("october.csv", OCTOBER)

@@ -178,7 +178,7 @@ def test_the_order_of_arrival_changes_no_byte(places, tmp_path):
     for turn in (1, -1):
         place = places()
         for name in ("a", "b")[::turn]:
-            days = [{"cost": f"{number}.5", "day": f"2026-10-{number:02}"} for number in range(1, 29)]
+            days = [{"cost": f"{number}.5{ord(name)}", "day": f"2026-10-{number:02}"} for number in range(1, 29)]
             place.bill(f"{name}.csv", days)
             place.ingest(f"{name}.csv", source=name)
         for kind in ("csv", "parquet"):

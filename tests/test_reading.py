@@ -153,7 +153,7 @@ class TestTypes:
         assert "BilledCost" not in types(decimal, double)
         assert types(decimal, whole)["BilledCost"] == "DECIMAL(38,18)"
         place.ingest(decimal, source="a")
-        place.ingest(double, whole, decimal, source="b")
+        place.ingest(double, whole, decimal, source="b", decision="add")
         assert sorted(column(place, "BilledCost", "b")) == [Decimal("1.5"), Decimal("2.5"), Decimal(3)]
         assert sorted(column(place, "ListCost", "b"), key=str) == [Decimal("3.5"), None, None]
 

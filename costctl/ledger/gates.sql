@@ -22,14 +22,14 @@ CREATE OR REPLACE TEMP MACRO is_printed_float(x) AS
 CREATE OR REPLACE TEMP MACRO rounded_away(x) AS
     CAST(trim(x) AS DECIMAL(38, 30)) - CAST(CAST(trim(x) AS DECIMAL(38, 18)) AS DECIMAL(38, 30));
 CREATE OR REPLACE TEMP MACRO whole_fits(x) AS regexp_full_match(x, '\s*\d{1,18}(\.0*)?\s*');
--- ISO 8601 with a blank or T; without a zone it is UTC. Day and month in words or in another order are a format's own business.
+-- ISO 8601 with a blank or T, of the years 1900 to 2199 (9999-12-31 means none); without a zone it is UTC. Day and month in words or in another order are a format's own business.
 CREATE OR REPLACE TEMP MACRO instant_fits(x) AS
-    regexp_full_match(x, '\s*\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?\s?(Z|UTC|[+-]\d{2}(:?\d{2})?)?)?\s*')
+    regexp_full_match(x, '\s*(19|20|21)\d{2}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?\s?(Z|UTC|[+-]\d{2}(:?\d{2})?)?)?\s*')
     AND try_cast(left(trim(x), 10) AS DATE) IS NOT NULL AND try_cast(replace(trim(x), ' UTC', '') AS TIMESTAMPTZ) IS NOT NULL;
 -- A date of a bill that may write the month first (Azure): 9/2/2023 is the 2nd of September; with 13/02/2023 it is no date at all.
 CREATE OR REPLACE TEMP MACRO us_date_fits(x) AS
     instant_fits(x)
-    OR regexp_full_match(x, '\s*(0?[1-9]|1[0-2])/(0?[1-9]|[12]\d|3[01])/\d{4}( 0?0:00(:00)?| 12:00:00 AM)?\s*')
+    OR regexp_full_match(x, '\s*(0?[1-9]|1[0-2])/(0?[1-9]|[12]\d|3[01])/(19|20|21)\d{2}( 0?0:00(:00)?| 12:00:00 AM)?\s*')
     AND try_strptime(split_part(trim(x), ' ', 1), '%m/%d/%Y') IS NOT NULL;
 CREATE OR REPLACE TEMP MACRO currency_fits(x) AS regexp_full_match(x, '[A-Z]{3}');
 CREATE OR REPLACE TEMP MACRO json_fits(x) AS try_cast(try_cast(x AS JSON) AS MAP(VARCHAR, VARCHAR)) IS NOT NULL;
@@ -40,7 +40,7 @@ CREATE OR REPLACE TEMP MACRO braced(x) AS
 CREATE OR REPLACE TEMP MACRO json_unbraced_fits(x) AS json_fits(braced(x));
 CREATE OR REPLACE TEMP MACRO chips_fits(x) AS CASE WHEN money_fits(x) THEN COALESCE(try_cast(trim(x) AS DECIMAL(18, 6)) > 0, FALSE) ELSE FALSE END;
 CREATE OR REPLACE TEMP MACRO chip_state_fits(x) AS lower(trim(x)) IN ('serving', 'training', 'startup', 'idle', 'maintenance');
-CREATE OR REPLACE TEMP MACRO billing_month_fits(x) AS regexp_full_match(x, '\s*\d{4}(0[1-9]|1[0-2])\s*');
+CREATE OR REPLACE TEMP MACRO billing_month_fits(x) AS regexp_full_match(x, '\s*(19|20|21)\d{2}(0[1-9]|1[0-2])\s*');
 -- A nested value as JSON, or as Python prints it (single quotes, None): its tokens, and from them JSON whose numbers are texts, so
 -- that no digit passes through a binary float.
 CREATE OR REPLACE TEMP MACRO notation(x) AS
@@ -85,7 +85,7 @@ CREATE OR REPLACE TEMP MACRO money_plain(x) AS regexp_full_match(x, '-?\d{1,20}(
 CREATE OR REPLACE TEMP MACRO money_plain_cast(x) AS CAST(x AS DECIMAL(38, 18));
 CREATE OR REPLACE TEMP MACRO quantity_plain(x) AS money_plain(x);
 CREATE OR REPLACE TEMP MACRO quantity_plain_cast(x) AS CAST(x AS DECIMAL(38, 18));
-CREATE OR REPLACE TEMP MACRO instant_plain(x) AS regexp_full_match(x, '\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}Z?');
+CREATE OR REPLACE TEMP MACRO instant_plain(x) AS regexp_full_match(x, '(?:19|20|21)\d{2}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}Z?');
 CREATE OR REPLACE TEMP MACRO instant_plain_cast(x) AS CAST(left(x, 19) AS TIMESTAMP);
 
 -- The usual JSON of labels and credits, without escapes: the parts are cut out, no JSON is built.
@@ -194,7 +194,7 @@ CREATE OR REPLACE TEMP MACRO quantity_of_double(x) AS money_of_double(x);
 CREATE OR REPLACE TEMP MACRO quantity_of_decimal(x) AS x;
 CREATE OR REPLACE TEMP MACRO whole_of_bigint(x) AS CASE WHEN x BETWEEN 0 AND 999999999999999999 THEN x END;
 CREATE OR REPLACE TEMP MACRO instant_of_timestamp(x) AS
-    CASE WHEN x BETWEEN TIMESTAMP '0001-01-01 00:00:00' AND TIMESTAMP '9999-12-31 23:59:59.999999' THEN x END;
+    CASE WHEN x BETWEEN TIMESTAMP '1900-01-01 00:00:00' AND TIMESTAMP '2199-12-31 23:59:59.999999' THEN x END;
 CREATE OR REPLACE TEMP MACRO us_date_of_timestamp(x) AS instant_of_timestamp(x);
 
 -- What a bill's own words say: the token class, the model and the machine of a usage type, meter or SKU text.

@@ -8,6 +8,9 @@ from costctl.ledger.store import Ledger
 from costctl.nouns import Delivery, Outcome
 
 
+NO_SCOPE = ("", "-")
+
+
 def outcome(ledger: Ledger, intake: Intake) -> Outcome | None:
     """Tell whether this very content is in the ledger already, and what that means."""
     if intake.settings.replayed:
@@ -37,6 +40,34 @@ def outcome(ledger: Ledger, intake: Intake) -> Outcome | None:
         evidence=f"source {intake.delivery.source}, {', '.join(intake.label(period) for period, _ in periods)}",
         remedy="To go back to it, say --replace.",
     )
+
+
+def refuse_elsewhere(ledger: Ledger, intake: Intake) -> None:
+    """Refuse files whose records count already under another source, scope or dataset: the same bytes are one bill."""
+    if intake.settings.replayed or intake.settings.decision == "add":
+        return
+    delivery = intake.delivery
+    found = ledger.run(
+        "SELECT f.sha256, d.source, d.scope FROM ledger.delivery_files AS f JOIN ledger.deliveries AS d USING (delivery_id) "
+        "WHERE list_contains($files, f.sha256) AND f.kept > 0 AND d.delivery_id IN (SELECT delivery_id FROM ledger.delivery_periods WHERE live) "
+        "AND NOT (d.source = $source AND d.scope = $scope AND d.dataset = $dataset) ORDER BY ALL LIMIT 1",
+        {
+            "files": [file.sha256 for file in delivery.files],
+            "source": delivery.source,
+            "scope": delivery.scope,
+            "dataset": delivery.dataset,
+        },
+    ).rows
+    for sha256, source, scope in found:
+        name = next(file.name for file in delivery.files if file.sha256 == sha256)
+        there = ", ".join([f"source {source}", *([scope] if scope not in NO_SCOPE else [])])
+        raise InputRefused(
+            name,
+            f"the same bytes are in the ledger already, as {there}",
+            evidence=f"here they would be source {delivery.source}"
+            + (f", {delivery.scope}" if delivery.scope not in NO_SCOPE else ""),
+            remedy=f"A bill counts once: take it in as it came before{f' (--source {source})' if source != delivery.source else ''}, or say --add if it is to count twice.",
+        )
 
 
 def _is_newer(ledger: Ledger, intake: Intake) -> bool:

@@ -155,9 +155,12 @@ def _live(ledger: Ledger, intake: Intake, period: object) -> list[tuple[str, str
 def _supersede(ledger: Ledger, intake: Intake, period: object, version: str | None, file: str) -> None:
     """Decide between this delivery and those live for the same (source, scope, dataset, period), and take those out."""
     live = _live(ledger, intake, period)
+    delivery = intake.delivery
+    if intake.decision == "add":
+        for other in [key for key, _, _ in live if _holds(ledger, delivery, key, period)]:
+            _take_out(ledger, other, period, bill=delivery.format.kind == "bill")  # its files come again among these
     if not live or intake.decision == "add":
         return
-    delivery = intake.delivery
     if intake.decision is None and not intake.settings.replayed:
         rivals = [
             other
