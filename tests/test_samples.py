@@ -297,7 +297,7 @@ def test_the_specification_s_hour_30_is_refused_by_name(command):
     said = command("ingest", "--source", "commitment_discount_purchase_scenario_2")
     assert said.code == 3
     assert (
-        "commitment_discount_purchase_scenario_2.csv:4: ChargePeriodEnd is not a date and time like 2026-10-01T00:00:00Z: '2023-02-01T30:00:00Z'"
+        "commitment_discount_purchase_scenario_2.csv:4: ChargePeriodEnd is not a date and time like 2026-10-01T00:00:00Z, of 1900 to 2199: '2023-02-01T30:00:00Z'"
         in said.err
     )
 

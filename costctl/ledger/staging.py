@@ -30,7 +30,7 @@ REASONS = {
     "money": "is not a plain decimal number of at most 20 digits before and 18 after the point",
     "quantity": "is not a plain decimal number of at most 20 digits before and 18 after the point",
     "whole": "is not a whole number",
-    "instant": "is not a date and time like 2026-10-01T00:00:00Z",
+    "instant": "is not a date and time like 2026-10-01T00:00:00Z, of 1900 to 2199",
     "us_date": "is not a date like 2026-10-31 or, month first, 10/31/2026",
     "currency": "is not a currency code of three capital letters",
     "billing_month": "is not a month like 202610",
