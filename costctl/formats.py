@@ -202,7 +202,9 @@ def _lacking(item: Format, header: set[str]) -> str:
     names = {column.headers[0]: column.header for column in item.columns}
     lacking = [names.get(name, name) for name in item.detect_all if name not in header]
     clash = [names.get(name, name) for name in item.detect_none if name in header]
-    return ", ".join(lacking[:NEAREST]) or f"nothing, but has {', '.join(clash)}"
+    return ", ".join(lacking[:NEAREST]) or (
+        f"nothing, but has {', '.join(clash)}" if clash else "no column, but the form"
+    )
 
 
 def insisted(name: str, file: InputFile, formats: dict[str, Format]) -> Format:

@@ -351,6 +351,17 @@ def test_the_focus_sample_as_parquet_gives_the_same_charges(types, places, loade
     assert stored(place.path, "charges", "plain") == stored(loaded(sample), "charges", "plain")
 
 
+def test_the_focus_sample_as_json_gives_the_same_charges(places, loaded):
+    sample, place = FOCUS / "sample.csv", places()
+    header, rows = records(sample)
+    listed = [{title: value or None for title, value in zip(header, row, strict=True)} for row in rows]
+    for row in listed:
+        row["Tags"] = row["Tags"] and json.loads(row["Tags"])
+    place.write("focus.json", json.dumps(listed))
+    place.ingest("focus.json", source="plain")
+    assert stored(place.path, "charges", "plain") == stored(loaded(sample), "charges", "plain")
+
+
 def typed(title, kind):
     """Return the SQL of a text column as a type; JSON becomes a map by way of JSON."""
     value = f'CAST("{title}" AS JSON)' if kind.startswith("MAP") else f'"{title}"'

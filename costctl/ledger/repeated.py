@@ -7,7 +7,6 @@ from costctl.ledger.intake import Intake, Superseded
 from costctl.ledger.store import Ledger
 from costctl.nouns import Delivery, Outcome
 
-
 NO_SCOPE = ("", "-")
 
 
