@@ -24,6 +24,7 @@ from costctl.files import packing
 from costctl.nouns import Delivery, Format, InputFile
 
 SUSPECT = {".zst", ".bz2", ".xz", ".7z", ".rar", ".tar", ".tgz", ".xlsx", ".xls", ".tsv", ".avro", ".orc"}
+PACKED = {".gz", ".zip"}
 SHOWN_FILES = 5
 
 
@@ -70,6 +71,7 @@ def find(wanted: Sequence[Wanted], known: dict[str, Format]) -> list[Delivery]:
         for run in exports.newest(runs, notes):
             delivery = _from_run(run, item, known)
             listed[delivery.source, delivery.scope, delivery.dataset, run.start, run.run] = delivery
+        _refuse_both_packings([path for path in paths if path not in covered])
         for path in paths:
             if path not in covered:
                 file = formats.inspect(path, candidates=formats.delimiters(known))
@@ -89,6 +91,16 @@ def find(wanted: Sequence[Wanted], known: dict[str, Format]) -> list[Delivery]:
             item.files[0].name,
         ),
     )
+
+
+def _refuse_both_packings(paths: Sequence[Path]) -> None:
+    """Refuse a file that lies beside its own packed copy: their bytes differ, and both would be counted."""
+    there = {str(path): path for path in paths}
+    for path in paths:
+        plain = there.get(str(path.with_suffix(""))) if path.suffix.lower() in PACKED else None
+        if plain:
+            remedy = f"Keep one of the two: {plain.name} or {path.name}. Both would be counted."
+            raise InputRefused(str(path), f"lies beside {plain.name}, the same name unpacked", remedy=remedy)
 
 
 def _format(item: Wanted, file: InputFile, known: dict[str, Format]) -> Format:
