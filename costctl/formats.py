@@ -202,9 +202,12 @@ def _lacking(item: Format, header: set[str]) -> str:
     names = {column.headers[0]: column.header for column in item.columns}
     lacking = [names.get(name, name) for name in item.detect_all if name not in header]
     clash = [names.get(name, name) for name in item.detect_none if name in header]
-    return ", ".join(lacking[:NEAREST]) or (
-        f"nothing, but has {', '.join(clash)}" if clash else "no column, but the form"
-    )
+    but = f"has {', '.join(clash)}" if clash else _comes_as(item)
+    return ", ".join(lacking[:NEAREST]) or f"nothing, but {but}"
+
+
+def _comes_as(item: Format) -> str:
+    return f"comes as {' or '.join(READERS[name] for name in item.readers)}"
 
 
 def insisted(name: str, file: InputFile, formats: dict[str, Format]) -> Format:
@@ -214,7 +217,7 @@ def insisted(name: str, file: InputFile, formats: dict[str, Format]) -> Format:
         remedy = f"{nearest(name.replace('-', '_'), formats)}Formats: {', '.join(sorted(formats))}."
         raise UsageError("--as", f"there is no format {shown(name)}", remedy=remedy)
     if file.content not in found.readers:
-        what = f"is {READERS[file.content]}, while {found.name} comes as {' or '.join(READERS[name] for name in found.readers)}"
+        what = f"is {READERS[file.content]}, while {found.name} {_comes_as(found)}"
         raise InputRefused(file.name, what, remedy="Leave out --as, or export it again.")
     if file.content == "csv" and file.delimiter != found.delimiter:
         what = f"has fields separated by {shown(file.delimiter)}, while {found.name} has {shown(found.delimiter)}"

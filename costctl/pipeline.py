@@ -174,10 +174,10 @@ def allocate(ledger: Ledger, run: Run) -> None:
 
 
 def _regroup(ledger: Ledger, rule_set: CompiledRules) -> None:
-    """Scan the charges again when the rules or the tag columns changed since their groups were built."""
-    seal = hashlib.sha256(
-        "\0".join([rule_set.fingerprint, ledger.meta("tags") or "", ledger.meta("machines") or ""]).encode()
-    ).hexdigest()
+    """Scan the charges again when the rules, the tag columns or the tables they are joined with changed since their groups were built."""
+    tables = json.loads(ledger.meta("reference_tables") or "{}")
+    parts = [rule_set.fingerprint, ledger.meta("tags") or "", *(tables.get(name, "") for name in build.GROUPED_BY)]
+    seal = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     if ledger.meta("groups") == seal:
         return
     with ledger.transaction():
@@ -223,10 +223,6 @@ def _references(ledger: Ledger, run: Run) -> bool:
                 ledger.replace(f"ledger.{table}", rows_of_table)
         ledger.set_meta("reference_tables", json.dumps(seals, sort_keys=True))
         ledger.set_meta("references", seal)
-        names = repr(
-            (sorted(tables["providers"]), sorted(tables["machines"]))
-        )  # the scan for charge groups reads these two
-        ledger.set_meta("machines", hashlib.sha256(names.encode()).hexdigest())
     return True
 
 

@@ -18,6 +18,7 @@ from textwrap import dedent
 import duckdb
 import pytest
 import typer
+from hypothesis import HealthCheck, settings
 
 from costctl import config, pipeline, rates
 from costctl.bills.deliveries import Wanted
@@ -50,6 +51,11 @@ def table(text):
 
 
 THOROUGH = int(os.environ.get("THOROUGH", "1"))  # how many times as many examples; above 1 also every generated month
+
+
+def examples(number):
+    """Return the settings of a property: so many examples, and as many times as many as THOROUGH says."""
+    return settings(max_examples=number * THOROUGH, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def few(values, keep=1):

@@ -87,7 +87,7 @@ def test_a_generated_month_is_the_same_each_time_and_its_billed_cost_is_the_invo
     assert sum(month.recipe - month.invoice for month in MONTHS) == Decimal("0.000019")
 
 
-@pytest.mark.parametrize("order", few([("both",), ("amortised", "actual")]))
+@pytest.mark.parametrize("order", few([("amortised", "actual"), ("both",)]))
 def test_generated_months_equal_their_totals_whatever_came_first(order, place):
     """EA, customer agreement and converged headers, loose files of both datasets: difference exactly 0."""
     for month in LOADED:
@@ -114,7 +114,7 @@ def test_months_do_not_mix(place):
 def test_runs_give_the_same_ledger_in_any_order(places):
     """Two datasets of two months, an older and a newer run of each, packed and in parts or not."""
     prints = set()
-    for seed in range(1, 2 + (THOROUGH > 1)):
+    for seed in (1, 2):
         place, dice = places(), random.Random(seed)
         runs = [
             run(place, month, dataset, day, until=until, parts=1 + number, pack=number == 1)
@@ -135,7 +135,7 @@ class TestOneMonth:
 
     MONTH = azure.month(3, days=6)
 
-    @pytest.mark.parametrize("order", few([("actual", "amortised"), ("amortised", "actual")]))
+    @pytest.mark.parametrize("order", few([("amortised", "actual"), ("actual", "amortised")]))
     def test_each_file_alone_then_both(self, place, order):
         for dataset, so_far in zip(order, (order[0], "both"), strict=True):
             place.ingest(run(place, self.MONTH, dataset, 4))
@@ -169,7 +169,7 @@ class TestOneMonth:
         assert place.ask(unknown) == [(4,), (5,), (6,)]
         assert place.ask("SELECT sum(BilledCost) FROM ledger.charges") == [(self.MONTH.invoice,)]
 
-    @pytest.mark.parametrize("order", few([("actual", "amortised"), ("amortised", "actual")]))
+    @pytest.mark.parametrize("order", few([("amortised", "actual"), ("actual", "amortised")]))
     def test_a_record_set_aside_stays_aside_when_the_other_file_comes(self, order, place):
         month = azure.month(3, days=6)
         tax = next(row for row in month.rows["actual"] if row["type"] == "Tax")

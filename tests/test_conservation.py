@@ -11,14 +11,14 @@ from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal, localcontext
 
 import pytest
-from conftest import THOROUGH
+from conftest import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 COSTS = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
 PROVIDERS = {"AWS": "aws", "Amazon Web Services": "aws", "Acme Cloud": "acme cloud", None: "-"}
 FIRST = datetime(2026, 9, 28, tzinfo=UTC)  # days are few, so that costs, tokens and chip time meet
-QUIET = (HealthCheck.too_slow, HealthCheck.data_too_large)
+QUIET = list(HealthCheck)
 
 CONFIG = """
     version: 1
@@ -37,10 +37,6 @@ CONFIGS = [
     CONFIG.format(base="requests", idle="{policy: by_use}", owner="platform"),
     CONFIG.format(base="output_tokens", idle="{policy: separate}", owner="null"),
 ]
-
-
-def settle(examples):
-    return settings(max_examples=examples * THOROUGH, deadline=None, suppress_health_check=QUIET)
 
 
 def plain(value):
@@ -217,7 +213,7 @@ PER_TEAM = """
 """
 
 
-@settle(2)
+@examples(2)
 @given(config=st.sampled_from(CONFIGS), bill=bills, token_rows=tokens, chip_rows=chips)
 def test_postings_equal_charges(places, config, bill, token_rows, chip_rows):
     place = filled(places, config, bill, token_rows, chip_rows)
@@ -231,7 +227,7 @@ def test_postings_equal_charges(places, config, bill, token_rows, chip_rows):
     assert place.fingerprint() == before
 
 
-@settle(1)
+@examples(1)
 @given(
     config=st.sampled_from(CONFIGS),
     bill=bills,
@@ -257,7 +253,7 @@ def test_the_order_of_arrival_does_not_matter(places, config, bill, other, token
     assert len(prints) == 1
 
 
-@settle(2)
+@examples(2)
 @given(config=st.sampled_from(CONFIGS), bill=bills, token_rows=tokens, chip_rows=chips, data=st.data())
 def test_a_charge_in_two_parts_is_the_same_charge(places, config, bill, token_rows, chip_rows, data):
     """Every known cost is cut at a random place; an unknown one stays with the first part, the second has 0 there."""
@@ -278,7 +274,7 @@ def test_a_charge_in_two_parts_is_the_same_charge(places, config, bill, token_ro
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=["weighted_tokens", "tokens", "requests", "output_tokens"])
-@settle(1)
+@examples(1)
 @given(
     bill=st.lists(rows(), max_size=3),
     token_rows=st.lists(token_rows(), max_size=4),
@@ -298,7 +294,7 @@ def test_the_unit_of_tokens_does_not_matter(places, config, bill, token_rows, fe
     assert filled(places, config, bill, times).ask(query) == filled(places, config, bill, token_rows).ask(query)
 
 
-@settle(2)
+@examples(2)
 @given(config=st.sampled_from(CONFIGS), bill=bills, token_rows=tokens, chip_rows=chips, nothing=rows())
 def test_a_charge_of_nothing_changes_no_total(places, config, bill, token_rows, chip_rows, nothing):
     nothing = nothing | dict.fromkeys(COSTS, "0") | dict.fromkeys(("ConsumedQuantity", "PricingQuantity"))

@@ -25,7 +25,6 @@ POINTS = sorted(
 )
 # Nothing is committed yet when these are first reached; the others may lie behind an earlier commit of the same run.
 BEFORE_COMMIT = {"archived", "cleared", "committing", "filled", "renamed", "settled", "staged", "synced", "written"}
-USUAL = ("archived", "committing", "checkpointing")  # where the default suite dies
 MODES = {"kill": -signal.SIGKILL, "exit": faulting.EXIT, "raise": 1, "full": 7}
 
 SEPTEMBER = """
@@ -139,7 +138,7 @@ def test_a_fault_at_a_named_point(before, undisturbed, places, command, monkeypa
 
 @pytest.mark.parametrize(
     "point",
-    [pytest.param(point, marks=() if point == USUAL[0] else pytest.mark.slow) for point in POINTS if point != "staged"],
+    few([point for point in POINTS if point != "staged"]),
 )
 def test_dead_at_a_named_point_of_the_first_run_ever(places, point):
     place = places()
@@ -153,10 +152,13 @@ def test_dead_at_a_named_point_of_the_first_run_ever(places, point):
     assert leftovers(place) == []
 
 
+TWICE = ("archived", "committing", "checkpointing")
+
+
 @pytest.mark.slow
 def test_dead_twice_at_different_points(before, undisturbed, places):
     place = copied(before, places)
-    for point in USUAL:
+    for point in (*TWICE, *reversed(TWICE)):
         place.process(*COMMAND, COSTCTL_FAULT=point)
     assert place.costctl(*COMMAND).returncode == 0
     assert place.fingerprint() == undisturbed[0]

@@ -7,7 +7,8 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from conftest import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from costctl import pipeline, reports
@@ -220,7 +221,7 @@ lines = st.lists(
 
 
 @given(bill=lines, rates=st.tuples(worth, worth, worth, worth))
-@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(4)
 def test_whatever_the_amounts_and_rates_the_lines_and_their_rounding_are_the_converted_total(places, bill, rates):
     place = places()
     pairs = [(currency, month) for currency in ("USD", "GBP") for month in ("2026-09", "2026-10")]

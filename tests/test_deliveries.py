@@ -1,5 +1,6 @@
 """Law 3, a delivery replaces: same again, changed, older, newer, beside; and law 2, every record of it is accounted for."""
 
+import gzip
 import json
 import shutil
 from decimal import Decimal
@@ -163,13 +164,31 @@ class TestPlainFiles:
         assert billed(place) == dict.fromkeys([("focus", "2026-10"), ("subsidiary", "2026-10")], Decimal("12.5"))
         assert place.broken() == []
 
-    def test_a_folder_that_is_added_to_counts_no_file_twice(self, place):
+    def test_a_folder_that_is_added_to_counts_no_file_twice(self, place, refused):
         place.bill("bills/october.csv", OCTOBER)
         place.ingest("bills/october.csv")
         place.bill("bills/changed.csv", CHANGED)
         place.ingest("bills", decision="add")
         assert billed(place) == {("focus", "2026-10"): Decimal("12.5") + 11}
+        place.bill("other/changed.csv", CHANGED)
+        place.bill("other/third.csv", [{"cost": "3"}])
+        assert "counts already for 2026-10" in refused("other", decision="add").what
+        place.ingest("other/third.csv", decision="add")
+        assert billed(place) == {("focus", "2026-10"): Decimal("12.5") + 11 + 3}
         assert place.broken() == []
+        before = place.fingerprint()
+        assert place.costctl("rebuild").returncode == 0
+        assert place.fingerprint() == before
+
+    def test_a_file_and_its_packed_copy_are_refused_however_they_are_named(self, place):
+        plain = place.bill("october.csv", OCTOBER)
+        packed = plain.with_name("october.csv.gz")
+        packed.write_bytes(gzip.compress(plain.read_bytes()))
+        for names in ((".",), ("october.csv", "october.csv.gz")):
+            with pytest.raises(InputRefused, match="lies beside october"):
+                place.ingest(*names)
+        place.ingest("october.csv.gz")
+        assert billed(place) == {("focus", "2026-10"): Decimal("12.5")}
 
     def test_the_same_file_twice_counts_once(self, place):
         place.bill("october.csv", OCTOBER)

@@ -14,7 +14,8 @@ from costctl import formats, pipeline
 from costctl.bills.deliveries import Wanted
 from costctl.errors import InputRefused
 from costctl.files import objects, packing, parquet
-from costctl.ledger import records
+from costctl.ledger import records, store
+from costctl.ledger.faults import GateFired
 
 pytestmark = pytest.mark.usefixtures("unposted")
 
@@ -386,6 +387,31 @@ class TestLongNumbers:
         (tiny.home / "b.jsonl").write_text(json.dumps(row))
         tiny.ingest("b.jsonl", source="tiny")
         assert tiny.ask(KEPT) == GIVEN[:1]
+
+
+class TestYears:
+    """9999-12-31 is nobody's date: a charge until then would be posted to three million days."""
+
+    @pytest.mark.parametrize("raising", [True, False])
+    @pytest.mark.parametrize(
+        ("form", "inside", "outside"),
+        [
+            ("focus", "instant('2199-12-31T23:59:59Z')", "instant('2200-01-01T00:00:00Z')"),
+            ("focus", "instant('1900-01-01')", "instant('1899-12-31')"),
+            ("focus", "instant(TIMESTAMP '2199-12-31 00:00:00')", "instant(TIMESTAMP '9999-12-31 00:00:00')"),
+            ("azure_cost", "us_date('12/31/2199')", "us_date('12/31/9999')"),
+            ("gcp_billing", "billing_month('219912')", "billing_month('999912')"),
+        ],
+    )
+    def test_they_are_1900_to_2199(self, form, inside, outside, raising):
+        with store.in_memory() as ledger:
+            records.bind_gates(ledger, pipeline.known()[form], raising=raising)
+            assert ledger.value(f"SELECT {inside}") is not None
+            if raising:
+                with pytest.raises(GateFired):
+                    ledger.value(f"SELECT {outside}")
+            else:
+                assert ledger.value(f"SELECT {outside}") is None
 
 
 class TestLongWork:

@@ -7,7 +7,8 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from conftest import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from costctl import pipeline, reports
@@ -107,7 +108,7 @@ deliveries = st.lists(
 
 @pytest.mark.slow
 @given(history=deliveries)
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(12)
 def test_whatever_the_history_its_changes_sum_to_the_charges(places, history):
     place = places()
     for number, (decision, rows) in enumerate(history):

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from conftest import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 import costctl
@@ -176,7 +177,7 @@ approved = st.lists(
 
 
 @given(bill=charges, invoices=documents, items=approved)
-@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(4)
 def test_whatever_the_invoices_the_parts_add_up_and_nothing_is_lost(places, bill, invoices, items):
     """invoice = charges + named parts + left, exactly; every charge, invoice and item is in one block; rounding keeps its bound."""
     place = places()

@@ -71,11 +71,11 @@ def find(wanted: Sequence[Wanted], known: dict[str, Format]) -> list[Delivery]:
         for run in exports.newest(runs, notes):
             delivery = _from_run(run, item, known)
             listed[delivery.source, delivery.scope, delivery.dataset, run.start, run.run] = delivery
-        _refuse_both_packings([path for path in paths if path not in covered])
         for path in paths:
             if path not in covered:
                 file = formats.inspect(path, candidates=formats.delimiters(known))
                 loose[_together(item, file, _format(item, file, known))].append(file)
+    _refuse_both_packings([file.path for members in loose.values() for file in members])
     deliveries = [*listed.values(), *(_from_files(key, members, known) for key, members in loose.items())]
     exports.refuse_doubles(deliveries)
     if deliveries and notes:

@@ -57,16 +57,20 @@ def refuse_elsewhere(ledger: Ledger, intake: Intake) -> None:
             "dataset": delivery.dataset,
         },
     ).rows
-    for sha256, source, scope in found:
-        name = next(file.name for file in delivery.files if file.sha256 == sha256)
-        there = ", ".join([f"source {source}", *([scope] if scope not in NO_SCOPE else [])])
-        raise InputRefused(
-            name,
-            f"the same bytes are in the ledger already, as {there}",
-            evidence=f"here they would be source {delivery.source}"
-            + (f", {delivery.scope}" if delivery.scope not in NO_SCOPE else ""),
-            remedy=f"A bill counts once: take it in as it came before{f' (--source {source})' if source != delivery.source else ''}, or say --add if it is to count twice.",
-        )
+    if not found:
+        return
+    ((sha256, source, scope),) = found
+    before = f" (--source {source})" if source != delivery.source else ""
+    raise InputRefused(
+        next(file.name for file in delivery.files if file.sha256 == sha256),
+        f"the same bytes are in the ledger already, as {_named(source, scope)}",
+        evidence=f"here they would be {_named(delivery.source, delivery.scope)}",
+        remedy=f"A bill counts once: take it in as it came before{before}, or say --add if it is to count twice.",
+    )
+
+
+def _named(source: str, scope: str) -> str:
+    return f"source {source}" if scope in NO_SCOPE else f"source {source}, {scope}"
 
 
 def _is_newer(ledger: Ledger, intake: Intake) -> bool:

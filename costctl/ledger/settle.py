@@ -1,4 +1,4 @@
-"""Settle a delivery that was written: account for every record, decide what it supersedes, build the charge groups."""
+"""Settle a delivery that was written: account for every record, have it take its place, build the charge groups."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from pathlib import Path
 
 from costctl.errors import InputRefused
 from costctl.files.faulting import fault
-from costctl.ledger import build, charges, drops, repeated
-from costctl.ledger.intake import Excluded, Intake, Recount, Superseded
+from costctl.ledger import build, charges, drops, succession
+from costctl.ledger.intake import Excluded, Intake, Recount
 from costctl.ledger.store import Ledger
 from costctl.nouns import Delivery, Outcome
 
 COSTS = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
-USAGE_TABLES = ("token_usage", "accelerator_usage")
 
 
 def account(
@@ -77,7 +76,7 @@ def _settle(ledger: Ledger, intake: Intake, again: Callable[[Sequence[date]], No
     found = _periods(ledger, intake)
     before = {at: drops.totals(ledger, intake, at) for at, *_ in found if bill}
     for at, known, _, first in found:
-        _supersede(ledger, intake, at, known, delivery.files[first - 1].name)
+        succession.settle(ledger, intake, at, known, delivery.files[first - 1].name)
     ledger.insert("ledger.delivery_periods", [(intake.identity, at, known, True, rows) for at, known, rows, _ in found])
     if bill:
         if delivery.format.across:
@@ -131,116 +130,11 @@ def _total(ledger: Ledger, delivery: Delivery, period: date) -> None:
     )
 
 
-def _live(ledger: Ledger, intake: Intake, period: object) -> list[tuple[str, str | None, str | None]]:
-    """Return the others that are live for the same (source, scope, dataset, period): identity, version, manifest."""
-    delivery = intake.delivery
-    values = {
-        "period": period,
-        "source": delivery.source,
-        "scope": delivery.scope,
-        "dataset": delivery.dataset,
-        "kind": delivery.format.kind,
-        "id": intake.identity,
-    }
-    return [
-        (row[0], row[1], row[2])
-        for row in ledger.run(
-            "SELECT p.delivery_id, p.version, d.manifest FROM ledger.delivery_periods AS p JOIN ledger.deliveries AS d USING (delivery_id) "
-            "WHERE p.live AND p.period = $period AND d.source = $source AND d.scope = $scope AND d.dataset = $dataset AND d.kind = $kind AND p.delivery_id <> $id",
-            values,
-        ).rows
-    ]
-
-
-def _supersede(ledger: Ledger, intake: Intake, period: object, version: str | None, file: str) -> None:
-    """Decide between this delivery and those live for the same (source, scope, dataset, period), and take those out."""
-    live = _live(ledger, intake, period)
-    delivery = intake.delivery
-    if intake.decision == "add":
-        for other in [key for key, _, _ in live if _holds(ledger, delivery, key, period)]:
-            _take_out(ledger, other, period, bill=delivery.format.kind == "bill")  # its files come again among these
-    if not live or intake.decision == "add":
-        return
-    if intake.decision is None and not intake.settings.replayed:
-        rivals = [
-            other
-            for key, other, manifest in live
-            if manifest not in delivery.older and not _holds(ledger, delivery, key, period)
-            if not (other == version and repeated.in_other_files(ledger, intake, key, period, version))
-        ]
-        _judge(intake, str(period), version, rivals, file)
-    for other, _, _ in live:
-        _take_out(ledger, other, period, bill=delivery.format.kind == "bill")
-
-
-def _holds(ledger: Ledger, delivery: Delivery, other: str, period: object) -> bool:
-    """Tell whether plain files hold, byte for byte, every file that another delivery has for a period: the same and more."""
-    if delivery.manifest is not None:
-        return False
-    at = "c.billing_period" if delivery.format.kind == "bill" else "CAST(date_trunc('day', c.ts_start) AS DATE)"
-    held = ledger.run(
-        f"SELECT DISTINCT f.sha256 FROM ledger.{delivery.format.target} AS c JOIN ledger.delivery_files AS f USING (delivery_id, file_no) "
-        f"WHERE c.delivery_id = $id AND {at} = $period",
-        {"id": other, "period": period},
-    ).rows
-    return {row[0] for row in held} <= {file.sha256 for file in delivery.files}
-
-
-def _take_out(ledger: Ledger, identity: str, period: object, *, bill: bool) -> None:
-    """Remove what a superseded delivery said about a period."""
-    values = {"id": identity, "period": period}
-    ledger.run("UPDATE ledger.delivery_periods SET live = FALSE WHERE delivery_id = $id AND period = $period", values)
-    if bill:
-        ledger.run("DELETE FROM ledger.charges WHERE delivery_id = $id AND billing_period = $period", values)
-        return
-    ledger.run(
-        "DELETE FROM ledger.token_quantity AS q WHERE delivery_id = $id AND EXISTS (SELECT 1 FROM ledger.token_usage AS u WHERE u.delivery_id = q.delivery_id AND u.file_no = q.file_no AND u.record_no = q.record_no AND CAST(date_trunc('day', u.ts_start) AS DATE) = $period)",
-        values,
-    )
-    for table in USAGE_TABLES:
-        ledger.run(
-            f"DELETE FROM ledger.{table} WHERE delivery_id = $id AND CAST(date_trunc('day', ts_start) AS DATE) = $period",
-            values,
-        )
-
-
-def _judge(intake: Intake, period: str, version: str | None, others: list[str | None], file: str) -> None:
-    """Only evidence inside the deliveries decides: a later cut-off, or an invoice where there was none."""
-    if not others:
-        return
-    label = intake.label(period)
-    known = [other for other in others if other is not None]
-    undecided = (
-        version is None or not _comparable(other, version) or _rank(other) == _rank(version) for other in known
-    )
-    if version is None or len(known) < len(others) or any(undecided):
-        nothing = "nothing in the files tells which is newer"
-        raise InputRefused(
-            file,
-            f"{label} of source {intake.delivery.source} is in the ledger already, from other files",
-            evidence="plain files carry no version" if version is None else nothing,
-            remedy="Say --replace if these supersede them, --add if they belong beside them, or --source NAME if they are another export.",
-        )
-    if any(_rank(other) > _rank(version) for other in known):
-        raise Superseded(f"{label}: the ledger holds a newer version; --replace goes back to this one")
-
-
-def _comparable(version: str, other: str) -> bool:
-    """Tell whether both say when they were made, or neither does."""
-    return version.startswith("sent ") == other.startswith("sent ")
-
-
-def _rank(version: str) -> tuple[bool, str]:
-    """Order versions: a final bill after an open one, then by the last usage it holds."""
-    state, _, moment = version.partition(" ")
-    return state == "final", moment
-
-
 def _without_records(ledger: Ledger, intake: Intake, counted: int) -> tuple[str, ...]:
     """A delivery without one good record changes no period; refuse it where it would stand for an empty month."""
     delivery = intake.delivery
     period = f"{delivery.period[:4]}-{delivery.period[4:6]}-01" if delivery.period else None
-    erased = period if period and _live(ledger, intake, period) else None
+    erased = period if period and succession.live(ledger, intake, period) else None
     if erased or intake.settings.decision == "replace":
         what = f"has no {'good ' if counted else ''}records, but is to replace {intake.label(erased) if erased else 'what the ledger holds'}"
         raise InputRefused(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -155,8 +156,10 @@ def _text(name: str) -> str:
 
 def _told(ledger: Ledger, rules: CompiledRules, charges: list[dict[str, Any]]) -> list[Story]:
     """Add to each charge its file, raw row, rule, group, rates and postings; each file is verified and read once."""
-    files = {key: _source(ledger, charge) for key, charge in {_key(charge): charge for charge in charges}.items()}
-    records = {key: {charge["record_no"] for charge in charges if _key(charge) == key} for key in files}
+    records: dict[tuple[str, int], set[int]] = defaultdict(set)
+    for charge in charges:
+        records[_key(charge)].add(charge["record_no"])
+    files = {key: _source(ledger, *key) for key in records}
     raw = {key: sources.read(ledger, file, records[key]) for key, file in files.items()}
     linked: set[date] = (
         {row[0] for row in ledger.run("SELECT DISTINCT billing_period FROM temp.explained_links").rows}
@@ -203,6 +206,6 @@ def _key(charge: dict[str, Any]) -> tuple[str, int]:
     return charge["delivery_id"], charge["file_no"]
 
 
-def _source(ledger: Ledger, charge: dict[str, Any]) -> Source:
-    (row,) = ledger.run(FILE, {"id": charge["delivery_id"], "file_no": charge["file_no"]}).rows
+def _source(ledger: Ledger, delivery: str, file_no: int) -> Source:
+    (row,) = ledger.run(FILE, {"id": delivery, "file_no": file_no}).rows
     return Source(*row)

@@ -1,0 +1,136 @@
+"""Which delivery speaks for a period: evidence inside the deliveries decides, or the user; what is superseded is taken out."""
+
+from __future__ import annotations
+
+from costctl.errors import InputRefused
+from costctl.ledger import repeated
+from costctl.ledger.intake import Intake, Superseded
+from costctl.ledger.store import Ledger
+from costctl.nouns import Delivery
+
+USAGE_TABLES = ("token_usage", "accelerator_usage")
+
+
+def live(ledger: Ledger, intake: Intake, period: object) -> list[tuple[str, str | None, str | None]]:
+    """Return the others that are live for the same (source, scope, dataset, period): identity, version, manifest."""
+    delivery = intake.delivery
+    values = {
+        "period": period,
+        "source": delivery.source,
+        "scope": delivery.scope,
+        "dataset": delivery.dataset,
+        "kind": delivery.format.kind,
+        "id": intake.identity,
+    }
+    return [
+        (row[0], row[1], row[2])
+        for row in ledger.run(
+            "SELECT p.delivery_id, p.version, d.manifest FROM ledger.delivery_periods AS p JOIN ledger.deliveries AS d USING (delivery_id) "
+            "WHERE p.live AND p.period = $period AND d.source = $source AND d.scope = $scope AND d.dataset = $dataset AND d.kind = $kind AND p.delivery_id <> $id",
+            values,
+        ).rows
+    ]
+
+
+def settle(ledger: Ledger, intake: Intake, period: object, version: str | None, file: str) -> None:
+    """Decide between this delivery and those live for the same (source, scope, dataset, period), and take out what it supersedes."""
+    delivery, others = intake.delivery, live(ledger, intake, period)
+    if intake.decision == "add":  # the others stay, but for one whose files come again among these
+        others = [other for other in others if _comes_again(ledger, intake, other[0], period)]
+    elif intake.decision is None and not intake.settings.replayed:
+        rivals = [
+            known
+            for key, known, manifest in others
+            if manifest not in delivery.older and not _holds(ledger, delivery, key, period)
+            if not (known == version and repeated.in_other_files(ledger, intake, key, period, version))
+        ]
+        _judge(intake, str(period), version, rivals, file)
+    for key, _, _ in others:
+        _take_out(ledger, key, period, bill=delivery.format.kind == "bill")
+
+
+def _holds(ledger: Ledger, delivery: Delivery, other: str, period: object) -> bool:
+    """Tell whether plain files hold, byte for byte, every file that another delivery has for a period: the same and more."""
+    return delivery.manifest is None and _files_of(ledger, delivery, other, period) <= set(_names(delivery))
+
+
+def _comes_again(ledger: Ledger, intake: Intake, other: str, period: object) -> bool:
+    """Tell whether all of another delivery comes again with this one; refuse what would count some of its files twice."""
+    if _holds(ledger, intake.delivery, other, period):
+        return True
+    names = _names(intake.delivery)
+    twice = _files_of(ledger, intake.delivery, other, period) & set(names)
+    if twice and intake.delivery.manifest is None and not intake.settings.replayed:
+        raise InputRefused(
+            min(names[sha256] for sha256 in twice),
+            f"counts already for {intake.label(str(period))}, beside files that are not among these",
+            evidence=f"source {intake.delivery.source}",
+            remedy="Name the new files alone: costctl ingest FILE --add.",
+        )
+    return False
+
+
+def _names(delivery: Delivery) -> dict[str, str]:
+    """Return the names of a delivery's files by what they hold."""
+    return {file.sha256: file.name for file in delivery.files}
+
+
+def _files_of(ledger: Ledger, delivery: Delivery, other: str, period: object) -> set[str]:
+    """Return the hashes of the files that another delivery has for a period."""
+    at = "c.billing_period" if delivery.format.kind == "bill" else "CAST(date_trunc('day', c.ts_start) AS DATE)"
+    held = ledger.run(
+        f"SELECT DISTINCT f.sha256 FROM ledger.{delivery.format.target} AS c JOIN ledger.delivery_files AS f USING (delivery_id, file_no) "
+        f"WHERE c.delivery_id = $id AND {at} = $period",
+        {"id": other, "period": period},
+    ).rows
+    return {row[0] for row in held}
+
+
+def _take_out(ledger: Ledger, identity: str, period: object, *, bill: bool) -> None:
+    """Remove what a superseded delivery said about a period."""
+    values = {"id": identity, "period": period}
+    ledger.run("UPDATE ledger.delivery_periods SET live = FALSE WHERE delivery_id = $id AND period = $period", values)
+    if bill:
+        ledger.run("DELETE FROM ledger.charges WHERE delivery_id = $id AND billing_period = $period", values)
+        return
+    ledger.run(
+        "DELETE FROM ledger.token_quantity AS q WHERE delivery_id = $id AND EXISTS (SELECT 1 FROM ledger.token_usage AS u WHERE u.delivery_id = q.delivery_id AND u.file_no = q.file_no AND u.record_no = q.record_no AND CAST(date_trunc('day', u.ts_start) AS DATE) = $period)",
+        values,
+    )
+    for table in USAGE_TABLES:
+        ledger.run(
+            f"DELETE FROM ledger.{table} WHERE delivery_id = $id AND CAST(date_trunc('day', ts_start) AS DATE) = $period",
+            values,
+        )
+
+
+def _judge(intake: Intake, period: str, version: str | None, others: list[str | None], file: str) -> None:
+    """Only evidence inside the deliveries decides: a later cut-off, or an invoice where there was none."""
+    if not others:
+        return
+    label = intake.label(period)
+    known = [other for other in others if other is not None]
+    undecided = (
+        version is None or not _comparable(other, version) or _rank(other) == _rank(version) for other in known
+    )
+    if version is None or len(known) < len(others) or any(undecided):
+        nothing = "nothing in the files tells which is newer"
+        raise InputRefused(
+            file,
+            f"{label} of source {intake.delivery.source} is in the ledger already, from other files",
+            evidence="plain files carry no version" if version is None else nothing,
+            remedy="Say --replace if these supersede them, --add if they belong beside them, or --source NAME if they are another export.",
+        )
+    if any(_rank(other) > _rank(version) for other in known):
+        raise Superseded(f"{label}: the ledger holds a newer version; --replace goes back to this one")
+
+
+def _comparable(version: str, other: str) -> bool:
+    """Tell whether both say when they were made, or neither does."""
+    return version.startswith("sent ") == other.startswith("sent ")
+
+
+def _rank(version: str) -> tuple[bool, str]:
+    """Order versions: a final bill after an open one, then by the last usage it holds."""
+    state, _, moment = version.partition(" ")
+    return state == "final", moment
