@@ -47,6 +47,12 @@ def everything(place):
     return place.fingerprint(), place.ask("SELECT * FROM ledger.deliveries ORDER BY ALL"), kept
 
 
+def september(place):
+    """Have a ledger with the bill of another month."""
+    place.bill("september.csv", SEPTEMBER)
+    place.ingest("september.csv")
+
+
 @pytest.fixture
 def refused(place):
     """Ingest what must be refused, and see that nothing changed."""
@@ -146,6 +152,22 @@ class TestPlainFiles:
             prints.add(place.fingerprint())
         assert len(prints) == 1
 
+    def test_another_source_that_bills_the_same_account_is_noted(self, place):
+        place.bill("october.csv", OCTOBER)
+        place.bill("changed.csv", [{"cost": "11"}, {"SubAccountId": "/subscriptions/ANOTHER"}])
+        place.bill("third.csv", [{"SubAccountId": "another"}])
+        (first,), (second,) = place.ingest("october.csv"), place.ingest("changed.csv", source="subsidiary")
+        (third,) = place.ingest("third.csv", source="third")
+        assert first.notes == ()
+        assert [note.partition(" bills ")[0] for note in second.notes] == ["source focus"]
+        assert [note.partition(" in ")[0] for note in third.notes] == ["source subsidiary bills another"]
+
+    def test_bills_that_no_amount_can_hold_together_are_refused(self, place, refused):
+        place.bill("october.csv", [{"cost": "5" + "0" * 19}])
+        place.bill("september.csv", [{"cost": "5" + "0" * 19, "day": "2026-09-03"}])
+        place.ingest("october.csv")
+        assert "more than an amount can hold" in refused("september.csv").what
+
     def test_another_source_is_another_export(self, place):
         place.bill("october.csv", OCTOBER)
         place.bill("changed.csv", CHANGED)
@@ -204,6 +226,45 @@ class TestPlainFiles:
         (outcome,) = place.ingest("october.csv", "more.csv")
         assert (outcome.files, outcome.records) == (2, 3)
         assert statuses(place.ingest("more.csv", "october.csv")) == ["nothing to do"]
+
+    def test_a_folder_of_the_month_to_date_is_refused(self, place, refused):
+        """Each day's file begins with the charges of the files before it."""
+        september(place)
+        days = [{"cost": f"{day}.5", "day": f"2026-10-{day:02}"} for day in range(1, 5)]
+        for day in range(1, 4):
+            place.bill(f"bills/{day}.csv", days[: day + 1])
+        refusal = refused("bills")
+        assert refusal.where.endswith("3.csv")
+        assert refusal.what.endswith("2.csv holds too: 3 of its 4")
+        assert all(word in refusal.remedy for word in ("--replace", "--add"))
+        place.ingest("bills/1.csv")
+        place.ingest("bills/3.csv", decision="replace")
+        assert billed(place)["focus", "2026-10"] == 12
+        place.ingest("bills", decision="add")
+        assert billed(place)["focus", "2026-10"] == Decimal("23.5")
+
+    @pytest.mark.parametrize(("alike", "taken"), [(1, True), (2, False)])
+    def test_files_may_share_a_charge_but_not_half_of_them(self, place, refused, alike, taken):
+        september(place)
+        shared = [{"cost": "5", "ServiceName": f"support {number}"} for number in range(alike)]
+        for name in ("a", "b"):
+            free = {"cost": "0", "ServiceName": "free"}
+            place.bill(
+                f"bills/{name}.csv", [*shared, *({"ServiceName": f"{name}{row}"} for row in range(2)), free, free]
+            )
+        if taken:
+            place.ingest("bills")
+            assert billed(place)["focus", "2026-10"] == 14
+        else:
+            assert refused("bills").what.endswith("a.csv holds too: 2 of its 4")
+
+    def test_one_file_packed_in_another_folder_counts_once(self, place, refused):
+        september(place)
+        plain = place.bill("bills/monday/october.csv", OCTOBER)
+        packed = place.home / "bills" / "tuesday" / "october.csv.gz"
+        packed.parent.mkdir()
+        packed.write_bytes(gzip.compress(plain.read_bytes()))
+        assert "holds too: 2 of its 2" in refused("bills").what
 
     def test_a_folder_that_gains_a_file_is_taken_in(self, place):
         """What cron sees: the configured folder holds one file more each month."""

@@ -1,6 +1,7 @@
 """Oracle Cloud: the real cost report ties out by month, service and compartment; generated months come to what was generated."""
 
 import csv
+import gzip
 import random
 from collections import defaultdict
 from decimal import Decimal
@@ -11,6 +12,7 @@ from generators import oci
 
 from costctl import pipeline
 from costctl.bills.deliveries import Wanted
+from costctl.errors import InputRefused
 
 pytestmark = pytest.mark.usefixtures("unposted")
 
@@ -99,3 +101,18 @@ def test_a_day_s_new_files_are_added_whatever_the_order_and_twice_is_once(places
         assert stored(place) == {"oci_cost": dict(made.totals)}
         fingerprints.add(place.fingerprint())
     assert len(fingerprints) == 1
+
+
+@pytest.mark.parametrize("packed_first", [True, False])
+def test_a_file_that_comes_packed_and_unpacked_counts_once(place, packed_first):
+    paths = oci.write(oci.month(7), place.home)
+    packed = next(path for path in paths if path.suffix == ".gz")
+    plain = place.home / "unpacked" / packed.stem
+    plain.parent.mkdir()
+    plain.write_bytes(gzip.decompress(packed.read_bytes()))
+    first, second = (packed, plain) if packed_first else (plain, packed)
+    place.ingest(first)
+    before = stored(place)
+    with pytest.raises(InputRefused, match="holds too"):
+        place.ingest(second)
+    assert stored(place) == before

@@ -158,6 +158,12 @@ class TestTypes:
         assert sorted(column(place, "BilledCost", "b")) == [Decimal("1.5"), Decimal("2.5"), Decimal(3)]
         assert sorted(column(place, "ListCost", "b"), key=str) == [Decimal("3.5"), None, None]
 
+    def test_names_that_are_no_text_are_a_broken_footer(self, place):
+        file = write_parquet(place.home / "b.parquet", {"BilledCost": "CAST(1 AS DOUBLE)", "SkuMeter": "'x'"})
+        file.write_bytes(file.read_bytes().replace(b"SkuMeter", b"SkuM\xa3ter"))
+        with pytest.raises(InputRefused, match="is not a whole Parquet file"):
+            place.ingest(file)
+
     def test_a_csv_beside_it_makes_all_of_it_text(self, place):
         file = write_parquet(place.home / "b.parquet", {"BilledCost": "CAST(1 AS DOUBLE)"})
         assert types(file, place.bill("c.csv", [{"cost": "2"}])) == {}

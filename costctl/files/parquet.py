@@ -84,7 +84,7 @@ def _opened(path: Path) -> Any:
 
     try:
         return pq.ParquetFile(path, page_checksum_verification=True, coerce_int96_timestamp_unit="us")
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last: names that are no text
         remedy = "Fetch the file again, and compare its size with the original's."
         evidence = str(error).splitlines()[0]
         raise InputRefused(str(path), "is not a whole Parquet file", evidence=evidence, remedy=remedy) from error

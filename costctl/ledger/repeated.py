@@ -63,13 +63,14 @@ def refuse_elsewhere(ledger: Ledger, intake: Intake) -> None:
     before = f" (--source {source})" if source != delivery.source else ""
     raise InputRefused(
         next(file.name for file in delivery.files if file.sha256 == sha256),
-        f"the same bytes are in the ledger already, as {_named(source, scope)}",
-        evidence=f"here they would be {_named(delivery.source, delivery.scope)}",
+        f"the same bytes are in the ledger already, as {named(source, scope)}",
+        evidence=f"here they would be {named(delivery.source, delivery.scope)}",
         remedy=f"A bill counts once: take it in as it came before{before}, or say --add if it is to count twice.",
     )
 
 
-def _named(source: str, scope: str) -> str:
+def named(source: str, scope: str) -> str:
+    """Return a source and its scope as messages name them."""
     return f"source {source}" if scope in NO_SCOPE else f"source {source}, {scope}"
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from costctl.errors import InputRefused
 from costctl.files.faulting import fault
-from costctl.ledger import build, charges, drops, succession
+from costctl.ledger import build, charges, doubled, drops, succession
 from costctl.ledger.intake import Excluded, Intake, Recount
 from costctl.ledger.store import Ledger
 from costctl.nouns import Delivery, Outcome
 
+MOST = 9e19  # DECIMAL(38,18) holds less than 1e20
 COSTS = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
 
 
@@ -40,9 +41,10 @@ def account(
     ledger.insert("ledger.deliveries", [(identity, *about, delivery.manifest, intake.decision, sequence)])
     periods = _settle(ledger, intake, again)
     fault("settled")
-    notes = () if periods else _without_records(ledger, intake, sum(counts.values()))
     total, aside = sum(counts.values()), sum(bad.values())
-    return intake.outcome("loaded", records=total, aside=aside, periods=periods, notes=notes)
+    notes = doubled.notes(ledger, intake, periods) if periods else _without_records(ledger, intake, total)
+    labels = tuple(intake.label(str(at)) for at in periods)
+    return intake.outcome("loaded", records=total, aside=aside, periods=labels, notes=notes)
 
 
 def kept(ledger: Ledger, intake: Intake) -> dict[int, int]:
@@ -69,8 +71,8 @@ def _files(
     ledger.insert("ledger.delivery_files", rows)
 
 
-def _settle(ledger: Ledger, intake: Intake, again: Callable[[Sequence[date]], None]) -> tuple[str, ...]:
-    """Make the delivery live for its periods and take out what it supersedes; bills get totals and groups."""
+def _settle(ledger: Ledger, intake: Intake, again: Callable[[Sequence[date]], None]) -> list[date]:
+    """Make the delivery live for its periods and take out what it supersedes; bills get totals and groups; return the periods."""
     delivery = intake.delivery
     bill = delivery.format.kind == "bill"
     found = _periods(ledger, intake)
@@ -82,10 +84,12 @@ def _settle(ledger: Ledger, intake: Intake, again: Callable[[Sequence[date]], No
         if delivery.format.across:
             again([at for at, *_ in found])
         for at, *_ in found:
+            doubled.refuse(ledger, intake, at)
             _total(ledger, delivery, at)
             drops.refuse(intake, at, before[at], drops.totals(ledger, intake, at))
             build.groups(ledger, delivery.source, delivery.scope, at, intake.settings.rules)
-    return tuple(intake.label(str(at)) for at, *_ in found)
+        _refuse_overflow(ledger, intake)
+    return [at for at, *_ in found]
 
 
 def _periods(ledger: Ledger, intake: Intake) -> list[tuple[date, str | None, int, int]]:
@@ -128,6 +132,21 @@ def _total(ledger: Ledger, delivery: Delivery, period: date) -> None:
         "FROM ledger.charges WHERE source = $source AND scope = $scope AND billing_period = $period GROUP BY ALL",
         values,
     )
+
+
+def _refuse_overflow(ledger: Ledger, intake: Intake) -> None:
+    """Refuse what makes all bills together more than an amount can hold: every report after it would fail."""
+    sums = ", ".join(f"sum(abs(CAST({cost} AS DOUBLE)))" for cost in COSTS)
+    (found,) = ledger.run(
+        f"SELECT {sums} FROM ledger.delivery_totals AS t JOIN ledger.delivery_periods AS p ON p.delivery_id = t.delivery_id AND p.period = t.billing_period AND p.live"
+    ).rows
+    for cost, total in zip(COSTS, found, strict=True):
+        if total is not None and total >= MOST:
+            raise InputRefused(
+                ", ".join(file.name for file in intake.delivery.files),
+                f"adds up with the bills of the ledger to more than an amount can hold (20 digits before the point): {cost}",
+                remedy="Look for a cost that is not one, such as a number without its decimal point.",
+            )
 
 
 def _without_records(ledger: Ledger, intake: Intake, counted: int) -> tuple[str, ...]:

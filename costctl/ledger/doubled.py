@@ -1,0 +1,83 @@
+"""Charges that would count twice although their files differ: a month to date written again and again, two kinds of one bill."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from costctl.errors import InputRefused
+from costctl.ledger import repeated
+from costctl.ledger.intake import Intake
+from costctl.ledger.store import Ledger
+
+ALIKE = (  # what two charges differ in, if they are two
+    "hash(ChargePeriodStart, ChargePeriodEnd, BillingAccountId, SubAccountId, InvoiceId, ChargeCategory, ServiceName, SkuId, SkuPriceId, "
+    "ResourceId, RegionId, ChargeDescription, ConsumedQuantity, BilledCost, EffectiveCost, Tags)"
+)
+HELD = (
+    f"SELECT delivery_id, file_no, hash(delivery_id, file_no) AS file, {ALIKE} AS charge FROM ledger.charges "
+    "WHERE source = $source AND scope = $scope AND billing_period = $period AND part_no = 1 AND (BilledCost <> 0 OR EffectiveCost <> 0)"
+)
+OWN = " AND delivery_id = $id"
+OF_ITS_DAYS = (  # with what other deliveries have of the time that this one has charges of
+    " AND ChargePeriodStart BETWEEN (SELECT min(ChargePeriodStart) FROM ledger.charges WHERE delivery_id = $id AND billing_period = $period) "
+    "AND (SELECT max(ChargePeriodStart) FROM ledger.charges WHERE delivery_id = $id AND billing_period = $period)"
+)
+IN_TWO = "SELECT charge, min(file) AS one, max(file) AS other FROM held GROUP BY charge HAVING min(file) <> max(file)"
+DOUBLED = (
+    f"SELECT h.file_no, count(d.charge), count(*), min(d.one), min(d.other) FROM held AS h LEFT JOIN ({IN_TWO}) AS d USING (charge) "
+    "WHERE h.delivery_id = $id GROUP BY h.file_no HAVING 2 * count(d.charge) >= count(*) ORDER BY h.file_no DESC LIMIT 1"
+)
+ACCOUNTS = (  # Azure writes an account with its path or without
+    "SELECT DISTINCT source, scope, ProviderName, regexp_extract(lower(COALESCE(SubAccountId, BillingAccountId)), '[^/]*$') AS account "
+    "FROM ledger.charges WHERE list_contains($periods, billing_period)"
+)
+OTHERS = (
+    "SELECT count(*) FROM ledger.delivery_periods AS p JOIN ledger.deliveries AS d USING (delivery_id) "
+    "WHERE p.live AND list_contains($periods, p.period) AND d.kind = 'bill' AND NOT (d.source = $source AND d.scope = $scope)"
+)
+
+
+def refuse(ledger: Ledger, intake: Intake, period: date) -> None:
+    """Refuse plain files where at least half of one's charges of a billing period stand in another that counts too.
+
+    Half, because single charges of two files may be alike.
+    """
+    delivery = intake.delivery
+    alone = len(delivery.files) == 1 and not delivery.appended
+    if alone or delivery.manifest is not None or intake.settings.replayed or intake.settings.decision == "add":
+        return
+    values = {"id": intake.identity, "period": period, "source": delivery.source, "scope": delivery.scope}
+    held = f"{HELD}{OF_ITS_DAYS if delivery.appended else OWN}"
+    found = ledger.run(f"WITH held AS MATERIALIZED ({held}) {DOUBLED}", values).rows
+    if not found:
+        return
+    ((number, doubled, charges, *pair),) = found
+    other = ledger.value(
+        "SELECT min(name) FROM ledger.delivery_files WHERE list_contains($pair, hash(delivery_id, file_no)) AND NOT (delivery_id = $id AND file_no = $number)",
+        {"pair": pair, "id": intake.identity, "number": number},
+    )
+    raise InputRefused(
+        delivery.files[number - 1].name,
+        f"holds charges of {intake.label(str(period))} that {other} holds too: {doubled} of its {charges}",
+        evidence=f"source {delivery.source}",
+        remedy="Where the month to date is written anew each time, take in the newest file alone, with --replace. If these are other charges that look alike, say --add.",
+    )
+
+
+def notes(ledger: Ledger, intake: Intake, periods: Sequence[date]) -> tuple[str, ...]:
+    """Tell which other sources or exports bill an account of this delivery in the same periods: two kinds of one bill count twice."""
+    delivery = intake.delivery
+    values = {"periods": list(periods), "source": delivery.source, "scope": delivery.scope}
+    if delivery.format.kind != "bill" or intake.settings.replayed or not ledger.value(OTHERS, values):
+        return ()
+    found = ledger.run(
+        f"SELECT theirs.source, theirs.scope, min(account), count(DISTINCT account) FROM ({ACCOUNTS} AND delivery_id = $id) AS mine "
+        f"JOIN ({ACCOUNTS} AND NOT (source = $source AND scope = $scope)) AS theirs USING (ProviderName, account) GROUP BY ALL ORDER BY ALL",
+        values | {"id": intake.identity},
+    ).rows
+    return tuple(
+        f"{repeated.named(source, scope)} bills {account}{f' and {number - 1} more accounts' if number > 1 else ''} in the same month: "
+        "if both are one bill, it counts twice"
+        for source, scope, account, number in found
+    )
