@@ -115,7 +115,7 @@ def take_in(
 
     A refused delivery does not keep the others out; InputRefused is raised when all have had their turn.
     """
-    found = deliveries.find(items, known(run.config))
+    found = deliveries.find(items, known(run.config), replacing=decision == "replace")
     for delivery in found:
         for file in delivery.files:
             formats.columns_of(delivery.format, file)

@@ -116,3 +116,20 @@ def test_a_file_that_comes_packed_and_unpacked_counts_once(place, packed_first):
     with pytest.raises(InputRefused, match="holds too"):
         place.ingest(second)
     assert stored(place) == before
+
+
+def test_the_files_of_a_folder_replace_what_was_there_and_not_each_other(place):
+    made = oci.month(7)
+    paths = oci.write(made, place.home)
+    wrong = place.home / "wrong.csv"
+    with gzip.open(paths[0], "rt", encoding="utf-8") as file:
+        header, *lines = file
+    wrong.write_text("".join([header, *(line.replace("2026-08-0", "2026-08-1") for line in lines)]), "utf-8")
+    place.ingest(wrong)
+    place.ingest("reports", decision="replace")
+    assert stored(place) == {"oci_cost": dict(made.totals)}
+    assert {outcome.status for outcome in place.ingest("reports")} == {"nothing to do"}
+    assert place.broken() == []
+    before = place.fingerprint()
+    assert place.costctl("rebuild").returncode == 0
+    assert place.fingerprint() == before

@@ -315,12 +315,12 @@ class TestALargeDrop:
         """Have plain files tell their version by their name, as a delivery with a manifest does."""
         found = pipeline.deliveries.find
 
-        def dated(items, known):
+        def dated(items, known, **options):
             return [
                 delivery.__class__(
                     **{**vars(delivery), "manifest": delivery.files[0].name, "version": delivery.files[0].name[-5]}
                 )
-                for delivery in found(items, known)
+                for delivery in found(items, known, **options)
             ]
 
         monkeypatch.setattr(pipeline.deliveries, "find", dated)

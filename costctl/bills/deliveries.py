@@ -1,7 +1,7 @@
 """From paths to deliveries: which files speak together, for which source and scope, by the kind their format declares.
 
 files          the files of one command, source and dataset are one delivery
-append         every file is a delivery of its own and supersedes nothing
+append         every file is a delivery of its own and supersedes nothing; those that are to replace what is there are one delivery
 invoice_month  the files of one folder are one delivery; what they hold tells which of several is the newest
 aws_manifest   what a manifest of AWS lists is one delivery; the files it does not list are not part of it
 azure_manifest what a run of an Azure export wrote is one delivery: by its manifest, else by its folder or file name
@@ -53,8 +53,11 @@ class Together:
     run: Run | None  # of an Azure export, where the folders tell it
 
 
-def find(wanted: Sequence[Wanted], known: dict[str, Format]) -> list[Delivery]:
-    """Turn paths into deliveries, in a stable order; raise InputRefused for what cannot be one."""
+def find(wanted: Sequence[Wanted], known: dict[str, Format], *, replacing: bool = False) -> list[Delivery]:
+    """Turn paths into deliveries, in a stable order; raise InputRefused for what cannot be one.
+
+    Files that are `replacing` what is there must not replace each other.
+    """
     loose: dict[Together, list[InputFile]] = defaultdict(list)
     listed: dict[tuple[str, ...], Delivery] = {}
     notes: list[str] = []
@@ -74,7 +77,7 @@ def find(wanted: Sequence[Wanted], known: dict[str, Format]) -> list[Delivery]:
         for path in paths:
             if path not in covered:
                 file = formats.inspect(path, candidates=formats.delimiters(known))
-                loose[_together(item, file, _format(item, file, known))].append(file)
+                loose[_together(item, file, _format(item, file, known), replacing=replacing)].append(file)
     _refuse_both_packings([file.path for members in loose.values() for file in members])
     deliveries = [*listed.values(), *(_from_files(key, members, known) for key, members in loose.items())]
     exports.refuse_doubles(deliveries)
@@ -107,9 +110,10 @@ def _format(item: Wanted, file: InputFile, known: dict[str, Format]) -> Format:
     return formats.insisted(item.format, file, known) if item.format else formats.identify(file, known)
 
 
-def _together(item: Wanted, file: InputFile, form: Format) -> Together:
+def _together(item: Wanted, file: InputFile, form: Format, *, replacing: bool) -> Together:
     """Return the delivery that a loose file belongs to."""
     kind = item.deliveries or form.deliveries
+    kind = "files" if kind == "append" and replacing else kind
     place = {"append": str(file.path), "invoice_month": str(file.path.parent)}.get(kind, "")
     run = exports.by_place(file.path) if kind == "azure_manifest" else None
     return Together(item.source or form.name, form.name, item.role, _dataset(item, file, form), kind, place, run)

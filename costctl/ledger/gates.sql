@@ -32,6 +32,8 @@ CREATE OR REPLACE TEMP MACRO us_date_fits(x) AS
     OR regexp_full_match(x, '\s*(0?[1-9]|1[0-2])/(0?[1-9]|[12]\d|3[01])/(19|20|21)\d{2}( 0?0:00(:00)?| 12:00:00 AM)?\s*')
     AND try_strptime(split_part(trim(x), ' ', 1), '%m/%d/%Y') IS NOT NULL;
 CREATE OR REPLACE TEMP MACRO currency_fits(x) AS regexp_full_match(x, '[A-Z]{3}');
+-- Of a FOCUS file: what a category we do not know costs would be posted as usage.
+CREATE OR REPLACE TEMP MACRO category_fits(x) AS x IN ('Usage', 'Purchase', 'Tax', 'Credit', 'Adjustment');
 CREATE OR REPLACE TEMP MACRO json_fits(x) AS try_cast(try_cast(x AS JSON) AS MAP(VARCHAR, VARCHAR)) IS NOT NULL;
 CREATE OR REPLACE TEMP MACRO nested_fits(x) AS json_valid(x);
 -- Azure leaves out the braces of tags and details, or writes an empty text in quotes.
@@ -127,6 +129,7 @@ CREATE OR REPLACE TEMP MACRO instant_cast(x) AS
 CREATE OR REPLACE TEMP MACRO us_date_cast(x) AS CASE WHEN contains(x, '/') THEN strptime(split_part(trim(x), ' ', 1), '%m/%d/%Y') ELSE instant_cast(x) END;
 CREATE OR REPLACE TEMP MACRO is_not_after(x, y) AS CASE WHEN instant_fits(x) AND instant_fits(y) THEN instant_cast(x) <= instant_cast(y) ELSE FALSE END;
 CREATE OR REPLACE TEMP MACRO currency_cast(x) AS x;
+CREATE OR REPLACE TEMP MACRO category_cast(x) AS x;
 CREATE OR REPLACE TEMP MACRO nested_cast(x) AS x;
 CREATE OR REPLACE TEMP MACRO billing_month_cast(x) AS CAST(left(trim(x), 4) || '-' || right(trim(x), 2) || '-01' AS TIMESTAMP);
 CREATE OR REPLACE TEMP MACRO credits_cast(x) AS

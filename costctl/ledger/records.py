@@ -30,6 +30,7 @@ TYPES = (
     "us_date",
     "billing_month",
     "currency",
+    "category",
     "json",
     "json_unbraced",
     "nested",

@@ -33,6 +33,7 @@ REASONS = {
     "instant": "is not a date and time like 2026-10-01T00:00:00Z, of 1900 to 2199",
     "us_date": "is not a date like 2026-10-31 or, month first, 10/31/2026, of 1900 to 2199",
     "currency": "is not a currency code of three capital letters",
+    "category": "is not one of Usage, Purchase, Tax, Credit, Adjustment",
     "billing_month": "is not a month like 202610, of 1900 to 2199",
     "json": "is not a JSON object with distinct keys",
     "nested": "is not JSON",

@@ -24,7 +24,7 @@ SELECT
     currency(BillingCurrency) AS BillingCurrency,
     us_date(BillingPeriodStart) AS BillingPeriodStart, us_date(BillingPeriodEnd) AS BillingPeriodEnd,
     us_date(ChargePeriodStart) AS ChargePeriodStart, us_date(ChargePeriodEnd) AS ChargePeriodEnd,
-    ChargeCategory, ChargeClass, ChargeDescription, ChargeFrequency,
+    category(ChargeCategory) AS ChargeCategory, ChargeClass, ChargeDescription, ChargeFrequency,
     COALESCE(ProviderName, 'Microsoft') AS ProviderName,
     COALESCE(PublisherName, CASE WHEN COALESCE(x_PublisherCategory, 'Cloud Provider') = 'Cloud Provider' THEN 'Microsoft' END) AS PublisherName,
     InvoiceIssuerName, InvoiceId, BillingAccountId, BillingAccountName, SubAccountId, SubAccountName,

@@ -21,7 +21,7 @@ SELECT
     instant(BillingPeriodEnd) AS BillingPeriodEnd,
     instant(ChargePeriodStart) AS ChargePeriodStart,
     instant(ChargePeriodEnd) AS ChargePeriodEnd,
-    CASE WHEN ChargeCategory = 'Adjustment' AND ChargeSubcategory = 'Credit' THEN 'Credit' ELSE ChargeCategory END AS ChargeCategory,
+    CASE WHEN ChargeCategory = 'Adjustment' AND ChargeSubcategory = 'Credit' THEN 'Credit' ELSE category(ChargeCategory) END AS ChargeCategory,
     CASE ChargeSubcategory WHEN 'Refund' THEN 'Correction' ELSE ChargeClass END AS ChargeClass, ChargeDescription, ChargeFrequency,
     COALESCE(ProviderName, ServiceProviderName) AS ProviderName, PublisherName, InvoiceIssuerName, InvoiceId,
     BillingAccountId, BillingAccountName, SubAccountId, SubAccountName,
