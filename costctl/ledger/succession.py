@@ -36,7 +36,8 @@ def settle(ledger: Ledger, intake: Intake, period: object, version: str | None, 
     """Decide between this delivery and those live for the same (source, scope, dataset, period), and take out what it supersedes."""
     delivery, others = intake.delivery, live(ledger, intake, period)
     if intake.decision == "add":  # the others stay, but for one whose files come again among these
-        others = [other for other in others if _comes_again(ledger, intake, other[0], period)]
+        alike = _sharing(ledger, delivery)
+        others = [other for other in others if other[0] in alike and _comes_again(ledger, intake, other[0], period)]
     elif intake.decision is None and not intake.settings.replayed:
         rivals = [
             known
@@ -47,6 +48,12 @@ def settle(ledger: Ledger, intake: Intake, period: object, version: str | None, 
         _judge(intake, str(period), version, rivals, file)
     for key, _, _ in others:
         _take_out(ledger, key, period, bill=delivery.format.kind == "bill")
+
+
+def _sharing(ledger: Ledger, delivery: Delivery) -> set[str]:
+    """Return the deliveries that have a file of this one, byte for byte."""
+    query = "SELECT delivery_id FROM ledger.delivery_files WHERE list_contains($files, sha256)"
+    return {row[0] for row in ledger.run(query, {"files": list(_names(delivery))}).rows}
 
 
 def _holds(ledger: Ledger, delivery: Delivery, other: str, period: object) -> bool:
