@@ -375,6 +375,25 @@ BROKEN = {  # cells that are no credits, or say no amount
 }
 
 
+def test_credits_that_are_printed_floats_are_rounded_and_written_down(place):
+    """BigQuery keeps credits as binary floats and prints them whole: more decimals than an amount keeps."""
+    exact, floats = "-0.25", ("-1.2340000000000001e-05", "-0.000012340000000000001")
+    given = [
+        f'[{{"name": "a", "type": "PROMOTION", "amount": {text}}}, {{"name": "b", "type": "PROMOTION", "amount": {exact}}}]'
+        for text in floats
+    ]
+    google(place, "bill.csv", [{"sku": USAGE, "cost": "1", "credits": text} for text in given])
+    (outcome,) = place.ingest("bill.csv")
+    assert place.ask("SELECT sum(BilledCost), count(*) FROM ledger.charges WHERE ChargeCategory = 'Credit'") == [
+        (2 * (Decimal(exact) - Decimal("0.00001234")), 4)
+    ]
+    assert place.ask("SELECT column_name, records, rounded_away FROM ledger.roundings") == [
+        ("Credits", 2, 2 * Decimal("-0.000000000000000000001"))
+    ]
+    assert [note for note in outcome.notes if note.startswith("Credits: 2 binary floats")]
+    assert place.broken() == []
+
+
 def test_credits_that_say_no_amount_are_never_taken_for_none(place):
     rows = [{"sku": USAGE, "cost": "1", "credits": cell} for cell in ["[]", *BROKEN.values()]]
     google(place, "bill.csv", rows)

@@ -66,6 +66,15 @@ CREATE OR REPLACE TEMP MACRO credits_fits(x) AS
     is_notation(x) AND list_transform([objects_of(x)], lambda l:
         l IS NOT NULL AND list_bool_and(list_transform(l, lambda m: COALESCE(money_fits(COALESCE(m['amount'], m['Amount'])), FALSE))) IS NOT FALSE
     )[1];
+CREATE OR REPLACE TEMP MACRO credit_amounts(x) AS list_transform(objects_of(x), lambda m: COALESCE(m['amount'], m['Amount']));
+-- The printed floats of a text, which the recording path rounds; a text rounds if all in it is either exact or such a float.
+CREATE OR REPLACE TEMP MACRO money_floats(x) AS CASE WHEN is_printed_float(x) THEN [x] END;
+CREATE OR REPLACE TEMP MACRO quantity_floats(x) AS money_floats(x);
+CREATE OR REPLACE TEMP MACRO credits_floats(x) AS CASE WHEN is_notation(x) THEN list_filter(credit_amounts(x), lambda a: is_printed_float(a)) END;
+CREATE OR REPLACE TEMP MACRO money_rounds(x) AS is_printed_float(x);
+CREATE OR REPLACE TEMP MACRO quantity_rounds(x) AS is_printed_float(x);
+CREATE OR REPLACE TEMP MACRO credits_rounds(x) AS
+    is_notation(x) AND COALESCE(list_bool_and(list_transform(credit_amounts(x), lambda a: COALESCE(money_fits(a) OR is_printed_float(a), FALSE))), FALSE);
 CREATE OR REPLACE TEMP MACRO pairs_of(x) AS
     CASE
         WHEN starts_with(ltrim(x), '{') THEN list_transform(map_entries(objects_of(x)[1]), lambda e: {'k': e.key, 'v': e.value})

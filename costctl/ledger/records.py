@@ -47,7 +47,8 @@ ALWAYS = (
     "rounded_away",
     "rounded_away_of_double",
 )  # for any format
-ROUNDED = ("money", "quantity")
+ROUNDED = ("money", "quantity", "credits")
+PARTS = ("", "_fits", "_cast", "_rounds", "_floats")  # the macros of a type that statements name
 PLAIN = ("money", "quantity", "instant", "credits", "labels")
 NUMBERS = {"double": "DOUBLE", "decimal": "DECIMAL(38,18)", "integer": "DECIMAL(38,18)"}
 TYPED = {  # a gate → what it reads as it is: the kind of a Parquet column → the type under which its macro takes it
@@ -79,7 +80,7 @@ class Reading:
 
 def bind_gates(ledger: Ledger, item: Format, *, raising: bool) -> None:
     """Bind the macros that a format reads with, its casts in their raising or in their recording version."""
-    kinds = [f"{column.type} {column.type}_fits {column.type}_cast" for column in item.columns]
+    kinds = [" ".join(f"{column.type}{part}" for part in PARTS) for column in item.columns]
     spelt = [column.spelling or "" for column in item.columns]
     words = _words(" ".join([*ALWAYS, *kinds, *spelt, *(condition for _, condition in item.exclusions), item.sql]))
     needed = []
@@ -109,7 +110,7 @@ def _macros(*, raising: bool) -> list[tuple[str, str]]:
 def _gate(kind: str, *, raising: bool) -> str:
     """Return the macro of a type: it casts a text, or a value of Parquet, and raises or gives NULL where that would lose something."""
     plain = f"WHEN {kind}_plain(x) THEN {kind}_plain_cast(x) " if raising and kind in PLAIN else ""
-    rounded = f"CASE WHEN is_printed_float(x) THEN {kind}_cast(x) END" if kind in ROUNDED else "NULL"
+    rounded = f"CASE WHEN {kind}_rounds(x) THEN {kind}_cast(x) END" if kind in ROUNDED else "NULL"
     otherwise = f"error('{GATE} {kind} ' || x)" if raising else rounded
     versions = [
         f"(x VARCHAR) AS CASE WHEN x IS NULL THEN NULL {plain}WHEN {kind}_fits(x) THEN {kind}_cast(x) ELSE {otherwise} END"

@@ -15,7 +15,8 @@ Rounding = tuple[int, str, int, Decimal]  # file, column, how many, what was rou
 def of_texts(ledger: Ledger, item: Format) -> list[Rounding]:
     """Return what was rounded of the staged records."""
     parts = [
-        f'SELECT file_no, {quoted(column.name)}, count(*), sum(rounded_away("{column.name}")) FROM temp.records WHERE is_printed_float("{column.name}") GROUP BY 1'
+        f"SELECT file_no, {quoted(column.name)}, count(*), sum(rounded_away(text)) FROM "
+        f'(SELECT file_no, unnest({column.type}_floats("{column.name}")) AS text FROM temp.records) GROUP BY 1'
         for column in item.columns
         if column.type in ROUNDED
     ]

@@ -200,4 +200,4 @@ def _header(item: Format, name: str) -> str:
 
 def _accepted(column: Column, name: str) -> str:
     exact = f"{column.type}_fits({name})"
-    return f"({exact} OR is_printed_float({name}))" if column.type in ROUNDED else exact
+    return f"({exact} OR {column.type}_rounds({name}))" if column.type in ROUNDED else exact
