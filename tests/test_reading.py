@@ -395,6 +395,22 @@ class TestLongNumbers:
         assert tiny.ask(KEPT) == GIVEN[:1]
 
 
+@pytest.mark.parametrize(
+    ("start", "month"),
+    [
+        ("2026-10-01T00:00:00Z", "2026-10"),
+        ("2026-10-01T00:00:00+02:00", "2026-10"),
+        ("2026-10-01T00:00:00+14:00", "2026-10"),
+        ("2026-10-01T00:00:00-08:00", "2026-10"),
+        ("2026-09-30", "2026-09"),
+    ],
+)
+def test_a_billing_month_is_the_one_where_it_was_written(start, month, place):
+    place.bill("bill.csv", [{"BillingPeriodStart": start, "day": "2026-10-03"}])
+    (outcome,) = place.ingest("bill.csv")
+    assert outcome.periods == (month,)
+
+
 class TestYears:
     """9999-12-31 is nobody's date: a charge until then would be posted to three million days."""
 

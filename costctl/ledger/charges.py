@@ -16,7 +16,8 @@ from costctl.ledger.sources import Source
 from costctl.ledger.store import Ledger
 from costctl.nouns import Delivery
 
-PERIOD = "CAST(date_trunc('month', f.BillingPeriodStart) AS DATE)"
+# A month that begins at midnight east of Greenwich begins on the last day of the month before it in UTC; zones go to +14:00.
+PERIOD = "CAST(date_trunc('month', f.BillingPeriodStart + INTERVAL 14 HOUR) AS DATE)"
 MEMBERS = (
     "SELECT DISTINCT d.delivery_id, d.dataset FROM ledger.deliveries AS d JOIN ledger.delivery_periods AS p USING (delivery_id) "
     "WHERE p.live AND d.kind = 'bill' AND d.source = $source AND d.scope = $scope AND d.format = $format AND list_contains($periods, p.period) ORDER BY 1"
