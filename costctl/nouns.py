@@ -56,7 +56,7 @@ class Format:
     title: str
     home: Path
     readers: tuple[str, ...]  # csv | json | parquet
-    deliveries: str  # files | aws_manifest | azure_manifest | append | invoice_month
+    deliveries: str  # files | aws_manifest | azure_manifest | append | month_to_date | invoice_month
     datasets: tuple[tuple[str, tuple[str, ...]], ...]  # (name, words of a path that tell it); empty: there is one
     across: bool  # the SELECT looks across records: a month is derived from all its live deliveries
     detect_all: tuple[str, ...]
@@ -104,6 +104,7 @@ class Delivery:
     files: tuple[InputFile, ...]
     manifest: str | None = None
     version: str | None = None  # when it was made, as a text that sorts by time; None: only its content can tell
+    to_date: bool = False  # it holds its months so far: how far its usage goes tells which of several is the newest
     appended: bool = False  # it belongs beside what is there, and supersedes nothing
     period: str | None = None  # what the manifest says, for messages
     older: tuple[str, ...] = ()  # manifests that its folder shows to be older than its own

@@ -87,7 +87,11 @@ def _stored(ledger: Ledger, run: Run) -> bool:
 def wanted(
     run: Run, paths: Sequence[Path], source: str | None, as_format: str | None, dataset: str | None = None
 ) -> list[Wanted]:
-    """Return what to take in: the paths given, else the sources of the configuration."""
+    """Return what to take in: the paths given, as the configuration says of their source, else the sources of the configuration."""
+    named = next((item for item in run.config.sources if item.name == source), None)
+    if paths and named:
+        said = (as_format or named.format, named.role, dataset or named.dataset, named.deliveries)
+        return [Wanted(path, source, *said) for path in paths]
     if paths:
         return [Wanted(path, source, as_format, dataset=dataset) for path in paths]
     if not run.config.sources:

@@ -8,7 +8,8 @@ from decimal import Decimal
 import pytest
 from conftest import few, few_rows
 
-from costctl.errors import InputRefused
+from costctl import pipeline
+from costctl.errors import InputRefused, UsageError
 
 pytestmark = pytest.mark.usefixtures("unposted")
 
@@ -303,6 +304,75 @@ class TestPlainFiles:
         done = place.costctl("ingest", "october.csv", "--replace", "--add")
         assert done.returncode == 2
         assert not place.path.exists()
+
+
+class TestMonthToDate:
+    """An export that writes the month so far, over the last file or beside it, tells by its usage which file is the newest."""
+
+    CONFIG = """
+        sources:
+          - {name: nebius, path: bills, deliveries: month_to_date}
+    """
+
+    @staticmethod
+    def until(place, name, day, **more):
+        days = [{"cost": "1", "day": f"2026-10-{number:02}"} | more for number in range(1, day + 1)]
+        return place.bill(f"bills/{name}.csv", days)
+
+    @staticmethod
+    def run(place):
+        run = place.run
+        return pipeline.take_in(run, pipeline.wanted(run, [], None, None))
+
+    def test_the_file_that_goes_furthest_counts_in_any_order_of_arrival(self, places):
+        prints = set()
+        for order in ((3, 5, 9), (9, 3, 5)):
+            place = places()
+            place.write("costctl.yaml", self.CONFIG)
+            for day in order:
+                self.until(place, f"to-{day}", day)
+                self.run(place)
+            assert billed(place) == {("nebius", "2026-10"): 9}
+            assert set(statuses(self.run(place))) <= {"older, skipped", "nothing to do"}
+            assert place.broken() == []
+            prints.add(place.fingerprint())
+        assert len(prints) == 1
+        assert place.costctl("rebuild").returncode == 0
+        assert place.fingerprint() in prints
+        assert set(statuses(self.run(place))) <= {"older, skipped", "nothing to do"}
+
+    def test_a_file_that_is_written_over(self, place):
+        place.write("costctl.yaml", self.CONFIG)
+        for day in (3, 5):
+            self.until(place, "current", day)
+            assert statuses(self.run(place)) == ["loaded"]
+        assert billed(place) == {("nebius", "2026-10"): 5}
+
+    def test_the_final_bill_is_newer_than_an_open_one(self, place):
+        place.write("costctl.yaml", self.CONFIG)
+        self.until(place, "open", 9)
+        self.run(place)
+        self.until(place, "final", 9, InvoiceId="I-1", cost="2")
+        self.run(place)
+        assert billed(place) == {("nebius", "2026-10"): 18}
+
+    def test_where_usage_goes_as_far_nothing_tells_which_is_newer(self, place):
+        place.write("costctl.yaml", self.CONFIG)
+        self.until(place, "first", 9)
+        self.run(place)
+        self.until(place, "second", 9, cost="2")
+        with pytest.raises(InputRefused, match="from other files"):
+            self.run(place)
+        assert billed(place) == {("nebius", "2026-10"): 9}
+        with pytest.raises(UsageError, match="2 files of"):
+            pipeline.take_in(place.run, pipeline.wanted(place.run, [], None, None), decision="replace")
+        named = pipeline.wanted(place.run, [place.home / "bills" / "second.csv"], "nebius", None)
+        pipeline.take_in(place.run, named, decision="replace")
+        assert billed(place) == {("nebius", "2026-10"): 18}
+        self.until(place, "third", 10)
+        (place.home / "bills" / "first.csv").unlink()
+        self.run(place)
+        assert billed(place) == {("nebius", "2026-10"): 10}
 
 
 class TestUsage:

@@ -2,6 +2,7 @@
 
 files          the files of one command, source and dataset are one delivery
 append         every file is a delivery of its own and supersedes nothing; those that are to replace what is there are one delivery
+month_to_date  every file holds its month so far; of several the one whose usage goes furthest counts (only by `deliveries:` of a source)
 invoice_month  the files of one folder are one delivery; what they hold tells which of several is the newest
 aws_manifest   what a manifest of AWS lists is one delivery; the files it does not list are not part of it
 azure_manifest what a run of an Azure export wrote is one delivery: by its manifest, else by its folder or file name
@@ -78,6 +79,8 @@ def find(wanted: Sequence[Wanted], known: dict[str, Format], *, replacing: bool 
             if path not in covered:
                 file = formats.inspect(path, candidates=formats.delimiters(known))
                 loose[_together(item, file, _format(item, file, known), replacing=replacing)].append(file)
+    if replacing:
+        _refuse_several(loose)
     _refuse_both_packings([file.path for members in loose.values() for file in members])
     deliveries = [*listed.values(), *(_from_files(key, members, known) for key, members in loose.items())]
     exports.refuse_doubles(deliveries)
@@ -94,6 +97,14 @@ def find(wanted: Sequence[Wanted], known: dict[str, Format], *, replacing: bool 
             item.files[0].name,
         ),
     )
+
+
+def _refuse_several(loose: dict[Together, list[InputFile]]) -> None:
+    """Refuse several months to date that are to replace what is there: the last of them would, not the newest."""
+    number = sum(key.kind == "month_to_date" for key in loose)
+    if number > 1:
+        what = f"{number} files of `deliveries: month_to_date` cannot all be the one that counts"
+        raise UsageError("--replace", what, remedy="Name the one file.")
 
 
 def _refuse_both_packings(paths: Sequence[Path]) -> None:
@@ -114,7 +125,9 @@ def _together(item: Wanted, file: InputFile, form: Format, *, replacing: bool) -
     """Return the delivery that a loose file belongs to."""
     kind = item.deliveries or form.deliveries
     kind = "files" if kind == "append" and replacing else kind
-    place = {"append": str(file.path), "invoice_month": str(file.path.parent)}.get(kind, "")
+    place = {"append": str(file.path), "month_to_date": str(file.path), "invoice_month": str(file.path.parent)}.get(
+        kind, ""
+    )
     run = exports.by_place(file.path) if kind == "azure_manifest" else None
     return Together(item.source or form.name, form.name, item.role, _dataset(item, file, form), kind, place, run)
 
@@ -151,7 +164,7 @@ def _from_files(key: Together, members: list[InputFile], known: dict[str, Format
     found = Delivery(key.source, "-", key.dataset, known[key.form], files, role=key.role)
     if run := key.run:
         return replace(found, scope=run.scope, manifest=run.run, version=run.version, period=run.start)
-    return replace(found, appended=key.kind == "append")
+    return replace(found, appended=key.kind == "append", to_date=key.kind == "month_to_date")
 
 
 def _walked(path: Path, notes: list[str]) -> list[Path]:

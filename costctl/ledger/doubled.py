@@ -61,7 +61,7 @@ def refuse(ledger: Ledger, intake: Intake, period: date) -> None:
         delivery.files[number - 1].name,
         f"holds charges of {intake.label(str(period))} that {other} holds too: {doubled} of its {charges}",
         evidence=f"source {delivery.source}",
-        remedy="Where the month to date is written anew each time, take in the newest file alone, with --replace. If these are other charges that look alike, say --add.",
+        remedy="Where each file holds the month to date, say `deliveries: month_to_date` beside the source in costctl.yaml, or take in the newest alone, with --replace. If these are other charges that look alike, say --add.",
     )
 
 

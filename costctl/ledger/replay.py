@@ -83,5 +83,6 @@ def delivered(
         files=tuple(inspect(place, file.name) for place, file in zip(at, item.files, strict=True)),
         manifest=item.manifest,
         version=item.version.removeprefix(SENT) if item.version and item.version.startswith(SENT) else None,
+        to_date=item.manifest is None and bool(item.version) and not str(item.version).startswith(SENT),
         role=item.role,
     )

@@ -95,15 +95,19 @@ def _settle(ledger: Ledger, intake: Intake, again: Callable[[Sequence[date]], No
 def _periods(ledger: Ledger, intake: Intake) -> list[tuple[date, str | None, int, int]]:
     """Return the delivery's periods, each with the evidence of its version, its rows and its first file.
 
-    `sent` and a time where the delivery says when it was made; else, for one with a manifest, whether its bill is invoiced and how
-    far its usage goes; plain files have none.
+    `sent` and a time where the delivery says when it was made; else, for one with a manifest or with months to date, whether its bill
+    is invoiced and how far its usage goes; other plain files have none.
     """
     delivery, values = intake.delivery, {"id": intake.identity}
     bill = delivery.format.kind == "bill"
     period = "billing_period" if bill else "CAST(date_trunc('day', ts_start) AS DATE)"
     moment = "max(CASE WHEN ChargeCategory = 'Usage' THEN ChargePeriodEnd END)" if bill else "max(ts_end)"
     final = "CASE WHEN bool_and(InvoiceId IS NOT NULL) THEN 'final' ELSE 'open' END" if bill else "'open'"
-    version = f"{final} || ' ' || CAST({moment} AS VARCHAR)" if delivery.manifest else "CAST(NULL AS VARCHAR)"
+    version = (
+        f"{final} || ' ' || CAST({moment} AS VARCHAR)"
+        if delivery.manifest or delivery.to_date
+        else "CAST(NULL AS VARCHAR)"
+    )
     rows = ledger.run(
         f"SELECT {period} AS period, {version}, count(*), min(file_no) FROM ledger.{delivery.format.target} WHERE delivery_id = $id GROUP BY 1 ORDER BY 1",
         values,
