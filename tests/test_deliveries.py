@@ -10,6 +10,7 @@ from conftest import few, few_rows
 
 from costctl import pipeline
 from costctl.errors import InputRefused, UsageError
+from costctl.ledger import doubled
 
 pytestmark = pytest.mark.usefixtures("unposted")
 
@@ -243,6 +244,14 @@ class TestPlainFiles:
         assert billed(place)["focus", "2026-10"] == 12
         place.ingest("bills", decision="add")
         assert billed(place)["focus", "2026-10"] == Decimal("23.5")
+
+    def test_of_very_many_charges_some_are_looked_at(self, place, refused, monkeypatch):
+        september(place)
+        rows = [{"cost": "2", "SkuId": str(number)} for number in range(200)]
+        place.bill("bills/a.csv", rows)
+        place.bill("bills/b.csv", [*rows, {"cost": "3"}])
+        monkeypatch.setattr(doubled, "SAMPLE", 100)
+        assert "a.csv holds too: about " in refused("bills").what
 
     @pytest.mark.parametrize(("alike", "taken"), [(1, True), (2, False)])
     def test_files_may_share_a_charge_but_not_half_of_them(self, place, refused, alike, taken):

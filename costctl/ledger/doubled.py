@@ -14,9 +14,10 @@ ALIKE = (  # what two charges differ in, if they are two
     "hash(ChargePeriodStart, ChargePeriodEnd, BillingAccountId, SubAccountId, InvoiceId, ChargeCategory, ServiceName, SkuId, SkuPriceId, "
     "ResourceId, RegionId, ChargeDescription, ConsumedQuantity, BilledCost, EffectiveCost, Tags)"
 )
+SAMPLE = 1_000_000  # charges of a billing period that are looked at one by one; of more, one in two, in three …
 HELD = (
-    f"SELECT delivery_id, file_no, hash(delivery_id, file_no) AS file, {ALIKE} AS charge FROM ledger.charges "
-    "WHERE source = $source AND scope = $scope AND billing_period = $period AND part_no = 1 AND (BilledCost <> 0 OR EffectiveCost <> 0)"
+    f"SELECT delivery_id = $id AS mine, file_no, hash(delivery_id, file_no) AS file, {ALIKE} AS charge FROM ledger.charges "
+    "WHERE source = $source AND scope = $scope AND billing_period = $period AND part_no = 1 AND (BilledCost <> 0 OR EffectiveCost <> 0) AND charge % $step = 0"
 )
 OWN = " AND delivery_id = $id"
 OF_ITS_DAYS = (  # with what other deliveries have of the time that this one has charges of
@@ -26,7 +27,7 @@ OF_ITS_DAYS = (  # with what other deliveries have of the time that this one has
 IN_TWO = "SELECT charge, min(file) AS one, max(file) AS other FROM held GROUP BY charge HAVING min(file) <> max(file)"
 DOUBLED = (
     f"SELECT h.file_no, count(d.charge), count(*), min(d.one), min(d.other) FROM held AS h LEFT JOIN ({IN_TWO}) AS d USING (charge) "
-    "WHERE h.delivery_id = $id GROUP BY h.file_no HAVING 2 * count(d.charge) >= count(*) ORDER BY h.file_no DESC LIMIT 1"
+    "WHERE h.mine GROUP BY h.file_no HAVING 2 * count(d.charge) >= count(*) ORDER BY h.file_no DESC LIMIT 1"
 )
 ACCOUNTS = (  # Azure writes an account with its path or without
     "SELECT DISTINCT source, scope, ProviderName, regexp_extract(lower(COALESCE(SubAccountId, BillingAccountId)), '[^/]*$') AS account "
@@ -38,18 +39,19 @@ OTHERS = (
 )
 
 
-def refuse(ledger: Ledger, intake: Intake, period: date) -> None:
+def refuse(ledger: Ledger, intake: Intake, period: date, rows: int) -> None:
     """Refuse plain files where at least half of one's charges of a billing period stand in another that counts too.
 
-    Half, because single charges of two files may be alike.
+    Half, because single charges of two files may be alike. `rows` is how many charges the delivery has of the period.
     """
     delivery = intake.delivery
     alone = len(delivery.files) == 1 and not delivery.appended
     if alone or delivery.manifest is not None or intake.settings.replayed or intake.settings.decision == "add":
         return
     values = {"id": intake.identity, "period": period, "source": delivery.source, "scope": delivery.scope}
+    step = 1 + rows // SAMPLE
     held = f"{HELD}{OF_ITS_DAYS if delivery.appended else OWN}"
-    found = ledger.run(f"WITH held AS MATERIALIZED ({held}) {DOUBLED}", values).rows
+    found = ledger.run(f"WITH held AS MATERIALIZED ({held}) {DOUBLED}", values | {"step": step}).rows
     if not found:
         return
     ((number, doubled, charges, *pair),) = found
@@ -59,7 +61,7 @@ def refuse(ledger: Ledger, intake: Intake, period: date) -> None:
     )
     raise InputRefused(
         delivery.files[number - 1].name,
-        f"holds charges of {intake.label(str(period))} that {other} holds too: {doubled} of its {charges}",
+        f"holds charges of {intake.label(str(period))} that {other} holds too: {'about ' if step > 1 else ''}{doubled * step} of its {charges * step}",
         evidence=f"source {delivery.source}",
         remedy="Where each file holds the month to date, say `deliveries: month_to_date` beside the source in costctl.yaml, or take in the newest alone, with --replace. If these are other charges that look alike, say --add.",
     )

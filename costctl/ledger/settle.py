@@ -83,8 +83,8 @@ def _settle(ledger: Ledger, intake: Intake, again: Callable[[Sequence[date]], No
     if bill:
         if delivery.format.across:
             again([at for at, *_ in found])
-        for at, *_ in found:
-            doubled.refuse(ledger, intake, at)
+        for at, _, rows, _ in found:
+            doubled.refuse(ledger, intake, at, rows)
             _total(ledger, delivery, at)
             drops.refuse(intake, at, before[at], drops.totals(ledger, intake, at))
             build.groups(ledger, delivery.source, delivery.scope, at, intake.settings.rules)
