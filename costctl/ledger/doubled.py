@@ -14,10 +14,10 @@ ALIKE = (  # what two charges differ in, if they are two
     "hash(ChargePeriodStart, ChargePeriodEnd, BillingAccountId, SubAccountId, InvoiceId, ChargeCategory, ServiceName, SkuId, SkuPriceId, "
     "ResourceId, RegionId, ChargeDescription, ConsumedQuantity, BilledCost, EffectiveCost, Tags)"
 )
-SAMPLE = 1_000_000  # charges of a billing period that are looked at one by one; of more, one in two, in three …
+SAMPLE = 100_000  # charges of a billing period that are looked at one by one; of more, one in two, in three …
 HELD = (
     f"SELECT delivery_id = $id AS mine, file_no, hash(delivery_id, file_no) AS file, {ALIKE} AS charge FROM ledger.charges "
-    "WHERE source = $source AND scope = $scope AND billing_period = $period AND part_no = 1 AND (BilledCost <> 0 OR EffectiveCost <> 0) AND charge % $step = 0"
+    "WHERE source = $source AND scope = $scope AND billing_period = $period AND part_no = 1 AND (BilledCost <> 0 OR EffectiveCost <> 0) AND hash(ChargePeriodStart, ResourceId, BilledCost) % $step = 0"
 )
 OWN = " AND delivery_id = $id"
 OF_ITS_DAYS = (  # with what other deliveries have of the time that this one has charges of

@@ -156,7 +156,7 @@ CREATE OR REPLACE TEMP MACRO json_member(name, value) AS to_json(name) || ':' ||
 CREATE OR REPLACE TEMP MACRO tag_member(name, value) AS CASE WHEN value <> '' THEN to_json(name) || ':' || to_json(value) END;
 CREATE OR REPLACE TEMP MACRO joined_members(x) AS array_to_string(list_sort(x), ',');
 CREATE OR REPLACE TEMP MACRO json_of_map(x) AS '{' || joined_members(list_transform(map_entries(x), lambda e: json_member(e.key, e.value))) || '}';
-CREATE OR REPLACE TEMP MACRO json_cast(x) AS json_of_map(CAST(CAST(x AS JSON) AS MAP(VARCHAR, VARCHAR)));
+CREATE OR REPLACE TEMP MACRO json_cast(x) AS json_of_map(try_cast(try_cast(x AS JSON) AS MAP(VARCHAR, VARCHAR)));
 
 -- The share part/whole of an amount, to 12 decimals, half up, in whole numbers throughout; unknown where one of them is, is negative, or
 -- is so large that the product would not fit.
