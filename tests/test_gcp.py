@@ -15,6 +15,7 @@ from generators import gcp
 
 from costctl import pipeline
 from costctl.errors import InputRefused
+from costctl.ledger import records, store
 
 pytestmark = pytest.mark.usefixtures("unposted")
 
@@ -428,6 +429,72 @@ def test_labels_in_every_notation(place):
     assert {number: json.loads(tags) if tags else {} for number, tags in found.items()} == {
         number: tags for number, tags in enumerate(LABELS.values(), start=1) if tags is not None
     }
+
+
+JSON_TEXTS = [
+    *(
+        "[]",
+        "{}",
+        "[{}]",
+        "null",
+        "1",
+        '"a"',
+        "[1]",
+        "[null]",
+        "[[]]",
+        '{"a": 1}',
+        ' {"a": "1"} ',
+        '[{"a": 1, "a": 2}]',
+        '{"a": 1} []',
+    ),
+    *(
+        f'[{{"a": {number}}}]'
+        for number in (
+            "0",
+            "-0",
+            "-0.5",
+            "0.10",
+            "1.205",
+            "1.0",
+            "1e3",
+            "1E-7",
+            "-1.25e-05",
+            "NaN",
+            "Infinity",
+            "01",
+            ".5",
+            "+1",
+        )
+    ),
+    *(
+        f'[{{"a": {digits}}}]'
+        for digits in (
+            "123456789012345",
+            "1234567890123456",
+            "12345678901234567890",
+            "0.1234567890123",
+            "0.12345678901234567",
+        )
+    ),
+    *(
+        f'[{{"a": {value}}}]'
+        for value in ("true", "null", '"x\\u00e9\\n"', '{"b": [1, 0.50, "c d"]}', '"0.10"', '"a:1.0,"', '"}"')
+    ),
+    *("[{'a': 1}]", '[{"a": None}]', '[{"a": 1},]', "[{", "", "words"),
+]
+
+
+def test_json_is_read_as_what_its_tokens_say():
+    """What is JSON already, and loses nothing as such, is not taken apart and put together again: with the same result."""
+    with store.in_memory() as ledger:
+        records.bind_gates(ledger, pipeline.known()["gcp_billing"], raising=False)
+        ledger.run("CREATE TEMP MACRO by_tokens(x) AS objects_of(notation(x))")
+        for text in JSON_TEXTS:
+            quick, slow = ledger.run("SELECT objects_of($text), by_tokens($text)", {"text": text}).rows[0]
+            assert quick == slow, text
+        read = [text for text in JSON_TEXTS if ledger.value("SELECT reads_as_json($text)", {"text": text})]
+    assert '[{"a": 1.205}]' in read
+    assert not {'[{"a": 0.10}]', '[{"a": 1234567890123456}]', '[{"a": 1e3}]', '[{"a": 1.0}]'} & set(read)
 
 
 def test_the_four_kinds_of_labels_have_namespaces(place):

@@ -55,12 +55,15 @@ CREATE OR REPLACE TEMP MACRO notation(x) AS
             ELSE '"' || t || '"'
         END
     ), '');
+-- JSON that needs no such care: no number of it could lose a digit, a last zero or its notation, and none is NaN or infinite.
+CREATE OR REPLACE TEMP MACRO reads_as_json(x) AS
+    json_valid(x) AND NOT regexp_matches(x, '[0-9.]{16}|[:\[,]\s*(-0\s*[,}\]]|-?[0-9]+(\.[0-9]*0\s*[,}\]]|\.?[0-9]*[eE])|-?([nN][aA]|[iI]))');
 CREATE OR REPLACE TEMP MACRO is_notation(x) AS
-    regexp_full_match(x, '(?s)\s*(?:(?:''(?:[^''\\]|\\.)*''|"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*|None|True|False|null|true|false|[\[\]{}:,])\s*)*');
+    json_valid(x) OR regexp_full_match(x, '(?s)\s*(?:(?:''(?:[^''\\]|\\.)*''|"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*|None|True|False|null|true|false|[\[\]{}:,])\s*)*');
 CREATE OR REPLACE TEMP MACRO named_within(namespace, key) AS CASE WHEN COALESCE(namespace, '') = '' THEN key ELSE namespace || '/' || key END;
 -- A list of objects, each as a map of texts; one object stands for a list of one. (A list of one and a lambda compute once what is named twice.)
 CREATE OR REPLACE TEMP MACRO objects_of(x) AS
-    list_transform([notation(x)], lambda n: try_cast(try_cast(CASE WHEN starts_with(n, '{') THEN '[' || n || ']' ELSE n END AS JSON) AS MAP(VARCHAR, VARCHAR)[]))[1];
+    list_transform([CASE WHEN reads_as_json(x) THEN x ELSE notation(x) END], lambda n: try_cast(try_cast(CASE WHEN starts_with(ltrim(n), '{') THEN '[' || n || ']' ELSE n END AS JSON) AS MAP(VARCHAR, VARCHAR)[]))[1];
 -- Google's credits: each has an amount. Its labels: {key, value} each, or one object; a key says one thing only.
 CREATE OR REPLACE TEMP MACRO credits_fits(x) AS
     is_notation(x) AND list_transform([objects_of(x)], lambda l:
