@@ -17,16 +17,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from costctl import formats
-from costctl.bills import exports, manifests
+from costctl.bills import exports, folders, manifests
 from costctl.bills.exports import Run
 from costctl.bills.manifests import Manifest
-from costctl.errors import InputRefused, StorageFault, UsageError, nearest, shown
+from costctl.errors import InputRefused, UsageError, nearest, shown
 from costctl.files import packing
 from costctl.nouns import Delivery, Format, InputFile
 
-SUSPECT = {".zst", ".bz2", ".xz", ".7z", ".rar", ".tar", ".tgz", ".xlsx", ".xls", ".tsv", ".avro", ".orc"}
 PACKED = {".gz", ".zip"}
-SHOWN_FILES = 5
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ def find(wanted: Sequence[Wanted], known: dict[str, Format], *, replacing: bool 
     listed: dict[tuple[str, ...], Delivery] = {}
     notes: list[str] = []
     for item in wanted:
-        paths = _walked(item.path, notes)
+        paths = folders.data_files(item.path, notes)
         found = [manifests.read(path) for path in paths if manifests.is_one(path)]
         covered = {path for path in paths if any(path.is_relative_to(manifest.root) for manifest in found)}
         notes += manifests.unlisted(found, sorted(covered))
@@ -165,47 +163,6 @@ def _from_files(key: Together, members: list[InputFile], known: dict[str, Format
     if run := key.run:
         return replace(found, scope=run.scope, manifest=run.run, version=run.version, period=run.start)
     return replace(found, appended=key.kind == "append", to_date=key.kind == "month_to_date")
-
-
-def _walked(path: Path, notes: list[str]) -> list[Path]:
-    """Return the data files of a path: itself, or those beneath a folder that look like data; note what else looks like some."""
-    if not path.is_dir():
-        packing.opened_raw(path).close()
-        return [path]
-    found = [item for item in _beneath(path) if not _hidden(item.relative_to(path))]
-    data = [item for item in found if item.suffix.lower() in formats.DATA_SUFFIXES]
-    suspect = [str(item) for item in found if item.suffix.lower() in SUSPECT]
-    if not data:
-        names = ", ".join(item.name for item in found[:SHOWN_FILES])
-        many = f"{len(found)} other files, such as {names}" if len(found) > 1 else f"one other file: {names}"
-        remedy = f"Data files end in {', '.join(sorted(formats.DATA_SUFFIXES))}."
-        evidence = many if found else "it is empty"
-        raise InputRefused(str(path), "no data file is in this folder", evidence=evidence, remedy=remedy)
-    if suspect:
-        notes.append(f"left out, for this kind of file is not read: {', '.join(suspect[:SHOWN_FILES])}")
-    root = path.resolve()
-    for item in data:
-        if not item.resolve().is_relative_to(root):
-            what, remedy = "is a link that leads out of its folder", "Name the real folder."
-            raise InputRefused(str(item), what, evidence=str(item.resolve()), remedy=remedy)
-    return data
-
-
-def _beneath(folder: Path) -> list[Path]:
-    """Return all files beneath a folder; one that cannot be looked into must not pass for empty."""
-
-    def refuse(error: OSError) -> None:
-        remedy = "Check its permissions: what it holds would be left out."
-        raise StorageFault(
-            str(error.filename), "cannot be read", evidence=error.strerror or "", remedy=remedy
-        ) from error
-
-    found = [Path(base, name) for base, _, names in os.walk(folder, onerror=refuse) for name in names]
-    return sorted(item for item in found if item.is_file())
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith((".", "_")) for part in path.parts)
 
 
 def _from_run(run: Run, item: Wanted, known: dict[str, Format]) -> Delivery:
