@@ -80,11 +80,11 @@ def test_generated_months_of_reports_come_to_what_was_generated(place):
     assert stored(place) == {source: dict(made.totals) for source, made in months.items()}
     corrected = dict(place.ask("SELECT source, count(ChargeClass) FROM ledger.charges GROUP BY 1"))
     assert corrected == {source: made.corrections for source, made in months.items()}
+    assert place.broken() == []
     asked = "SELECT source, sum(BilledCost) FROM ledger.postings GROUP BY 1"
     assert dict(place.ask(asked)) == {
         source: sum(cost for _, cost in made.totals.values()) for source, made in months.items()
     }
-    assert place.broken() == []
 
 
 def test_a_day_s_new_files_are_added_whatever_the_order_and_twice_is_once(places):
