@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import signal
 from decimal import Decimal
 from pathlib import Path
@@ -217,6 +218,17 @@ def test_a_period_is_billing_months_or_days_of_use(place, tmp_path):
     assert days("2026-09-29..2026-10-02") == ["2026-09-30"]
     assert days("2026-Q4") == ["2026-09-30", "2026-10-02", "2026-11-01"]
     assert days("2025-01") == []  # a file all the same, with its columns
+
+
+def test_what_a_killed_export_left_is_swept_away_by_a_later_one(place, tmp_path):
+    place.bill("bill.csv", [{"cost": "1"}])
+    place.ingest("bill.csv")
+    old, new = (tmp_path / f".focus[1].csv.{number}.tmp" for number in (1, 2))
+    for left in (old, new):
+        left.write_text("half a file")
+    os.utime(old, (0, 0))
+    exported(place.run, "2026-10", tmp_path / "focus[1].csv")
+    assert (old.exists(), new.exists()) == (False, True)
 
 
 def test_what_was_there_stays_when_the_export_fails(place, tmp_path, monkeypatch):

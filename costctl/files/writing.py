@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from costctl.errors import StorageFault
 from costctl.files.faulting import fault
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+ABANDONED = 24 * 3600  # seconds since the last write, after which a temporary file is a killed run's
 
 
 def fsync_directory(folder: Path) -> None:
@@ -29,6 +32,7 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
         write(temporary)
         fault("filled")
         with temporary.open("rb+") as file:
@@ -42,6 +46,14 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed runs left of a file; whoever writes it now has written within a day."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > ABANDONED:
+                left.unlink()
 
 
 def _unwritable(path: Path, temporary: Path, error: OSError) -> StorageFault:
