@@ -605,6 +605,14 @@ def test_all_runs_of_a_folder_at_once_and_again(place):
         assert place.ask(asked) == [("202610", 4, 11), ("202611", 3, 6)]
 
 
+def test_of_runs_that_are_to_replace_what_is_there_the_newest_counts(place):
+    run_of(place, "202610-a", LATE, export="2026-11-04 00:00:00 UTC")
+    run_of(place, "202610-b", OCTOBER, export="2026-10-06 00:00:00 UTC")
+    for _ in range(2):
+        place.ingest(place.home / "bills", decision="replace")
+        assert place.ask("SELECT count(*), sum(BilledCost) FROM ledger.charges") == [(4, 11)]
+
+
 def test_appended_by_export_time_a_fee_meets_its_usage_across_files(place):
     place.write(
         "costctl.yaml", "version: 1\nsources:\n  - {name: gcp, path: bills/, as: gcp-billing, deliveries: append}\n"

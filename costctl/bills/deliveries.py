@@ -77,8 +77,6 @@ def find(wanted: Sequence[Wanted], known: dict[str, Format], *, replacing: bool 
             if path not in covered:
                 file = formats.inspect(path, candidates=formats.delimiters(known))
                 loose[_together(item, file, _format(item, file, known), replacing=replacing)].append(file)
-    if replacing:
-        _refuse_several(loose)
     _refuse_both_packings([file.path for members in loose.values() for file in members])
     deliveries = [*listed.values(), *(_from_files(key, members, known) for key, members in loose.items())]
     exports.refuse_doubles(deliveries)
@@ -95,14 +93,6 @@ def find(wanted: Sequence[Wanted], known: dict[str, Format], *, replacing: bool 
             item.files[0].name,
         ),
     )
-
-
-def _refuse_several(loose: dict[Together, list[InputFile]]) -> None:
-    """Refuse several months to date that are to replace what is there: the last of them would, not the newest."""
-    number = sum(key.kind == "month_to_date" for key in loose)
-    if number > 1:
-        what = f"{number} files of `deliveries: month_to_date` cannot all be the one that counts"
-        raise UsageError("--replace", what, remedy="Name the one file.")
 
 
 def _refuse_both_packings(paths: Sequence[Path]) -> None:

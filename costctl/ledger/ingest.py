@@ -58,6 +58,7 @@ def load(ledger: Ledger, delivery: Delivery, settings: Settings) -> Outcome:
     """
     delivery = archive.hashed(delivery)
     intake = Intake(delivery, _identity(delivery), settings, _readings(ledger, delivery, settings))
+    settings.together.add(intake.identity)
     known = repeated.outcome(ledger, intake)
     if known is not None:
         return known

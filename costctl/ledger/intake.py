@@ -24,6 +24,7 @@ class Settings:
     quarantine_rows: int = 0
     large_drop_percent: Decimal | None = None
     decision: str | None = None  # replace | add
+    together: set[str] = field(default_factory=set)  # the deliveries of this command so far, by identity
     progress: Callable[[int], None] = lambda _: None
     replayed: bool = False  # it was taken in before, with this outcome: it supersedes what it did then
     paths: Mapping[str, str] = field(

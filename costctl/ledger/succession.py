@@ -38,10 +38,11 @@ def settle(ledger: Ledger, intake: Intake, period: object, version: str | None, 
     if intake.decision == "add":  # the others stay, but for one whose files come again among these
         alike = _sharing(ledger, delivery)
         others = [other for other in others if other[0] in alike and _comes_again(ledger, intake, other[0], period)]
-    elif intake.decision is None and not intake.settings.replayed:
+    elif not intake.settings.replayed:  # what is to replace the others does not by itself replace what came with it
         rivals = [
             known
             for key, known, manifest in others
+            if intake.decision is None or key in intake.settings.together
             if manifest not in delivery.older and not _holds(ledger, delivery, key, period)
             if not (known == version and repeated.in_other_files(ledger, intake, key, period, version))
         ]
