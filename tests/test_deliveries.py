@@ -245,13 +245,18 @@ class TestPlainFiles:
         place.ingest("bills", decision="add")
         assert billed(place)["focus", "2026-10"] == Decimal("23.5")
 
-    def test_of_very_many_charges_some_are_looked_at(self, place, refused, monkeypatch):
+    def test_of_very_many_charges_some_are_looked_at_and_all_where_these_are_alike(self, place, refused, monkeypatch):
+        monkeypatch.setattr(doubled, "SAMPLE", 100)
         september(place)
-        rows = [{"cost": "2", "SkuId": str(number)} for number in range(200)]
+        rows = [{"cost": "2", "SkuId": str(number), "ResourceId": str(number)} for number in range(200)]
         place.bill("bills/a.csv", rows)
         place.bill("bills/b.csv", [*rows, {"cost": "3"}])
-        monkeypatch.setattr(doubled, "SAMPLE", 100)
-        assert "a.csv holds too: about " in refused("bills").what
+        assert refused("bills").what.endswith("a.csv holds too: 200 of its 201")
+        for number in range(9):  # of each the sample may hold nothing but the charge that is alike
+            place.bill(f"more/{number}.csv", [rows[number], *({"SkuId": f"{number} {row}"} for row in range(2))])
+        place.bill("more/a.csv", rows)
+        place.ingest("more")
+        assert billed(place)["focus", "2026-10"] == 200 * 2 + 9 * (2 + 2)
 
     @pytest.mark.parametrize(("alike", "taken"), [(1, True), (2, False)])
     def test_files_may_share_a_charge_but_not_half_of_them(self, place, refused, alike, taken):

@@ -14,7 +14,7 @@ ALIKE = (  # what two charges differ in, if they are two
     "hash(ChargePeriodStart, ChargePeriodEnd, BillingAccountId, SubAccountId, InvoiceId, ChargeCategory, ServiceName, SkuId, SkuPriceId, "
     "ResourceId, RegionId, ChargeDescription, ConsumedQuantity, BilledCost, EffectiveCost, Tags)"
 )
-SAMPLE = 100_000  # charges of a billing period that are looked at one by one; of more, one in two, in three …
+SAMPLE = 100_000  # charges of a billing period that are all looked at; of more, one in two, in three …, and all of them where these are alike
 HELD = (
     f"SELECT delivery_id = $id AS mine, file_no, hash(delivery_id, file_no) AS file, {ALIKE} AS charge FROM ledger.charges "
     "WHERE source = $source AND scope = $scope AND billing_period = $period AND part_no = 1 AND (BilledCost <> 0 OR EffectiveCost <> 0) AND hash(ChargePeriodStart, ResourceId, BilledCost) % $step = 0"
@@ -49,11 +49,11 @@ def refuse(ledger: Ledger, intake: Intake, period: date, rows: int) -> None:
     if alone or delivery.manifest is not None or intake.settings.replayed or intake.settings.decision == "add":
         return
     values = {"id": intake.identity, "period": period, "source": delivery.source, "scope": delivery.scope}
-    step = 1 + rows // SAMPLE
-    held = f"{HELD}{OF_ITS_DAYS if delivery.appended else OWN}"
-    found = ledger.run(f"WITH held AS MATERIALIZED ({held}) {DOUBLED}", values | {"step": step}).rows
-    if not found:
-        return
+    query = f"WITH held AS MATERIALIZED ({HELD}{OF_ITS_DAYS if delivery.appended else OWN}) {DOUBLED}"
+    for step in dict.fromkeys([1 + rows // SAMPLE, 1]):  # a sample of a small file may be the one charge that is alike
+        found = ledger.run(query, values | {"step": step}).rows
+        if not found:
+            return
     ((number, doubled, charges, *pair),) = found
     other = ledger.value(
         "SELECT min(name) FROM ledger.delivery_files WHERE list_contains($pair, hash(delivery_id, file_no)) AND NOT (delivery_id = $id AND file_no = $number)",
@@ -61,7 +61,7 @@ def refuse(ledger: Ledger, intake: Intake, period: date, rows: int) -> None:
     )
     raise InputRefused(
         delivery.files[number - 1].name,
-        f"holds charges of {intake.label(str(period))} that {other} holds too: {'about ' if step > 1 else ''}{doubled * step} of its {charges * step}",
+        f"holds charges of {intake.label(str(period))} that {other} holds too: {doubled} of its {charges}",
         evidence=f"source {delivery.source}",
         remedy="Where each file holds the month to date, say `deliveries: month_to_date` beside the source in costctl.yaml, or take in the newest alone, with --replace. If these are other charges that look alike, say --add.",
     )

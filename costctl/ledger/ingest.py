@@ -31,10 +31,11 @@ from costctl.ledger.intake import Excluded, Intake, Recount, Settings, Supersede
 from costctl.ledger.records import Reading
 from costctl.ledger.staging import Staged
 from costctl.ledger.store import Ledger
-from costctl.nouns import Delivery, Outcome
+from costctl.nouns import Delivery, Format, Outcome
 
 __all__ = ["Settings", "load"]
 
+BESIDE = 4  # files that one statement reads beside each other: a CSV is read by one thread
 OF_DELIVERY = (
     "charges",
     "token_usage",
@@ -120,12 +121,15 @@ def _fast(ledger: Ledger, intake: Intake) -> Outcome:
     with _spool(ledger) as folder, ledger.transaction():
         _clear(ledger, intake)
         with pipes.piped(readings, folder, intake.settings.progress) as places:
-            relation = f"({records.relation(readings, delivery.format, places, raising=True)})"
-            excluded = charges.write(ledger, delivery, intake.identity, relation)
+            excluded, rounded = list[Excluded](), list[roundings.Rounding]()
+            for part in _parts(readings, delivery.format):
+                relation = f"({records.relation(part, delivery.format, places, raising=True)})"
+                excluded += charges.write(ledger, delivery, intake.identity, relation)
+                types = records.types_of(part, delivery.format)
+                rounded += roundings.of_doubles(ledger, delivery.format, types, relation)
         fault("written")
         if any(reading.count.odd for reading in readings):
             raise Recount
-        rounded = roundings.of_doubles(ledger, delivery.format, records.types_of(readings, delivery.format), relation)
         ledger.insert("ledger.roundings", [(intake.identity, *row) for row in rounded])
         counts = {reading.file_no: records.counted(reading) for reading in readings}
         if delivery.format.exclusions and settle.kept(ledger, intake) != counts:
@@ -135,6 +139,12 @@ def _fast(ledger: Ledger, intake: Intake) -> Outcome:
         )
         archive.verify(intake)
     return replace(outcome, notes=(*outcome.notes, *roundings.notes(rounded)))
+
+
+def _parts(readings: list[Reading], item: Format) -> list[list[Reading]]:
+    """Return the files a few at a time: while one statement inserts, each of its files holds rows of its own in memory."""
+    step = len(readings) if item.across else BESIDE
+    return [readings[start : start + step] for start in range(0, len(readings), step)]
 
 
 def _left_out(ledger: Ledger, intake: Intake, folder: Path) -> list[Excluded]:
