@@ -12,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-MEMORY = "1GB"
+MEMORY = "900MB"
 EXACT = "CASE WHEN CAST(TRY_CAST({x} AS DECIMAL(38,12)) AS DOUBLE) = {x} THEN CAST(CAST({x} AS DECIMAL(38,12)) AS DECIMAL(38,18)) ELSE CAST(CAST({x} AS VARCHAR) AS DECIMAL(38,18)) END"
 CUR2 = {
     "start": "bill_billing_period_start_date",

@@ -11,14 +11,14 @@ WITH typed AS (
         LineItemType IN ('SavingsPlanRecurringFee', 'RIFee') AS is_recurring_fee,
         LineItemType IN ('Usage', 'SavingsPlanCoveredUsage', 'DiscountedUsage') AS is_usage,
         COALESCE(LineItemType = 'Refund' AND ProductCode LIKE '%SavingsPlans' AND COALESCE(Description LIKE 'Refund for one-time fee%', TRUE), FALSE) AS is_refunded_plan,
-        -- CUR 2.0 keeps tags in maps; a blank value is no tag
-        CASE WHEN Tags IS NULL AND AllTags IS NULL THEN joined_members(list_concat(
+        -- CUR 2.0 keeps tags in maps; a blank value is no tag (in any file: under a CASE the lists take longer)
+        joined_members(list_concat(
             list_transform(entries(ResourceTags), lambda e: tag_member(CASE
                 WHEN starts_with(e.key, 'user_') THEN 'user:' || substr(e.key, 6) WHEN starts_with(e.key, 'aws_') THEN 'aws:' || substr(e.key, 5) ELSE e.key
             END, e.value)),
             list_transform(entries(CostCategories), lambda e: tag_member('cost_category/' || e.key, e.value)),
             [tag_member('aws:iam_principal', IamPrincipal)]
-        )) END AS members
+        )) AS members
     FROM records
 ),
 
