@@ -3,9 +3,11 @@
 import gzip
 import json
 import random
+import threading
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import pytest
@@ -14,7 +16,7 @@ from costctl import formats, pipeline
 from costctl.bills.deliveries import Wanted
 from costctl.errors import InputRefused
 from costctl.files import objects, packing, parquet
-from costctl.ledger import records, store
+from costctl.ledger import pace, records, store
 from costctl.ledger.faults import GateFired
 
 pytestmark = pytest.mark.usefixtures("unposted")
@@ -157,6 +159,50 @@ class TestTypes:
         place.ingest(double, whole, decimal, source="b", decision="add")
         assert sorted(column(place, "BilledCost", "b")) == [Decimal("1.5"), Decimal("2.5"), Decimal(3)]
         assert sorted(column(place, "ListCost", "b"), key=str) == [Decimal("3.5"), None, None]
+
+    def test_files_of_one_schema_are_read_at_once_and_each_keeps_its_numbers(self, place):
+        folder = place.home / "bills"
+        folder.mkdir()
+
+        def amounts(name, type_, *values):
+            return write_parquet(folder / name, *({"BilledCost": f"CAST({value} AS {type_})"} for value in values))
+
+        files = [
+            amounts("1.parquet", "DOUBLE", 1, 2),
+            amounts("2.parquet", "DOUBLE", 3),
+            amounts(
+                "3.parquet", "DECIMAL(9,2)", 4.25
+            ),  # read by the reader of the others, it would be cast to their type
+            amounts("4.parquet", "DECIMAL(9,4)", 5.0625),
+            amounts("5.parquet", "DOUBLE", 6, 7),
+        ]
+        readings = [
+            records.Reading(number, formats.inspect(path), path, {}) for number, path in enumerate(files, start=1)
+        ]
+        assert [[one.file_no for one in part] for part in records.alike(readings)] == [[1, 2], [3], [4], [5]]
+        place.ingest(folder)
+        assert place.ask("SELECT file_no, record_no, BilledCost FROM ledger.charges ORDER BY ALL") == [
+            (1, 1, 1),
+            (1, 2, 2),
+            (2, 1, 3),
+            (3, 1, Decimal("4.25")),
+            (4, 1, Decimal("5.0625")),
+            (5, 1, 6),
+            (5, 2, 7),
+        ]
+
+    @pytest.mark.parametrize("folder", ["BillingCurrency=EUR", "c0=EUR", "json=EUR"])
+    def test_the_name_of_the_ledgers_folder_is_no_column(self, place, folder):
+        (place.home / folder).mkdir()
+        run = replace(place.run, ledger=place.home / folder / "costctl.duckdb")
+        place.bill("1.csv", [{"BillingCurrency": "USD"}])
+        write_parquet(place.home / "2.parquet", {"BilledCost": "1", "BillingCurrency": "'USD'"})
+        with duckdb.connect() as connection:
+            read = f"SELECT CAST(COLUMNS(*) AS VARCHAR) FROM '{place.home}/2.parquet'"
+            connection.execute(f"COPY ({read}) TO '{place.home}/3.jsonl' (FORMAT json)")
+        pipeline.take_in(run, [Wanted(place.home / name, name) for name in ("1.csv", "2.parquet", "3.jsonl")])
+        with pipeline.reading(run) as (ledger, _):
+            assert ledger.run("SELECT BillingCurrency, count(*) FROM ledger.charges GROUP BY 1").rows == [("USD", 3)]
 
     def test_names_that_are_no_text_are_a_broken_footer(self, place):
         file = write_parquet(place.home / "b.parquet", {"BilledCost": "CAST(1 AS DOUBLE)", "SkuMeter": "'x'"})
@@ -454,6 +500,22 @@ class TestLongWork:
         file, told = write_parquet(place.home / "b.parquet", {"BilledCost": "1"}), []
         pipeline.take_in(replace(place.run, progress=told.append), [Wanted(file, None)])
         assert sum(told) == file.stat().st_size
+
+    def test_progress_moves_while_a_statement_runs(self, monkeypatch):
+        estimates, told, moved = iter([-1.0, 10.0, 50.0, 50.0]), [], threading.Event()
+
+        def estimated():
+            found = next(estimates, None)
+            if found is None:
+                moved.set()
+            return found or 0.0
+
+        monkeypatch.setattr(pace, "EVERY", 0.001)
+        ledger = SimpleNamespace(connection=SimpleNamespace(query_progress=estimated))
+        with pace.told(ledger, 1000, told.append):
+            assert moved.wait(10)
+            assert told == [100, 400]
+        assert told == [100, 400, 500]
 
     @pytest.mark.slow
     def test_the_memory_limit_is_an_option_and_a_setting(self, place):

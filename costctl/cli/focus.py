@@ -68,7 +68,9 @@ def check(
     from costctl.focus import check as focus_check
     from costctl.reports import render
 
-    found = focus_check.check(file, version)
+    size = file.stat().st_size if file.is_file() else 0
+    with terminal.progress("check", focus_check.PASSES * size) as advance:
+        found = focus_check.check(file, version, advance)
     terminal.say(found.sentence)
     records = [finding.record() for finding in found.findings]
     if records:

@@ -32,6 +32,11 @@ def places(path: Path) -> tuple[Place, ...]:
     return tuple(sorted(found, key=lambda place: len(place.path) > 1))
 
 
+def schema(path: Path) -> str:
+    """Return names and types of a Parquet file's columns, in their order, as a text that is the same where they are."""
+    return str(_opened(path).schema_arrow.to_string(show_field_metadata=False, show_schema_metadata=False))
+
+
 def _within(parents: tuple[str, ...], field: Any) -> Iterator[Place]:
     """Yield a field, then those inside it; a list or a map stays one."""
     import pyarrow as pa

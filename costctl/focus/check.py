@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,11 +14,12 @@ from costctl.errors import InputRefused
 from costctl.files import delimited, packing
 from costctl.focus import rules
 from costctl.focus.rules import Rule
-from costctl.ledger import faults, records, store
+from costctl.ledger import faults, pace, records, store
 from costctl.ledger.store import Ledger
 from costctl.nouns import InputFile
 
 SHOWN = 3
+PASSES = 2  # over the file: which rules are broken, and where first
 LEVELS = ("must", "should")
 NULL_WORDS = "'', 'NULL', 'null'"  # an unquoted NULL in a CSV is no word of the provider's
 TOLERANCE = "greatest(1e-10, 1e-6 * abs(CAST(price AS DOUBLE) * CAST(quantity AS DOUBLE)))"
@@ -77,14 +78,17 @@ class Checked:
         return f"FOCUS {self.version}, {by}: {self.rows:,} rows; rules broken: {counts}"
 
 
-def check(path: Path, version: str | None = None) -> Checked:
-    """Check a Cost and Usage file against the rules of its version; raise InputRefused for a file that is none."""
+def check(path: Path, version: str | None = None, progress: Callable[[int], None] = lambda _: None) -> Checked:
+    """Check a Cost and Usage file against the rules of its version; raise InputRefused for a file that is none.
+
+    `progress` is told of the bytes of each of PASSES readings.
+    """
     told = focus.known(version) if version else None
     file = formats.inspect(path)
     _refuse_others(file)
     version = told or focus.version_of(file.header)
     with tempfile.TemporaryDirectory(prefix="costctl-") as folder, _opened(file, Path(folder), version) as ledger:
-        rows, found = _broken(ledger, file, version)
+        rows, found = _broken(ledger, file, version, progress)
     header = [
         Finding(rule.name, rule.level, rule.column, rows, (), rule.what)
         for rule in rules.of_columns(file.header, version)
@@ -174,7 +178,7 @@ def _read_csv(place: Path, fields: int) -> str:
     columns = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(fields))
     return (
         f"read_csv({records.quoted(str(place))}, columns = {{{columns}}}, auto_detect = false, header = true, delim = ',', quote = '\"', escape = '\"', "
-        f"strict_mode = true, null_padding = false, nullstr = '', max_line_size = {delimited.MAX_RECORD}, buffer_size = {delimited.MAX_RECORD})"
+        f"strict_mode = true, null_padding = false, nullstr = '', max_line_size = {delimited.MAX_RECORD}, buffer_size = {delimited.MAX_RECORD}, {records.PLACELESS})"
     )
 
 
@@ -184,7 +188,7 @@ def _typed(file: InputFile, ledger: Ledger, place: Path, version: str) -> str:
         source = f"(SELECT *, row_number() OVER () AS record_no FROM {_read_csv(place, len(file.header))})"
         texts = {name: f"NULLIF(c{at}, '')" for at, name in reversed(list(enumerate(file.header)))}
     else:
-        reader = f"read_parquet({records.quoted(str(place))}, file_row_number = true)"
+        reader = f"read_parquet({records.quoted(str(place))}, file_row_number = true, {records.PLACELESS})"
         source = f"(SELECT *, file_row_number + 1 AS record_no FROM {reader})"
         kinds = dict(ledger.run(f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {reader})").rows)
         texts = {name: _text(name, kinds[name]) for name in file.header}
@@ -213,21 +217,25 @@ def _text(name: str, kind: str) -> str:
     return f"CAST({quoted} AS VARCHAR)"
 
 
-def _broken(ledger: Ledger, file: InputFile, version: str) -> tuple[int, list[Finding]]:
+def _broken(
+    ledger: Ledger, file: InputFile, version: str, progress: Callable[[int], None]
+) -> tuple[int, list[Finding]]:
     """Return the number of rows, and a finding for each rule that some of them break."""
     columns = [name for name in focus.columns(version) if name in file.header]
     asked = [
         rule for rule in rules.of_rows(version) if rule.column in columns and (rule.other or rule.column) in columns
     ]
     counted = [*(f"count_if({rule.when})" for rule in asked), *(f'count("raw {name}")' for name in columns)]
-    rows, *counts = ledger.run(f"SELECT count(*), {', '.join(counted)} FROM typed").rows[0]
+    size = file.path.stat().st_size
+    with pace.told(ledger, size, progress):
+        rows, *counts = ledger.run(f"SELECT count(*), {', '.join(counted)} FROM typed").rows[0]
     values = dict(zip(columns, counts[len(asked) :], strict=True))
     hit = [(_softened(rule, values, version), count) for rule, count in zip(asked, counts, strict=False) if count]
     if not hit:
         return rows, []
-    firsts = ledger.run(
-        f"SELECT {', '.join(f'min(record_no, {SHOWN}) FILTER ({rule.when})' for rule, _ in hit)} FROM typed"
-    ).rows[0]
+    wanted = ", ".join(f"min(record_no, {SHOWN}) FILTER ({rule.when})" for rule, _ in hit)
+    with pace.told(ledger, size, progress):
+        firsts = ledger.run(f"SELECT {wanted} FROM typed").rows[0]
     return rows, [
         Finding(rule.name, rule.level, rule.column, count, tuple(first), rule.what)
         for (rule, count), first in zip(hit, firsts, strict=True)

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from costctl.errors import InputRefused
@@ -18,6 +19,7 @@ from costctl.ledger import (
     aside,
     charges,
     faults,
+    pace,
     pipes,
     problems,
     records,
@@ -35,7 +37,7 @@ from costctl.nouns import Delivery, Format, Outcome
 
 __all__ = ["Settings", "load"]
 
-BESIDE = 4  # files that one statement reads beside each other: a CSV is read by one thread
+BESIDE = 4  # readers that one statement has beside each other: a CSV is read by one thread
 OF_DELIVERY = (
     "charges",
     "token_usage",
@@ -124,7 +126,9 @@ def _fast(ledger: Ledger, intake: Intake) -> Outcome:
             excluded, rounded = list[Excluded](), list[roundings.Rounding]()
             for part in _parts(readings, delivery.format):
                 relation = f"({records.relation(part, delivery.format, places, raising=True)})"
-                excluded += charges.write(ledger, delivery, intake.identity, relation)
+                size = sum(reading.file.bytes for reading in part if reading.file.content != "csv")
+                with pace.told(ledger, size, intake.settings.progress):
+                    excluded += charges.write(ledger, delivery, intake.identity, relation)
                 types = records.types_of(part, delivery.format)
                 rounded += roundings.of_doubles(ledger, delivery.format, types, relation)
         fault("written")
@@ -142,9 +146,10 @@ def _fast(ledger: Ledger, intake: Intake) -> Outcome:
 
 
 def _parts(readings: list[Reading], item: Format) -> list[list[Reading]]:
-    """Return the files a few at a time: while one statement inserts, each of its files holds rows of its own in memory."""
-    step = len(readings) if item.across else BESIDE
-    return [readings[start : start + step] for start in range(0, len(readings), step)]
+    """Return the files a few readers at a time: while one statement inserts, each reader holds rows of its own in memory."""
+    alike = records.alike(readings)
+    step = len(alike) if item.across else BESIDE
+    return [list(chain(*alike[start : start + step])) for start in range(0, len(alike), step)]
 
 
 def _left_out(ledger: Ledger, intake: Intake, folder: Path) -> list[Excluded]:

@@ -85,9 +85,6 @@ def piped(
         for feeder in feeders:
             feeder.end()
     _ended(feeders)
-    for reading in readings:
-        if reading.file.content != "csv":
-            progress(reading.file.bytes)
 
 
 def _ended(feeders: list[Feeder]) -> None:

@@ -1,8 +1,8 @@
 """The relation `records`: a delivery's files as one table, with file_no and record_no, for a format's SELECT.
 
-Fast path: each CSV comes through a named pipe (pipes), unpacked and counted on the way; a gated column that every file of a
-delivery has as the same type of Parquet keeps it, everything else is text. Recording path (staging): each file is staged as
-text into a TEMP table, its bad records are named, and the rest goes on.
+Fast path: each CSV comes through a named pipe (pipes), unpacked and counted on the way; Parquet files of one schema are read
+by one reader; a gated column that the files have as the same type of Parquet keeps it, everything else is text. Recording path
+(staging): each file is staged as text into a TEMP table, its bad records are named, and the rest goes on.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
+from itertools import groupby
 from pathlib import Path
 
 from costctl.files import objects, parquet
@@ -48,6 +49,7 @@ ALWAYS = (
     "rounded_away_of_double",
 )  # for any format
 ROUNDED = ("money", "quantity", "credits")
+PLACELESS = "hive_partitioning = false"  # a folder named BillingCurrency=EUR is a folder, not a column
 PARTS = ("", "_fits", "_cast", "_rounds", "_floats")  # the macros of a type that statements name
 PLAIN = ("money", "quantity", "instant", "credits", "labels")
 PROVING = ("json", "json_unbraced")  # casts that are NULL where the text does not fit, so that it is parsed once
@@ -138,7 +140,7 @@ def read_csv(path: Path, fields: int, newline: str, delimiter: str = ",") -> str
     strict, newline = {"\n": ("strict_mode = true, ", "\\n"), "\r\n": ("", "\\r\\n")}[newline]
     return (
         f"read_csv({quoted(str(path))}, columns = {{{columns}}}, auto_detect = false, header = true, delim = {quoted(delimiter)}, quote = '\"', escape = '\"', "
-        f"new_line = '{newline}', {strict}null_padding = false, nullstr = '', max_line_size = {MAX_RECORD}, buffer_size = {MAX_RECORD}, parallel = false)"
+        f"new_line = '{newline}', {strict}null_padding = false, nullstr = '', max_line_size = {MAX_RECORD}, buffer_size = {MAX_RECORD}, parallel = false, {PLACELESS})"
     )
 
 
@@ -244,26 +246,39 @@ def _prefixed_tags(reading: Reading, item: Format) -> str:
 
 
 def source_of(
-    reading: Reading, item: Format, at: Path, newline: str, types: Mapping[str, str], *, raising: bool
+    part: list[Reading],
+    item: Format,
+    places: Mapping[int, tuple[Path, str]],
+    types: Mapping[str, str],
+    *,
+    raising: bool,
 ) -> str:
-    """Return the reader of one file as a relation of record_no and the columns c0, c1 … that the format reads."""
+    """Return the reader of one file, or of several alike, as a relation of file_no, record_no and the columns c0, c1 … that the format reads."""
+    reading = part[0]
+    at, newline = places[reading.file_no]
     if reading.file.content == "csv":
-        return f"(SELECT *, row_number() OVER () AS record_no FROM {read_csv(at, len(reading.file.header), newline, reading.file.delimiter)})"
+        reader = read_csv(at, len(reading.file.header), newline, reading.file.delimiter)
+        return f"(SELECT *, {reading.file_no} AS file_no, row_number() OVER () AS record_no FROM {reader})"
     wanted = dict.fromkeys([*reading.positions.values(), *(position for _, position in _tags(reading, item))])
     if reading.file.content == "parquet":
         typed = {position: types.get(name, "VARCHAR") for name, position in reading.positions.items()}
-        places = parquet.places(at)
+        columns = parquet.places(at)
         listed = [
-            f"{_parquet(places[position], typed.get(position, 'VARCHAR'))} AS c{position}, " for position in wanted
+            f"{_parquet(columns[position], typed.get(position, 'VARCHAR'))} AS c{position}, " for position in wanted
         ]
-        return f"(SELECT {''.join(listed)}file_row_number + 1 AS record_no FROM read_parquet({quoted(str(at))}, file_row_number = true))"
+        files = ", ".join(quoted(str(places[one.file_no][0])) for one in part)
+        return (
+            f"(SELECT {''.join(listed)}CAST(file_index AS INTEGER) + {reading.file_no} AS file_no, file_row_number + 1 AS record_no "
+            f"FROM read_parquet([{files}], file_row_number = true, {PLACELESS}))"
+        )
     long = f"CASE WHEN has_long_number(json) THEN error('{GATE} number ' || record_no) ELSE json END"
     record, keys = (long if raising else "json"), objects.places(at)
     paths = ", ".join(quoted("$" + "".join(f".{_named(key)}" for key in keys[position])) for position in wanted)
     listed = [f"v[{number}] AS c{position}, " for number, position in enumerate(wanted, start=1)]
     return (
-        f"(SELECT {''.join(listed)}record_no FROM (SELECT json_extract_string({record}, [{paths}]) AS v, record_no FROM (SELECT json, row_number() OVER () AS record_no "
-        f"FROM read_json_objects({quoted(str(at))}, format = '{objects.layout(at)}', maximum_object_size = {MAX_RECORD}))))"
+        f"(SELECT {''.join(listed)}{reading.file_no} AS file_no, record_no FROM (SELECT json_extract_string({record}, [{paths}]) AS v, record_no "
+        f"FROM (SELECT json, row_number() OVER () AS record_no "
+        f"FROM read_json_objects({quoted(str(at))}, format = '{objects.layout(at)}', maximum_object_size = {MAX_RECORD}, {PLACELESS}))))"
     )
 
 
@@ -282,13 +297,22 @@ def _parquet(place: parquet.Place, type_: str) -> str:
     return f"CAST({found} AS {type_})"
 
 
-def relation(readings: list[Reading], item: Format, places: dict[int, tuple[Path, str]], *, raising: bool) -> str:
-    """Return the text of `records`: one branch per file, each read alone."""
+def alike(readings: list[Reading]) -> list[list[Reading]]:
+    """Return the files that one reader takes at once: neighbours in Parquet of one schema together, any other by itself."""
+    return [list(group) for _, group in groupby(readings, key=_shape)]
+
+
+def _shape(reading: Reading) -> object:
+    return parquet.schema(reading.bytes_at) if reading.file.content == "parquet" else reading.file_no
+
+
+def relation(readings: list[Reading], item: Format, places: Mapping[int, tuple[Path, str]], *, raising: bool) -> str:
+    """Return the text of `records`: one branch per reader."""
     types = types_of(readings, item)
     branches = " UNION ALL ".join(
-        f"SELECT {reading.file_no} AS file_no, record_no, {', '.join(columns_of(reading, item, types, raising=raising))} "
-        f"FROM {source_of(reading, item, *places[reading.file_no], types, raising=raising)}"
-        for reading in readings
+        f"SELECT file_no, record_no, {', '.join(columns_of(part[0], item, types, raising=raising))} "
+        f"FROM {source_of(part, item, places, types, raising=raising)}"
+        for part in alike(readings)
     )
     return f"SELECT * FROM ({branches}) WHERE {rule_of(item)} IS NULL" if raising and item.exclusions else branches
 

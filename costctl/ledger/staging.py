@@ -74,7 +74,7 @@ def _one(ledger: Ledger, reading: Reading, item: Format, folder: Path) -> int:
         else:
             place = pipes.plain(reading, folder)
             count = _examined(ledger, reading) if reading.file.content == "json" else records.counted(reading)
-            source = records.source_of(reading, item, place, "", {}, raising=False)
+            source = records.source_of([reading], item, {reading.file_no: (place, "")}, {}, raising=False)
         listed = ", ".join(records.columns_of(reading, item, {}, raising=False))
         branch = f"SELECT {reading.file_no} AS file_no, record_no, {listed} FROM {source}"
         first = not ledger.run(

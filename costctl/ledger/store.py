@@ -246,7 +246,8 @@ def _lock_down(connection: duckdb.DuckDBPyConnection, path: Path | None, folders
     allowed = {str(folder.absolute()) for folder in folders} | ({str(path) + ".files", temporary} if path else set())
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET preserve_insertion_order = false")
-    connection.execute("SET enable_progress_bar = false")
+    connection.execute("SET enable_progress_bar = true")  # told by query_progress, never printed
+    connection.execute("SET enable_progress_bar_print = false")
     connection.execute("SET memory_limit = ?", [memory_limit()])
     if threads := os.environ.get("COSTCTL_THREADS"):
         if not re.fullmatch(r"[1-9]\d{0,2}", threads):
