@@ -14,7 +14,7 @@ import pytest
 
 from costctl import formats, pipeline
 from costctl.bills.deliveries import Wanted
-from costctl.errors import InputRefused
+from costctl.errors import InputRefused, StorageFault
 from costctl.files import objects, packing, parquet
 from costctl.ledger import pace, records, store
 from costctl.ledger.faults import GateFired
@@ -516,6 +516,25 @@ class TestLongWork:
             assert moved.wait(10)
             assert told == [100, 400]
         assert told == [100, 400, 500]
+
+    def test_too_little_memory_is_said_and_leaves_what_was_there(self, place, monkeypatch):
+        place.ingest(place.bill("a.csv", [{}]))
+        monkeypatch.setenv("COSTCTL_MEMORY", "5MB")
+        with pytest.raises(StorageFault, match="memory limit of 5MB is too small"):
+            place.ingest(place.bill("b.csv", [{"cost": "2"}]), source="other")
+        monkeypatch.delenv("COSTCTL_MEMORY")
+        assert column(place, "BilledCost") == [1]
+
+    @pytest.mark.parametrize(
+        ("memory", "usual", "threads"),
+        [("900MB", 2, 2), ("900MB", 16, 7), ("512MiB", 16, 4), ("64MB", 16, 1), ("4GB", 16, 16)],
+    )
+    def test_threads_are_as_many_as_the_memory_reaches_for(self, monkeypatch, memory, usual, threads):
+        monkeypatch.setenv("COSTCTL_MEMORY", memory)
+        monkeypatch.delenv("COSTCTL_THREADS", raising=False)
+        assert store.threads(usual) == threads
+        monkeypatch.setenv("COSTCTL_THREADS", "3")
+        assert store.threads(usual) == 3
 
     @pytest.mark.slow
     def test_the_memory_limit_is_an_option_and_a_setting(self, place):

@@ -26,7 +26,7 @@ MemoryOption = Annotated[
     typer.Option(
         "--memory",
         metavar="SIZE",
-        help="Memory to use before spilling to disk, e.g. 512MB; default 900MB, or $COSTCTL_MEMORY.",
+        help="Memory to use before spilling to disk, e.g. 512MB, with a thread for each 120 MB; default 900MB, or $COSTCTL_MEMORY.",
     ),
 ]
 FormatOption = Annotated[

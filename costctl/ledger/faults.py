@@ -53,8 +53,8 @@ def ours(error: Exception, memory: str, path: Path | None) -> Exception:
             remedy="Free some space, then run the same command again.",
         )
     if _kind(error) == "OutOfMemoryException":
-        what = f"the memory limit of {memory} is used up, and the disk beside the ledger cannot take what spills over"
-        remedy = "Free some disk space beside the ledger, then run the same command again."
+        what = f"the memory limit of {memory} is too small for this run; the last committed state is safe"
+        remedy = "Run the same command again with more: --memory 2GB, or `memory:` in costctl.yaml."
         return StorageFault("the ledger", what, evidence=first_line(error), remedy=remedy)
     return error
 

@@ -25,7 +25,9 @@ from costctl.nouns import Rows
 
 SCHEMA_VERSION = "1"
 MEMORY_LIMIT = "900MB"  # with Python and what DuckDB does not count, a run stays below 1.25 GiB
-MEMORY = re.compile(r"[1-9]\d{0,6} ?[MG]i?B")
+MEMORY = re.compile(r"([1-9]\d{0,6}) ?([MG]i?B)")
+UNITS = {"MB": 10**6, "GB": 10**9, "MiB": 2**20, "GiB": 2**30}
+PER_THREAD = 120 * 10**6  # bytes: a thread that writes charges holds a row group of them until it is whole, 50 to 70 MB
 SHOWN_TABLES = 5
 REBUILT = ".rebuilt"
 
@@ -249,10 +251,8 @@ def _lock_down(connection: duckdb.DuckDBPyConnection, path: Path | None, folders
     connection.execute("SET enable_progress_bar = true")  # told by query_progress, never printed
     connection.execute("SET enable_progress_bar_print = false")
     connection.execute("SET memory_limit = ?", [memory_limit()])
-    if threads := os.environ.get("COSTCTL_THREADS"):
-        if not re.fullmatch(r"[1-9]\d{0,2}", threads):
-            raise UsageError("COSTCTL_THREADS", f"{shown(threads)} is not a number of threads", remedy="Say 1 to 999.")
-        connection.execute("SET threads = ?", [int(threads)])
+    ((usual,),) = connection.execute("SELECT current_setting('threads')").fetchall()
+    connection.execute("SET threads = ?", [threads(usual)])
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET autoinstall_known_extensions = false")
     connection.execute("SET autoload_known_extensions = false")
@@ -268,6 +268,16 @@ def memory_limit() -> str:
     if not MEMORY.fullmatch(wanted):
         raise UsageError("COSTCTL_MEMORY", f"{shown(wanted)} is not an amount of memory", remedy="Say 512MB or 4GB.")
     return wanted
+
+
+def threads(usual: int) -> int:
+    """Return on how many threads to run: COSTCTL_THREADS, else as many as usual here, where the memory reaches for them."""
+    if wanted := os.environ.get("COSTCTL_THREADS"):
+        if not re.fullmatch(r"[1-9]\d{0,2}", wanted):
+            raise UsageError("COSTCTL_THREADS", f"{shown(wanted)} is not a number of threads", remedy="Say 1 to 999.")
+        return int(wanted)
+    limit = MEMORY.fullmatch(memory_limit())
+    return max(1, min(usual, int(limit[1]) * UNITS[limit[2]] // PER_THREAD)) if limit else usual
 
 
 def _check_version(ledger: Ledger) -> None:
