@@ -127,7 +127,9 @@ def _broken(path: Path, kind: str, error: Exception) -> InputRefused:
     cut = isinstance(error, EOFError) or "not a zip" in str(error)
     return InputRefused(
         str(path),
-        f"is cut short: the end of the {kind} is missing" if cut else f"is damaged: it is not whole {kind}",
+        f"is cut short, or has other bytes behind it: the {kind} does not end"
+        if cut
+        else f"is damaged: it is not whole {kind}",
         evidence=str(error),
         remedy="Fetch the file again, and compare its size with the original's.",
     )
