@@ -2,7 +2,7 @@
 
 CostctlError            exit  meaning
 ├─ UsageError           2   the command line, the configuration, a rate card or a rule is wrong
-├─ InputRefused         3   an input file is refused; nothing changed
+├─ InputRefused         3   an input file is refused; of it nothing changed
 ├─ DoesNotReconcile     5   the numbers do not tie out
 ├─ Busy                 6   another run holds the lock
 ├─ StorageFault         7   disk full, unreadable, or a source that is gone

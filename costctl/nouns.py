@@ -104,12 +104,27 @@ class Delivery:
     files: tuple[InputFile, ...]
     manifest: str | None = None
     version: str | None = None  # when it was made, as a text that sorts by time; None: only its content can tell
-    to_date: bool = False  # it holds its months so far: how far its usage goes tells which of several is the newest
-    appended: bool = False  # it belongs beside what is there, and supersedes nothing
+    kind: str = "files"  # what it is by `bills.deliveries`
+    declared: bool = False  # the user says that it is of this kind
     period: str | None = None  # what the manifest says, for messages
     older: tuple[str, ...] = ()  # manifests that its folder shows to be older than its own
     role: str | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def plain(self) -> bool:
+        """Tell whether it is just files: nothing about them, or in them, says which of several is the newest."""
+        return self.kind == "files"
+
+    @property
+    def appended(self) -> bool:
+        """Tell whether it belongs beside what is there, and supersedes nothing."""
+        return self.kind == "append"
+
+    @property
+    def to_date(self) -> bool:
+        """Tell whether it holds its months so far: how far its usage goes tells which of several is the newest."""
+        return self.kind == "month_to_date"
 
 
 @dataclass(frozen=True)

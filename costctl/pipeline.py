@@ -87,13 +87,12 @@ def _stored(ledger: Ledger, run: Run) -> bool:
 def wanted(
     run: Run, paths: Sequence[Path], source: str | None, as_format: str | None, dataset: str | None = None
 ) -> list[Wanted]:
-    """Return what to take in: the paths given, as the configuration says of their source, else the sources of the configuration."""
-    named = next((item for item in run.config.sources if item.name == source), None)
-    if paths and named:
-        said = (as_format or named.format, named.role, dataset or named.dataset, named.deliveries)
-        return [Wanted(path, source, *said) for path in paths]
+    """Return what to take in: the paths given, as the configuration says of their source, else the sources of the configuration.
+
+    Where none is said, a path is of the source in whose folder it lies.
+    """
     if paths:
-        return [Wanted(path, source, as_format, dataset=dataset) for path in paths]
+        return [_given(run, path, source, as_format, dataset) for path in paths]
     if not run.config.sources:
         raise UsageError(
             "ingest",
@@ -105,6 +104,19 @@ def wanted(
         for item in run.config.sources
         if not source or item.name == source
     ]
+
+
+def _given(run: Run, path: Path, source: str | None, as_format: str | None, dataset: str | None) -> Wanted:
+    """Return a path of the command line with what the configuration says of its source."""
+    at = {item.name: run.config.at(item.path).resolve() for item in run.config.sources}
+    around = [name for name, place in at.items() if path.resolve().is_relative_to(place)]
+    nearest = [name for name in around if all(at[name].is_relative_to(at[other]) for other in around)]
+    wanted = source or (nearest[0] if len(nearest) == 1 else None)
+    named = next((item for item in run.config.sources if item.name == wanted), None)
+    if named is None:
+        return Wanted(path, source, as_format, dataset=dataset)
+    said = (as_format or named.format, named.role, dataset or named.dataset, named.deliveries)
+    return Wanted(path, named.name, *said)
 
 
 def take_in(

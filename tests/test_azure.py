@@ -202,6 +202,23 @@ class TestOneMonth:
         assert done.returncode == 0, done.stderr
         assert place.fingerprint() == before
 
+    @pytest.mark.parametrize("order", [(2, 4), (4, 2)])
+    @pytest.mark.parametrize("until", [3, 31])
+    def test_the_run_that_was_made_last_counts_however_far_it_goes(self, place, until, order):
+        """A revision may take days away, or change amounts and nothing else."""
+        for day in order:
+            folder = run(place, self.MONTH, "actual", day, until=31 if day == 2 else until)
+            part = place.home / folder / "part_0_0001.csv"
+            if day == 4:  # a record twice stands for other amounts
+                part.write_text(part.read_text() + part.read_text().splitlines(keepends=True)[-1])
+                manifest = json.loads((part.parent / "manifest.json").read_text())
+                manifest["blobs"][0]["byteCount"] = part.stat().st_size
+                (part.parent / "manifest.json").write_text(json.dumps(manifest))
+            place.ingest(folder)
+        assert place.ask("SELECT count(*) FROM ledger.charges WHERE part_no = 1") == [
+            (len(self.MONTH.text("actual", until=until).splitlines()),)
+        ]
+
     def test_gone_back_to_an_older_run_on_demand(self, place):
         first, second = (run(place, self.MONTH, "actual", day, until=until) for day, until in ((2, 3), (4, 31)))
         place.ingest(first)

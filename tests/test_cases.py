@@ -80,6 +80,18 @@ def test_a_link_that_leads_out_is_refused(here, command, tmp_path_factory):
     assert "in/a.csv: is a link that leads out of its folder" in said.err
 
 
+@pytest.mark.parametrize("folder", [True, False])
+def test_a_link_to_a_folder_or_to_nothing_does_not_pass_for_empty(here, command, folder):
+    (here.home / "in").mkdir()
+    (here.home / "elsewhere").mkdir()
+    target = here.home / ("elsewhere" if folder else "gone.csv")
+    (here.home / "in" / "october.csv").symlink_to(target)
+    here.bill("in/september.csv", ONE)
+    said = command("ingest", "in")
+    assert said.code == 3
+    assert f"in/october.csv: is a link to {'a folder, which is not followed' if folder else 'nothing'}" in said.err
+
+
 @pytest.mark.parametrize(
     "name", few(["[ab].csv", "a b'\"c.csv", b"\xff.csv", "a*.csv", "x" * 251 + ".csv", "new\nline.csv"], 3)
 )

@@ -9,6 +9,7 @@ import pytest
 from conftest import few, few_rows
 
 from costctl import pipeline
+from costctl.bills.deliveries import Wanted
 from costctl.errors import InputRefused
 from costctl.ledger import doubled
 
@@ -170,6 +171,14 @@ class TestPlainFiles:
         place.ingest("october.csv")
         assert "more than an amount can hold" in refused("september.csv").what
 
+    def test_amounts_that_cancel_out_must_not_overflow_on_the_way(self, place, refused):
+        """In which order a report adds them up is nobody's choice."""
+        september(place)
+        large = "6" + "0" * 19
+        teams = [{"cost": cost, "team": team} for cost, team in ((large, "a"), (f"-{large}", "b"))]
+        place.bill("october.csv", teams * 2)
+        assert "more than an amount can hold" in refused("october.csv").what
+
     def test_another_source_is_another_export(self, place):
         place.bill("october.csv", OCTOBER)
         place.bill("changed.csv", CHANGED)
@@ -237,8 +246,8 @@ class TestPlainFiles:
             place.bill(f"bills/{day}.csv", days[: day + 1])
         refusal = refused("bills")
         assert refusal.where.endswith("3.csv")
-        assert refusal.what.endswith("2.csv holds too: 3 of its 4")
-        assert all(word in refusal.remedy for word in ("--replace", "--add"))
+        assert refusal.what.endswith("2.csv holds too: 3 of its 3 of the same days")
+        assert all(word in refusal.remedy for word in ("--replace", "--add", "deliveries: files"))
         place.ingest("bills/1.csv")
         place.ingest("bills/3.csv", decision="replace")
         assert billed(place)["focus", "2026-10"] == 12
@@ -251,15 +260,75 @@ class TestPlainFiles:
         rows = [{"cost": "2", "SkuId": str(number), "ResourceId": str(number)} for number in range(200)]
         place.bill("bills/a.csv", rows)
         place.bill("bills/b.csv", [*rows, {"cost": "3"}])
-        assert refused("bills").what.endswith("a.csv holds too: 200 of its 201")
+        assert refused("bills").what.endswith("a.csv holds too: 200 of its 201 of the same days")
         for number in range(9):  # of each the sample may hold nothing but the charge that is alike
             place.bill(f"more/{number}.csv", [rows[number], *({"SkuId": f"{number} {row}"} for row in range(2))])
         place.bill("more/a.csv", rows)
         place.ingest("more")
         assert billed(place)["focus", "2026-10"] == 200 * 2 + 9 * (2 + 2)
 
-    @pytest.mark.parametrize(("alike", "taken"), [(1, True), (2, False)])
-    def test_files_may_share_a_charge_but_not_half_of_them(self, place, refused, alike, taken):
+    @pytest.mark.parametrize(
+        ("before", "after"),
+        [
+            pytest.param({"InvoiceId": "-"}, {"InvoiceId": "I-1"}, id="the final bill has its invoice"),
+            pytest.param({}, {"team": "search"}, id="a tag became known"),
+            pytest.param({"EffectiveCost": "1"}, {"EffectiveCost": "0.5"}, id="amortised anew"),
+            pytest.param(
+                {"day": "2026-10-01", "ChargePeriodEnd": "2026-10-03T00:00:00Z", "cost": "2"},
+                {"day": "2026-10-01", "ChargePeriodEnd": "2026-10-08T00:00:00Z", "cost": "7"},
+                id="a line that grows",
+            ),
+        ],
+    )
+    def test_what_a_later_file_knows_better_is_the_same_charge(self, place, refused, before, after):
+        september(place)
+        for name, known in (("a", before), ("b", after)):
+            place.bill(f"bills/{name}.csv", [known | {"SkuId": f"sku-{number}"} for number in range(3)])
+        assert refused("bills").what.endswith("holds too: 3 of its 3 of the same days")
+
+    def test_rolling_weeks_share_days(self, place, refused):
+        september(place)
+        for first in (1, 5):
+            days = [{"day": f"2026-10-{day:02}", "SkuId": str(day)} for day in range(first, first + 7)]
+            place.bill(f"bills/from-{first}.csv", days)
+        assert refused("bills").what.endswith("holds too: 3 of its 3 of the same days")
+
+    def test_charges_of_two_invoices_are_two(self, place):
+        september(place)
+        for name in ("I-1", "I-2"):
+            place.bill(f"bills/{name}.csv", [{"InvoiceId": name}])
+        place.ingest("bills")
+        assert billed(place)["focus", "2026-10"] == 2
+
+    def test_files_that_are_said_to_belong_together_are_not_compared(self, place, refused):
+        for name in ("a", "b"):
+            place.bill(f"bills/{name}.csv", [{"SkuId": sku} for sku in ("x", "y", name)])
+        september(place)
+        refused("bills")
+        pipeline.take_in(place.run, [Wanted(place.home / "bills", "focus", deliveries="files")])
+        assert billed(place)["focus", "2026-10"] == 6
+
+    def test_what_was_replaced_stays_replaced_when_the_folder_comes_again(self, place):
+        """The replaced file lies where it lay, beside the one that took its place."""
+        place.bill("bills/a.csv", [{"cost": "10"}])
+        place.ingest("bills")
+        place.bill("bills/b.csv", [{"cost": "9"}])
+        place.ingest("bills/b.csv", decision="replace")
+        (outcome,) = place.ingest("bills")
+        assert outcome.status == "nothing to do"
+        assert outcome.notes[-1].startswith("left out, for other files took their place before: ")
+        place.bill("bills/c.csv", [{"cost": "1", "SkuId": "c"}])
+        place.ingest("bills")
+        assert billed(place) == {("focus", "2026-10"): 10}
+        assert place.broken() == []
+        before = place.fingerprint()
+        assert place.costctl("rebuild").returncode == 0
+        assert place.fingerprint() == before
+        place.ingest("bills", decision="replace")
+        assert billed(place) == {("focus", "2026-10"): 20}
+
+    @pytest.mark.parametrize(("alike", "taken"), [(2, True), (3, False)])
+    def test_files_may_share_charges_but_not_most_of_them(self, place, refused, alike, taken):
         september(place)
         shared = [{"cost": "5", "ServiceName": f"support {number}"} for number in range(alike)]
         for name in ("a", "b"):
@@ -269,9 +338,9 @@ class TestPlainFiles:
             )
         if taken:
             place.ingest("bills")
-            assert billed(place)["focus", "2026-10"] == 14
+            assert billed(place)["focus", "2026-10"] == 24
         else:
-            assert refused("bills").what.endswith("a.csv holds too: 2 of its 4")
+            assert refused("bills").what.endswith("a.csv holds too: 3 of its 5 of the same days")
 
     def test_one_file_packed_in_another_folder_counts_once(self, place, refused):
         september(place)
@@ -279,7 +348,7 @@ class TestPlainFiles:
         packed = place.home / "bills" / "tuesday" / "october.csv.gz"
         packed.parent.mkdir()
         packed.write_bytes(gzip.compress(plain.read_bytes()))
-        assert "holds too: 2 of its 2" in refused("bills").what
+        assert "holds too: 2 of its 2 of the same days" in refused("bills").what
 
     def test_a_folder_that_gains_a_file_is_taken_in(self, place):
         """What cron sees: the configured folder holds one file more each month."""
@@ -370,6 +439,40 @@ class TestMonthToDate:
         self.run(place)
         assert billed(place) == {("nebius", "2026-10"): 18}
 
+    def test_how_far_it_goes_comes_before_the_invoice(self, place):
+        """One line without an invoice must not keep the month at an older state."""
+        place.write("costctl.yaml", self.CONFIG)
+        self.until(place, "to-5", 5, InvoiceId="I-1")
+        self.run(place)
+        self.until(place, "to-6", 6)
+        self.run(place)
+        assert billed(place) == {("nebius", "2026-10"): 6}
+
+    @pytest.mark.parametrize("more", [{"ChargePeriodEnd": "2026-11-01T00:00:00Z"}, {"ChargeCategory": "Purchase"}])
+    def test_lines_of_a_whole_month_do_not_hide_how_far_the_others_go(self, place, more):
+        place.write("costctl.yaml", self.CONFIG)
+        for day in (3, 5):
+            place.bill(f"bills/to-{day}.csv", [{"day": f"2026-10-{number:02}"} | more for number in range(1, day + 1)])
+            self.run(place)
+        assert billed(place) == {("nebius", "2026-10"): 5}
+
+    def test_where_they_go_as_far_the_date_in_the_name_decides(self, place):
+        place.write("costctl.yaml", self.CONFIG)
+        for name, cost in (("nebius-2026-10-07", "7"), ("nebius-2026-10-09", "9"), ("nebius-2026-10-08", "8")):
+            place.bill(f"bills/{name}.csv", [{"cost": cost, "ChargePeriodEnd": "2026-11-01T00:00:00Z"}])
+            self.run(place)
+        assert billed(place) == {("nebius", "2026-10"): 9}
+
+    @pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+    def test_the_files_of_two_accounts_are_not_versions_of_each_other(self, place, order):
+        place.write("costctl.yaml", self.CONFIG)
+        for name, day in (("a", 5), ("b", 4)):
+            self.until(place, name, day, SubAccountId=f"project-{name}")
+        first, second = ([place.home / "bills" / f"{name}.csv"] for name in order)
+        pipeline.take_in(place.run, pipeline.wanted(place.run, first, "nebius", None))
+        with pytest.raises(InputRefused, match="nothing of account project-b"):
+            pipeline.take_in(place.run, pipeline.wanted(place.run, second, "nebius", None))
+
     def test_where_usage_goes_as_far_nothing_tells_which_is_newer(self, place):
         place.write("costctl.yaml", self.CONFIG)
         self.until(place, "first", 9)
@@ -389,6 +492,40 @@ class TestMonthToDate:
         (place.home / "bills" / "first.csv").unlink()
         self.run(place)
         assert billed(place) == {("nebius", "2026-10"): 10}
+
+
+class TestPathsOfSources:
+    """A path of the command line is of the source in whose folder it lies: as another source, it would count beside it."""
+
+    @pytest.fixture
+    def place(self, place):
+        place.write(
+            "costctl.yaml",
+            """
+            sources:
+              - {name: all, path: bills}
+              - {name: nebius, path: bills/nebius, deliveries: month_to_date}
+              - {name: one, path: shared}
+              - {name: two, path: shared}
+            """,
+        )
+        return place
+
+    @pytest.mark.parametrize(
+        ("path", "said", "name", "kind"),
+        [
+            ("bills/nebius/a.csv", None, "nebius", "month_to_date"),
+            ("bills/nebius", None, "nebius", "month_to_date"),
+            ("bills/a.csv", None, "all", None),
+            ("bills/nebius/a.csv", "all", "all", None),
+            ("bills/nebius/a.csv", "another", "another", None),
+            ("shared/a.csv", None, None, None),
+            ("elsewhere/a.csv", None, None, None),
+        ],
+    )
+    def test_the_nearest_source_has_it(self, place, path, said, name, kind):
+        (found,) = pipeline.wanted(place.run, [place.home / path], said, None)
+        assert (found.source, found.deliveries) == (name, kind)
 
 
 class TestUsage:

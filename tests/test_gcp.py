@@ -605,6 +605,41 @@ def test_all_runs_of_a_folder_at_once_and_again(place):
         assert place.ask(asked) == [("202610", 4, 11), ("202611", 3, 6)]
 
 
+def test_equal_machines_in_two_zones_lie_in_any_shard(place):
+    """BigQuery writes a run in shards, and a charge knows its region but not its zone."""
+    for name in ("first", "second"):
+        rows = [{"sku": USAGE, "cost": "1"}, {"sku": USAGE, "cost": "2"}, {"sku": USAGE, "cost": str(len(name))}]
+        google(place, f"bills/202610-run-1/{name}.csv", rows)
+    place.ingest(place.home / "bills")
+    assert place.ask("SELECT count(*) FROM ledger.charges WHERE part_no = 1") == [(6,)]
+
+
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+def test_two_accounts_in_one_source_are_not_versions_of_each_other(place, order):
+    for name, export in (("a", "2026-11-05"), ("b", "2026-11-04")):
+        rows = [row | {"account": f"account-{name}"} for row in OCTOBER]
+        run_of(place, f"{name}/202610-run-1", rows, export=f"{export} 00:00:00 UTC")
+    first, second = (place.home / "bills" / name for name in order)
+    place.ingest(first)
+    with pytest.raises(InputRefused, match="nothing of account account-b"):
+        place.ingest(second)
+    assert place.ask("SELECT DISTINCT BillingAccountId FROM ledger.charges") == [(f"account-{order[0]}",)]
+
+
+def test_gone_back_behind_a_run_what_is_older_than_it_stays_older(place):
+    """The state must not depend on which of the older runs were in the ledger before the decision."""
+    run_of(place, "202610-run-1", OCTOBER[:1], export="2026-10-06 00:00:00 UTC")
+    run_of(place, "202610-run-3", OCTOBER, export="2026-11-04 00:00:00 UTC")
+    place.ingest(place.home / "bills")
+    place.ingest(place.home / "bills" / "202610-run-1", decision="replace")
+    run_of(place, "202610-run-2", OCTOBER[:2], export="2026-10-09 00:00:00 UTC")
+    place.ingest(place.home / "bills")
+    assert place.ask("SELECT count(*) FROM ledger.charges WHERE part_no = 1") == [(1,)]
+    run_of(place, "202610-run-4", LATE, export="2026-11-09 00:00:00 UTC")
+    place.ingest(place.home / "bills")
+    assert place.ask("SELECT count(*) FROM ledger.charges WHERE part_no = 1") == [(len(LATE),)]
+
+
 def test_of_runs_that_are_to_replace_what_is_there_the_newest_counts(place):
     run_of(place, "202610-a", LATE, export="2026-11-04 00:00:00 UTC")
     run_of(place, "202610-b", OCTOBER, export="2026-10-06 00:00:00 UTC")

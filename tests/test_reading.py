@@ -94,7 +94,7 @@ class TestDoubles:
 
     def test_each_is_its_shortest_text(self, place):
         generator = random.Random(3)
-        spread = [round(generator.uniform(-1, 1) * 10.0 ** generator.randint(0, 19), 6) for _ in range(500)]
+        spread = [round(generator.uniform(-1, 1) * 10.0 ** generator.randint(0, 17), 6) for _ in range(500)]
         short = [generator.randint(-(10**6), 10**6) / 10.0 ** generator.randint(0, 18) for _ in range(500)]
         short = [value for value in short if -Decimal(repr(value)).as_tuple().exponent <= 18]
         doubles = [*DOUBLES, *spread, *short]
@@ -114,6 +114,23 @@ class TestDoubles:
             place.ingest(file)
         assert "BilledCost is not a plain decimal number" in refused.value.evidence[0]
         assert refused.value.evidence[0].endswith(f": '{value}'")
+
+    def test_a_tiny_one_is_rounded_however_short_it_prints(self, place):
+        """One in a hundred prints with fewer than 15 digits; 5e-324 is the least there is."""
+        values = [8.5969431918758e-07, 1e-19, 5e-324, -2.5e-18]
+        file = write_parquet(
+            place.home / "b.parquet", *({"BilledCost": f"CAST('{value!r}' AS DOUBLE)"} for value in values)
+        )
+        place.ingest(file)
+        wanted = [Decimal("8.59694319188E-7"), Decimal(0), Decimal(0), Decimal("-3E-18")]
+        assert column(place, "BilledCost") == wanted
+        lost = sum(Decimal(repr(value)) - kept for value, kept in zip(values, wanted, strict=True))
+        assert place.ask("SELECT records, rounded_away FROM ledger.roundings") == [(3, lost.quantize(Decimal("1e-30")))]
+
+    @pytest.mark.parametrize("name", ["file_row_number", "File_Index"])
+    def test_a_column_named_like_the_readers_own_is_refused_by_name(self, place, name):
+        with pytest.raises(InputRefused, match=f"has a column {name}, which is what the reader calls its own"):
+            place.ingest(write_parquet(place.home / "b.parquet", {"BilledCost": "1", name: "7"}))
 
     def test_more_decimals_than_fit_are_rounded_and_written_down_as_from_text(self, place):
         """0.00042100000000000004 has 20 decimals."""

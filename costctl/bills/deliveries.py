@@ -1,6 +1,6 @@
 """From paths to deliveries: which files speak together, for which source and scope, by the kind their format declares.
 
-files          the files of one command, source and dataset are one delivery
+files          the files of one command, source and dataset are one delivery; said beside a source, that they belong together
 append         every file is a delivery of its own and supersedes nothing; those that are to replace what is there are one delivery
 month_to_date  every file holds its month so far; of several the one whose usage goes furthest counts (only by `deliveries:` of a source)
 invoice_month  the files of one folder are one delivery; what they hold tells which of several is the newest
@@ -25,6 +25,7 @@ from costctl.files import packing
 from costctl.nouns import Delivery, Format, InputFile
 
 PACKED = {".gz", ".zip"}
+LISTED = ("aws_manifest", "azure_manifest")  # without their manifest, such files are plain ones
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Together:
     role: str | None
     dataset: str
     kind: str
+    declared: bool
     place: str  # the folder or the file, where it keeps deliveries apart
     run: Run | None  # of an Azure export, where the folders tell it
 
@@ -117,7 +119,8 @@ def _together(item: Wanted, file: InputFile, form: Format, *, replacing: bool) -
         kind, ""
     )
     run = exports.by_place(file.path) if kind == "azure_manifest" else None
-    return Together(item.source or form.name, form.name, item.role, _dataset(item, file, form), kind, place, run)
+    about = (item.source or form.name, form.name, item.role, _dataset(item, file, form))
+    return Together(*about, kind, item.deliveries is not None, place, run)
 
 
 def _dataset(item: Wanted, file: InputFile, form: Format) -> str:
@@ -151,8 +154,10 @@ def _from_files(key: Together, members: list[InputFile], known: dict[str, Format
     files = tuple(sorted(members, key=lambda file: file.name))
     found = Delivery(key.source, "-", key.dataset, known[key.form], files, role=key.role)
     if run := key.run:
-        return replace(found, scope=run.scope, manifest=run.run, version=run.version, period=run.start)
-    return replace(found, appended=key.kind == "append", to_date=key.kind == "month_to_date")
+        return replace(
+            found, scope=run.scope, manifest=run.run, version=run.version, period=run.start, kind="azure_manifest"
+        )
+    return replace(found, kind="files" if key.kind in LISTED else key.kind, declared=key.declared)
 
 
 def _from_run(run: Run, item: Wanted, known: dict[str, Format]) -> Delivery:
@@ -168,6 +173,7 @@ def _from_run(run: Run, item: Wanted, known: dict[str, Format]) -> Delivery:
         version=run.version,
         period=run.start,
         role=item.role,
+        kind="azure_manifest",
     )
 
 
@@ -194,6 +200,7 @@ def _from_manifest(manifest: Manifest, item: Wanted, known: dict[str, Format]) -
         version=manifest.version,
         period=manifest.start,
         role=item.role,
+        kind="aws_manifest",
     )
 
 

@@ -38,7 +38,7 @@ def data_files(path: Path, notes: list[str]) -> list[Path]:
 
 
 def _beneath(folder: Path) -> list[Path]:
-    """Return all files beneath a folder; one that cannot be looked into must not pass for empty."""
+    """Return all files beneath a folder; one that cannot be looked into, or is linked to, must not pass for empty."""
 
     def refuse(error: OSError) -> None:
         remedy = "Check its permissions: what it holds would be left out."
@@ -46,7 +46,18 @@ def _beneath(folder: Path) -> list[Path]:
             str(error.filename), "cannot be read", evidence=error.strerror or "", remedy=remedy
         ) from error
 
-    found = [Path(base, name) for base, _, names in os.walk(folder, onerror=refuse) for name in names]
+    found: list[Path] = []
+    for base, folders, names in os.walk(folder, onerror=refuse):
+        found += [Path(base, name) for name in names]
+        links = [Path(base, name) for name in folders if Path(base, name).is_symlink()]
+        dangling = [Path(base, name) for name in names if not Path(base, name).exists()]
+        for item in [*links, *dangling]:
+            if not _hidden(item.relative_to(folder)) and (
+                item in links or item.suffix.lower() in formats.DATA_SUFFIXES
+            ):
+                what = "is a link to a folder, which is not followed" if item in links else "is a link to nothing"
+                remedy = "Name the real folder, or put the files here: what it holds would be left out."
+                raise InputRefused(str(item), what, evidence=str(item.readlink()), remedy=remedy)
     return sorted(item for item in found if item.is_file())
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from costctl.errors import InputRefused
 from costctl.nouns import Rows
 
+TAKEN = ("file_row_number", "file_index")  # by DuckDB's reader
 MONEY = (20, 18)  # digits before and after the point that an amount may have
 
 
@@ -28,7 +29,11 @@ def header(path: Path) -> tuple[str, ...]:
 
 def places(path: Path) -> tuple[Place, ...]:
     """Return the columns of a Parquet file, then the fields of its structs, in the order of `header`."""
-    found = [place for field in _opened(path).schema_arrow for place in _within((), field)]
+    names = _opened(path).schema_arrow
+    if taken := next((field.name for field in names if field.name.lower() in TAKEN), None):
+        what = f"has a column {taken}, which is what the reader calls its own count of records and files"
+        raise InputRefused(str(path), what, remedy="Export it under another name.")
+    found = [place for field in names for place in _within((), field)]
     return tuple(sorted(found, key=lambda place: len(place.path) > 1))
 
 

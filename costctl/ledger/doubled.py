@@ -10,25 +10,34 @@ from costctl.ledger import repeated
 from costctl.ledger.intake import Intake
 from costctl.ledger.store import Ledger
 
-ALIKE = (  # what two charges differ in, if they are two
-    "hash(ChargePeriodStart, ChargePeriodEnd, BillingAccountId, SubAccountId, InvoiceId, ChargeCategory, ServiceName, SkuId, SkuPriceId, "
-    "ResourceId, RegionId, ChargeDescription, ConsumedQuantity, BilledCost, EffectiveCost, Tags)"
+WHAT = (  # what is charged for, and since when; not its invoice, its tags and what of it a commitment paid, which a later file may know better
+    "ChargePeriodStart, BillingAccountId, SubAccountId, ChargeCategory, ServiceName, SkuId, SkuPriceId, ResourceId, RegionId, ChargeDescription"
 )
 SAMPLE = 100_000  # charges of a billing period that are all looked at; of more, one in two, in three …, and all of them where these are alike
 HELD = (
-    f"SELECT delivery_id = $id AS mine, file_no, hash(delivery_id, file_no) AS file, {ALIKE} AS charge FROM ledger.charges "
-    "WHERE source = $source AND scope = $scope AND billing_period = $period AND part_no = 1 AND (BilledCost <> 0 OR EffectiveCost <> 0) AND hash(ChargePeriodStart, ResourceId, BilledCost) % $step = 0"
+    f"SELECT delivery_id = $id AS mine, file_no, hash(delivery_id, file_no) AS file, CAST(ChargePeriodStart AS DATE) AS day, InvoiceId, ChargePeriodEnd, "
+    f"hash({WHAT}) AS what, hash({WHAT}, ChargePeriodEnd, ConsumedQuantity, BilledCost) AS charge FROM ledger.charges "
+    "WHERE source = $source AND scope = $scope AND billing_period = $period AND part_no = 1 AND (BilledCost <> 0 OR EffectiveCost <> 0) "
+    "AND hash(ChargePeriodStart, ResourceId, SkuId, ChargeDescription) % $step = 0"
 )
 OWN = " AND delivery_id = $id"
 OF_ITS_DAYS = (  # with what other deliveries have of the time that this one has charges of
     " AND ChargePeriodStart BETWEEN (SELECT min(ChargePeriodStart) FROM ledger.charges WHERE delivery_id = $id AND billing_period = $period) "
     "AND (SELECT max(ChargePeriodStart) FROM ledger.charges WHERE delivery_id = $id AND billing_period = $period)"
 )
-IN_TWO = "SELECT charge, min(file) AS one, max(file) AS other FROM held GROUP BY charge HAVING min(file) <> max(file)"
-DOUBLED = (
-    f"SELECT h.file_no, count(d.charge), count(*), min(d.one), min(d.other) FROM held AS h LEFT JOIN ({IN_TWO}) AS d USING (charge) "
-    "WHERE h.mine GROUP BY h.file_no HAVING 2 * count(d.charge) >= count(*) ORDER BY h.file_no DESC LIMIT 1"
+IN_TWO = "min(file) AS one, max(file) AS other FROM held GROUP BY ALL HAVING min(file) <> max(file) AND count(DISTINCT InvoiceId) < 2"
+DOUBLED = (  # of the days that two files have charges of: those that are alike, and those that one file has until later than the other
+    f"same AS (SELECT charge, {IN_TWO}), grown AS (SELECT what, {IN_TWO} AND min(ChargePeriodEnd) <> max(ChargePeriodEnd) AND $grows), "
+    "days AS (SELECT day FROM held GROUP BY day HAVING min(file) <> max(file)) "
+    "SELECT h.file_no, count(COALESCE(s.one, g.one)), count(*), min(COALESCE(s.one, g.one)), min(COALESCE(s.other, g.other)) "
+    "FROM held AS h JOIN days USING (day) LEFT JOIN same AS s USING (charge) LEFT JOIN grown AS g USING (what) "
+    "WHERE h.mine GROUP BY h.file_no HAVING 2 * count(COALESCE(s.one, g.one)) > count(*) ORDER BY h.file_no DESC LIMIT 1"
 )
+REMEDIES = {
+    False: "If each file holds the month to date, say `deliveries: month_to_date` beside the source in costctl.yaml, or take in the newest alone, with --replace. "
+    "If all of them belong together, say `deliveries: files` there, or --add.",
+    True: "If the file repeats what is there, leave it out. If these are other charges that look alike, say --add.",
+}
 ACCOUNTS = (  # Azure writes an account with its path or without
     "SELECT DISTINCT source, scope, ProviderName, regexp_extract(lower(COALESCE(SubAccountId, BillingAccountId)), '[^/]*$') AS account "
     "FROM ledger.charges WHERE list_contains($periods, billing_period)"
@@ -40,16 +49,18 @@ OTHERS = (
 
 
 def refuse(ledger: Ledger, intake: Intake, period: date, rows: int) -> None:
-    """Refuse plain files where at least half of one's charges of a billing period stand in another that counts too.
+    """Refuse files of which one has more than half of its charges in another that counts too, of the days that both have.
 
-    Half, because single charges of two files may be alike. `rows` is how many charges the delivery has of the period.
+    More than half, because single charges of two files may be alike. `rows` is how many charges the delivery has of the period.
+    What is declared to belong together, or says by itself which of several is the newest, is not looked at.
     """
     delivery = intake.delivery
-    alone = len(delivery.files) == 1 and not delivery.appended
-    if alone or delivery.manifest is not None or intake.settings.replayed or intake.settings.decision == "add":
+    looked_at = delivery.appended or (delivery.plain and not delivery.declared and len(delivery.files) > 1)
+    if not looked_at or intake.settings.replayed or intake.settings.decision == "add":
         return
     values = {"id": intake.identity, "period": period, "source": delivery.source, "scope": delivery.scope}
-    query = f"WITH held AS MATERIALIZED ({HELD}{OF_ITS_DAYS if delivery.appended else OWN}) {DOUBLED}"
+    values["grows"] = not delivery.appended  # what is appended may say more of the same hour
+    query = f"WITH held AS MATERIALIZED ({HELD}{OF_ITS_DAYS if delivery.appended else OWN}), {DOUBLED}"
     for step in dict.fromkeys([1 + rows // SAMPLE, 1]):  # a sample of a small file may be the one charge that is alike
         found = ledger.run(query, values | {"step": step}).rows
         if not found:
@@ -61,9 +72,9 @@ def refuse(ledger: Ledger, intake: Intake, period: date, rows: int) -> None:
     )
     raise InputRefused(
         delivery.files[number - 1].name,
-        f"holds charges of {intake.label(str(period))} that {other} holds too: {doubled} of its {charges}",
+        f"holds charges of {intake.label(str(period))} that {other} holds too: {doubled} of its {charges} of the same days",
         evidence=f"source {delivery.source}",
-        remedy="Where each file holds the month to date, say `deliveries: month_to_date` beside the source in costctl.yaml, or take in the newest alone, with --replace. If these are other charges that look alike, say --add.",
+        remedy=REMEDIES[delivery.appended],
     )
 
 

@@ -1,4 +1,4 @@
-"""The policy `large_drop_percent`: a delivery that takes much of a month's cost away is refused until the user says --replace."""
+"""What a delivery changes of a month's cost: much taken away is refused by policy; what --replace changed is said."""
 
 from __future__ import annotations
 
@@ -39,6 +39,18 @@ def refuse(intake: Intake, period: date, before: Totals, after: Totals) -> None:
                     evidence=f"{name} was {_text(was)} {currency}, would be {_text(now)}; policy large_drop_percent",
                     remedy="Check that the export is whole. If it is right, say --replace.",
                 )
+
+
+def notes(intake: Intake, period: date, before: Totals, after: Totals) -> list[str]:
+    """Say what a month was billed at before the user had it replaced, and is now."""
+    if intake.settings.decision != "replace" or intake.settings.replayed:
+        return []
+    return [
+        f"{intake.label(str(period))} of source {intake.delivery.source}: billed {_text(was)} {currency} before, {_text(now)} now"
+        for currency, (was, _) in before.items()
+        for now in [after[currency][0] if currency in after else Decimal(0)]
+        if was != now
+    ]
 
 
 def _dropped(was: Decimal, now: Decimal, allowed: Decimal) -> bool:

@@ -13,11 +13,15 @@ CREATE OR REPLACE TEMP MACRO money_fits(x) AS
         ELSE FALSE
     END;
 CREATE OR REPLACE TEMP MACRO quantity_fits(x) AS money_fits(x);
--- A binary float printed in full: 15 to 17 significant digits, some beyond the 18th decimal. The recording path rounds it there and
--- writes down what it rounded away; any other text with more decimals is refused.
+-- A binary float printed in full, some of it beyond the 18th decimal: in powers of ten with 10 to 17 significant digits (one in ten
+-- million prints shorter), or written out with 15 to 17. The recording path rounds it there and writes down what it rounded away; any other text with more decimals is refused.
 CREATE OR REPLACE TEMP MACRO is_printed_float(x) AS
-    NOT money_fits(x) AND regexp_full_match(x, '\s*[+-]?\d{1,8}\.\d{15,40}\s*|\s*[+-]?\d(\.\d{14,16})[eE]-\d{1,2}\s*')
-    AND length(ltrim(regexp_replace(regexp_extract(trim(x), '^[+-]?([0-9.]+)', 1), '[.]', ''), '0')) BETWEEN 15 AND 17
+    NOT money_fits(x)
+    AND CASE
+        WHEN regexp_full_match(x, '\s*[+-]?\d\.\d{9,16}[eE]-\d{1,3}\s*') THEN TRUE
+        WHEN regexp_full_match(x, '\s*[+-]?\d{1,8}\.\d{15,40}\s*') THEN length(ltrim(regexp_replace(regexp_extract(trim(x), '^[+-]?([0-9.]+)', 1), '[.]', ''), '0')) BETWEEN 15 AND 17
+        ELSE FALSE
+    END
     AND try_cast(trim(x) AS DECIMAL(38, 30)) IS NOT NULL;
 CREATE OR REPLACE TEMP MACRO rounded_away(x) AS
     CAST(trim(x) AS DECIMAL(38, 30)) - CAST(CAST(trim(x) AS DECIMAL(38, 18)) AS DECIMAL(38, 30));
@@ -188,21 +192,18 @@ CREATE OR REPLACE TEMP MACRO has_long_number(x) AS regexp_matches(x, '[:\[,]\s*-
 
 -- Values that come typed, from Parquet; NULL where the text of the value would not pass its gate. A DOUBLE means its shortest decimal
 -- text, of at most 17 digits. A decimal of up to 15 digits that reads back as the same double is that text, for no other of 15 does. From
--- 0.01 on a text has no more than 18 decimals; between 0.00001 and 0.01 it has either no more, or the digits of a printed float, which
--- is rounded and written down (roundings); below that the text itself is asked.
+-- 0.01 on a text has no more than 18 decimals; what a smaller one has beyond them is rounded, and written down (roundings).
 CREATE OR REPLACE TEMP MACRO is_short_fraction(x) AS CAST(TRY_CAST(x AS DECIMAL(18, 18)) AS DOUBLE) = x;
 CREATE OR REPLACE TEMP MACRO money_of_double(x) AS
     CASE
         WHEN CAST(TRY_CAST(x AS DECIMAL(15, 12)) AS DOUBLE) = x THEN CAST(TRY_CAST(x AS DECIMAL(15, 12)) AS DECIMAL(38, 18))
         WHEN abs(x) < 0.001 AND is_short_fraction(x) THEN CAST(TRY_CAST(x AS DECIMAL(18, 18)) AS DECIMAL(38, 18))
-        WHEN abs(x) >= 0.00001 AND abs(x) < 1e20 THEN CAST(CAST(x AS VARCHAR) AS DECIMAL(38, 18))
-        WHEN money_fits(CAST(x AS VARCHAR)) OR is_printed_float(CAST(x AS VARCHAR)) THEN money_cast(CAST(x AS VARCHAR))
+        WHEN abs(x) < 1e20 THEN CAST(CAST(x AS VARCHAR) AS DECIMAL(38, 18))
     END;
 CREATE OR REPLACE TEMP MACRO rounded_away_of_double(x) AS
     CASE
         WHEN abs(x) >= 0.01 OR is_short_fraction(x) THEN NULL
-        WHEN abs(x) >= 0.00001 THEN NULLIF(rounded_away(CAST(x AS VARCHAR)), 0)
-        WHEN is_printed_float(CAST(x AS VARCHAR)) THEN rounded_away(CAST(x AS VARCHAR))
+        WHEN abs(x) < 0.01 THEN NULLIF(rounded_away(CAST(x AS VARCHAR)), 0)
     END;
 CREATE OR REPLACE TEMP MACRO money_of_decimal(x) AS x;
 CREATE OR REPLACE TEMP MACRO quantity_of_double(x) AS money_of_double(x);

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from costctl.errors import InputRefused
 from costctl.ledger.intake import Intake, Superseded
 from costctl.ledger.store import Ledger
@@ -39,6 +41,30 @@ def outcome(ledger: Ledger, intake: Intake) -> Outcome | None:
         evidence=f"source {intake.delivery.source}, {', '.join(intake.label(period) for period, _ in periods)}",
         remedy="To go back to it, say --replace.",
     )
+
+
+def without_replaced(ledger: Ledger, delivery: Delivery) -> Delivery:
+    """Leave out of plain files those that the user replaced by others before, unless that leaves none: such a decision stands."""
+    if not delivery.plain:
+        return delivery
+    replaced = ledger.run(
+        "SELECT f.sha256 FROM ledger.delivery_files AS f JOIN ledger.deliveries AS d USING (delivery_id) "
+        "WHERE d.source = $source AND d.scope = $scope AND d.dataset = $dataset AND f.kept > 0 AND list_contains($files, f.sha256) "
+        "GROUP BY 1 HAVING NOT bool_or(d.delivery_id IN (SELECT delivery_id FROM ledger.delivery_periods WHERE live))",
+        {
+            "source": delivery.source,
+            "scope": delivery.scope,
+            "dataset": delivery.dataset,
+            "files": [file.sha256 for file in delivery.files],
+        },
+    ).rows
+    gone = {sha256 for (sha256,) in replaced}
+    kept = tuple(file for file in delivery.files if file.sha256 not in gone)
+    if not gone or not kept:
+        return delivery
+    names = ", ".join(file.name for file in delivery.files if file.sha256 in gone)
+    note = f"left out, for other files took their place before: {names}; --replace brings them back"
+    return replace(delivery, files=kept, notes=(*delivery.notes, note))
 
 
 def refuse_elsewhere(ledger: Ledger, intake: Intake) -> None:

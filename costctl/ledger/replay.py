@@ -83,6 +83,15 @@ def delivered(
         files=tuple(inspect(place, file.name) for place, file in zip(at, item.files, strict=True)),
         manifest=item.manifest,
         version=item.version.removeprefix(SENT) if item.version and item.version.startswith(SENT) else None,
-        to_date=item.manifest is None and bool(item.version) and not str(item.version).startswith(SENT),
+        kind=_kind(item),
         role=item.role,
     )
+
+
+def _kind(item: Recorded) -> str:
+    """Return of which kind a delivery was, as far as it matters to take it in again: its version says what evidence it had."""
+    if item.manifest is not None:
+        return "aws_manifest"
+    if item.version is None:
+        return "files"
+    return "invoice_month" if item.version.startswith(SENT) else "month_to_date"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
@@ -15,6 +16,8 @@ from costctl.ledger.store import Ledger
 from costctl.nouns import Delivery, Outcome
 
 MOST = 9e19  # DECIMAL(38,18) holds less than 1e20
+LARGE = 1e12  # for one delivery: ten million of these are still less than what a sum holds
+DATE = re.compile(r"(20\d\d)[-_.]?([01]\d)[-_.]?([0-3]\d)")
 COSTS = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
 
 
@@ -39,10 +42,10 @@ def account(
     item = delivery.format
     about = (item.kind, delivery.source, delivery.scope, delivery.dataset, item.name, item.fingerprint)
     ledger.insert("ledger.deliveries", [(identity, *about, delivery.manifest, intake.decision, sequence)])
-    periods = _settle(ledger, intake, again)
+    periods, notes = _settle(ledger, intake, again)
     fault("settled")
     total, aside = sum(counts.values()), sum(bad.values())
-    notes = doubled.notes(ledger, intake, periods) if periods else _without_records(ledger, intake, total)
+    notes += doubled.notes(ledger, intake, periods) if periods else _without_records(ledger, intake, total)
     labels = tuple(intake.label(str(at)) for at in periods)
     return intake.outcome("loaded", records=total, aside=aside, periods=labels, notes=notes)
 
@@ -71,10 +74,12 @@ def _files(
     ledger.insert("ledger.delivery_files", rows)
 
 
-def _settle(ledger: Ledger, intake: Intake, again: Callable[[Sequence[date]], None]) -> list[date]:
-    """Make the delivery live for its periods and take out what it supersedes; bills get totals and groups; return the periods."""
+def _settle(
+    ledger: Ledger, intake: Intake, again: Callable[[Sequence[date]], None]
+) -> tuple[list[date], tuple[str, ...]]:
+    """Make the delivery live for its periods and take out what it supersedes; bills get totals and groups; return periods and notes."""
     delivery = intake.delivery
-    bill = delivery.format.kind == "bill"
+    bill, notes = delivery.format.kind == "bill", list[str]()
     found = _periods(ledger, intake)
     before = {at: drops.totals(ledger, intake, at) for at, *_ in found if bill}
     for at, known, _, first in found:
@@ -86,40 +91,49 @@ def _settle(ledger: Ledger, intake: Intake, again: Callable[[Sequence[date]], No
         for at, _, rows, _ in found:
             doubled.refuse(ledger, intake, at, rows)
             _total(ledger, delivery, at)
-            drops.refuse(intake, at, before[at], drops.totals(ledger, intake, at))
+            after = drops.totals(ledger, intake, at)
+            drops.refuse(intake, at, before[at], after)
+            notes += drops.notes(intake, at, before[at], after)
             build.groups(ledger, delivery.source, delivery.scope, at, intake.settings.rules)
         _refuse_overflow(ledger, intake)
-    return [at for at, *_ in found]
+    return [at for at, *_ in found], tuple(notes)
 
 
 def _periods(ledger: Ledger, intake: Intake) -> list[tuple[date, str | None, int, int]]:
     """Return the delivery's periods, each with the evidence of its version, its rows and its first file.
 
-    `sent` and a time where the delivery says when it was made; else, for one with a manifest or with months to date, whether its bill
-    is invoiced and how far its usage goes; other plain files have none.
+    `sent` and a time where the delivery, or what is in it, says when it was made; else what its content tells (`_told`).
     """
     delivery, values = intake.delivery, {"id": intake.identity}
-    bill = delivery.format.kind == "bill"
-    period = "billing_period" if bill else "CAST(date_trunc('day', ts_start) AS DATE)"
-    moment = "max(CASE WHEN ChargeCategory = 'Usage' THEN ChargePeriodEnd END)" if bill else "max(ts_end)"
-    final = "CASE WHEN bool_and(InvoiceId IS NOT NULL) THEN 'final' ELSE 'open' END" if bill else "'open'"
-    version = (
-        f"{final} || ' ' || CAST({moment} AS VARCHAR)"
-        if delivery.manifest or delivery.to_date
-        else "CAST(NULL AS VARCHAR)"
-    )
+    period = "billing_period" if delivery.format.kind == "bill" else "CAST(date_trunc('day', ts_start) AS DATE)"
     rows = ledger.run(
-        f"SELECT {period} AS period, {version}, count(*), min(file_no) FROM ledger.{delivery.format.target} WHERE delivery_id = $id GROUP BY 1 ORDER BY 1",
+        f"SELECT {period} AS period, {_told(delivery)}, count(*), min(file_no) FROM ledger.{delivery.format.target} WHERE delivery_id = $id GROUP BY 1 ORDER BY 1",
         values,
     ).rows
     sent = dict.fromkeys([row[0] for row in rows], delivery.version)
     if delivery.format.across:
-        sent |= dict(
-            ledger.run(
-                f"SELECT {charges.PERIOD}, max(CAST(x_version AS VARCHAR)) FROM temp.derived AS f GROUP BY 1"
-            ).rows
-        )
+        inside = "SELECT period, max(version) FROM ("
+        inside += f"SELECT {charges.PERIOD} AS period, CAST(x_version AS VARCHAR) AS version FROM temp.derived AS f"
+        sent |= dict(ledger.run(f"{inside}) WHERE version IS NOT NULL GROUP BY 1").rows)
     return [(at, f"sent {sent[at]}" if sent.get(at) else known, count, first) for at, known, count, first in rows]
+
+
+def _told(delivery: Delivery) -> str:
+    """Return how the content tells the version: for a manifest, whether its bill is invoiced and how far its usage goes.
+
+    Of months to date how far comes first, by the start of what was used, for a line may last the whole month; then whether it is
+    invoiced; then the date in the file's name. Other plain files tell nothing.
+    """
+    bill = delivery.format.kind == "bill"
+    final, end = "bool_and(InvoiceId IS NOT NULL)" if bill else "FALSE", "max(ts_end)"
+    if delivery.to_date:
+        start = "COALESCE(max(CASE WHEN ChargeCategory = 'Usage' THEN ChargePeriodStart END), max(ChargePeriodStart))"
+        named = "".join(" " + "".join(found) for found in DATE.findall(delivery.files[0].name.rpartition("/")[2])[-1:])
+        return f"'open ' || CAST({start if bill else end} AS VARCHAR) || CASE WHEN {final} THEN ' final' ELSE '' END || '{named}'"
+    if not delivery.manifest:
+        return "CAST(NULL AS VARCHAR)"
+    end = "max(CASE WHEN ChargeCategory = 'Usage' THEN ChargePeriodEnd END)" if bill else end
+    return f"CASE WHEN {final} THEN 'final' ELSE 'open' END || ' ' || CAST({end} AS VARCHAR)"
 
 
 def _total(ledger: Ledger, delivery: Delivery, period: date) -> None:
@@ -139,11 +153,15 @@ def _total(ledger: Ledger, delivery: Delivery, period: date) -> None:
 
 
 def _refuse_overflow(ledger: Ledger, intake: Intake) -> None:
-    """Refuse what makes all bills together more than an amount can hold: every report after it would fail."""
-    sums = ", ".join(f"sum(abs(CAST({cost} AS DOUBLE)))" for cost in COSTS)
-    (found,) = ledger.run(
-        f"SELECT {sums} FROM ledger.delivery_totals AS t JOIN ledger.delivery_periods AS p ON p.delivery_id = t.delivery_id AND p.period = t.billing_period AND p.live"
-    ).rows
+    """Refuse what makes all bills together more than an amount can hold, in whatever order they are added up: every report would fail.
+
+    Only a delivery that is large itself is worth a look at the others.
+    """
+    sums = "SELECT " + ", ".join(f"sum(abs(CAST({cost} AS DOUBLE)))" for cost in COSTS) + " FROM ledger.charges"
+    (own,) = ledger.run(f"{sums} WHERE delivery_id = $id", {"id": intake.identity}).rows
+    if max((total or 0 for total in own), default=0) < LARGE:
+        return
+    (found,) = ledger.run(sums).rows
     for cost, total in zip(COSTS, found, strict=True):
         if total is not None and total >= MOST:
             raise InputRefused(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from costctl.errors import InputRefused
 from costctl.ledger import repeated
 from costctl.ledger.intake import Intake, Superseded
@@ -39,14 +41,21 @@ def settle(ledger: Ledger, intake: Intake, period: object, version: str | None, 
         alike = _sharing(ledger, delivery)
         others = [other for other in others if other[0] in alike and _comes_again(ledger, intake, other[0], period)]
     elif not intake.settings.replayed:  # what is to replace the others does not by itself replace what came with it
-        rivals = [
-            known
+        rivals = {
+            key: known
             for key, known, manifest in others
             if intake.decision is None or key in intake.settings.together
             if manifest not in delivery.older and not _holds(ledger, delivery, key, period)
             if not (known == version and repeated.in_other_files(ledger, intake, key, period, version))
-        ]
-        _judge(intake, str(period), version, rivals, file)
+        }
+        newer = _newer(intake, str(period), version, rivals, file)
+        for key in rivals:
+            of_two = (key, intake.identity) if key not in newer else (intake.identity, key)
+            _refuse_lost_accounts(ledger, intake, period, *of_two, file)
+        if newer or (intake.decision is None and version and _newer_was_there(ledger, intake, period, version)):
+            raise Superseded(
+                f"{intake.label(str(period))}: the ledger holds a newer version; --replace goes back to this one"
+            )
     for key, _, _ in others:
         _take_out(ledger, key, period, bill=delivery.format.kind == "bill")
 
@@ -112,16 +121,14 @@ def _take_out(ledger: Ledger, identity: str, period: object, *, bill: bool) -> N
         )
 
 
-def _judge(intake: Intake, period: str, version: str | None, others: list[str | None], file: str) -> None:
-    """Only evidence inside the deliveries decides: a later cut-off, or an invoice where there was none."""
-    if not others:
-        return
+def _newer(intake: Intake, period: str, version: str | None, rivals: Mapping[str, str | None], file: str) -> set[str]:
+    """Return which rivals are newer. Only evidence inside the deliveries decides: a later cut-off, or an invoice where there was none."""
     label = intake.label(period)
-    known = [other for other in others if other is not None]
+    known = [other for other in rivals.values() if other is not None]
     undecided = (
         version is None or not _comparable(other, version) or _rank(other) == _rank(version) for other in known
     )
-    if version is None or len(known) < len(others) or any(undecided):
+    if rivals and (version is None or len(known) < len(rivals) or any(undecided)):
         nothing = "nothing in the files tells which is newer"
         raise InputRefused(
             file,
@@ -129,8 +136,39 @@ def _judge(intake: Intake, period: str, version: str | None, others: list[str | 
             evidence="plain files carry no version" if version is None else nothing,
             remedy="Say --replace if these supersede them, --add if they belong beside them, or --source NAME if they are another export.",
         )
-    if any(_rank(other) > _rank(version) for other in known):
-        raise Superseded(f"{label}: the ledger holds a newer version; --replace goes back to this one")
+    return {key for key, other in rivals.items() if other and version and _rank(other) > _rank(version)}
+
+
+def _newer_was_there(ledger: Ledger, intake: Intake, period: object, version: str) -> bool:
+    """Tell whether a newer version was in the ledger before the user went back behind it: what is older than that stays older."""
+    delivery = intake.delivery
+    values = {"period": period, "source": delivery.source, "scope": delivery.scope, "dataset": delivery.dataset}
+    found = ledger.run(
+        "SELECT p.version FROM ledger.delivery_periods AS p JOIN ledger.deliveries AS d USING (delivery_id) WHERE NOT p.live AND p.version IS NOT NULL "
+        "AND p.period = $period AND d.source = $source AND d.scope = $scope AND d.dataset = $dataset AND d.kind = $kind AND p.delivery_id <> $id",
+        values | {"kind": delivery.format.kind, "id": intake.identity},
+    ).rows
+    return any(_comparable(known, version) and _rank(known) > _rank(version) for (known,) in found)
+
+
+def _refuse_lost_accounts(ledger: Ledger, intake: Intake, period: object, older: str, newer: str, file: str) -> None:
+    """Refuse a bill that would take the place of another but bills nothing to an account of it: these are two bills, not two versions."""
+    delivery = intake.delivery
+    if delivery.format.kind != "bill" or intake.settings.replayed:
+        return
+    account = "COALESCE(SubAccountId, BillingAccountId)" if delivery.to_date else "BillingAccountId"
+    lost = ledger.run(
+        f"SELECT {account} FROM ledger.charges WHERE delivery_id = $older AND billing_period = $period AND (BilledCost <> 0 OR EffectiveCost <> 0) "
+        f"EXCEPT SELECT {account} FROM ledger.charges WHERE delivery_id = $newer AND billing_period = $period ORDER BY 1 LIMIT 1",
+        {"older": older, "newer": newer, "period": period},
+    ).rows
+    if lost:
+        raise InputRefused(
+            file,
+            f"is another version of {intake.label(str(period))} of source {delivery.source}, but the newer of the two has nothing of account {lost[0][0]}",
+            evidence="one of them would take the other's place",
+            remedy="If they are the bills of two accounts, give each a source of its own (--source NAME). If the account is gone, say --replace with the newer.",
+        )
 
 
 def _comparable(version: str, other: str) -> bool:
