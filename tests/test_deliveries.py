@@ -315,8 +315,10 @@ class TestPlainFiles:
         place.bill("bills/b.csv", [{"cost": "9"}])
         place.ingest("bills/b.csv", decision="replace")
         (outcome,) = place.ingest("bills")
-        assert outcome.status == "nothing to do"
-        assert outcome.notes[-1].startswith("left out, for other files took their place before: ")
+        assert (outcome.status, outcome.records) == ("loaded", 2)
+        assert statuses(place.ingest("bills")) == ["nothing to do"]
+        rules = "SELECT rule, sum(records) FROM ledger.exclusions GROUP BY 1"
+        assert place.ask(rules) == [("replaced by other files before", 1)]
         place.bill("bills/c.csv", [{"cost": "1", "SkuId": "c"}])
         place.ingest("bills")
         assert billed(place) == {("focus", "2026-10"): 10}
@@ -326,6 +328,24 @@ class TestPlainFiles:
         assert place.fingerprint() == before
         place.ingest("bills", decision="replace")
         assert billed(place) == {("focus", "2026-10"): 20}
+        place.bill("bills/d.csv", [{"cost": "1", "SkuId": "d"}])
+        place.ingest("bills")
+        assert billed(place) == {("focus", "2026-10"): 21}
+
+    def test_a_file_that_lost_one_of_its_months_keeps_the_other(self, place):
+        place.bill("bills/both.csv", [{"cost": "7", "day": "2026-09-03"}, {"cost": "10"}, {"cost": "2.5"}])
+        place.bill("bills/august.csv", [{"cost": "8", "day": "2026-08-03"}])
+        place.ingest("bills")
+        place.bill("bills/october.csv", [{"cost": "9"}])
+        place.ingest("bills/october.csv", decision="replace")
+        for _ in range(2):
+            place.ingest("bills")
+            assert billed(place) == {("focus", "2026-08"): 8, ("focus", "2026-09"): 7, ("focus", "2026-10"): 9}
+        assert place.broken() == []
+        before = place.fingerprint()
+        assert place.costctl("rebuild").returncode == 0
+        assert place.fingerprint() == before
+        assert statuses(place.ingest("bills")) == ["nothing to do"]
 
     @pytest.mark.parametrize(("alike", "taken"), [(2, True), (3, False)])
     def test_files_may_share_charges_but_not_most_of_them(self, place, refused, alike, taken):
@@ -543,6 +563,20 @@ class TestUsage:
         assert place.broken() == []
         counted = place.ask("SELECT team, tokens FROM ledger.token_days WHERE token_class = 'output' ORDER BY day")
         assert counted == [("ads", 7), ("search", 6)]
+
+    def test_a_day_that_was_replaced_stays_replaced_when_the_folder_comes_again(self, place):
+        place.bill("october.csv", OCTOBER)
+        place.write("usage/third.csv", TOKENS.format(day="03", team="search", count=5))
+        place.write("usage/fourth.csv", TOKENS.format(day="04", team="search", count=6))
+        place.ingest("october.csv", "usage")
+        place.write("usage/third, changed.csv", TOKENS.format(day="03", team="ads", count=7))
+        place.ingest("usage/third, changed.csv", decision="replace")
+        for _ in range(2):
+            place.ingest("usage")
+            assert place.ask(
+                "SELECT team_raw, tokens FROM ledger.token_quantity JOIN ledger.token_usage USING (delivery_id, file_no, record_no) WHERE token_class LIKE 'output%' ORDER BY ts_start"
+            ) == [("ads", 7), ("search", 6)]
+        assert place.broken() == []
 
 
 CUR = (

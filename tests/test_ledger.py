@@ -357,7 +357,17 @@ OTHER = {
 
 
 # How and when things came, and what was rounded or left out on the way; the facts that rates/ and the configuration hold.
-ARRIVAL = {"meta", "deliveries", "delivery_files", "delivery_periods", "exclusions", "roundings", "periods", "calendar"}
+ARRIVAL = {
+    "meta",
+    "deliveries",
+    "delivery_files",
+    "delivery_periods",
+    "exclusions",
+    "roundings",
+    "replaced_files",
+    "periods",
+    "calendar",
+}
 REFERENCES = {
     *("providers", "units", "chips", "machines", "chip_prices", "model_prices", "model_aliases", "team_aliases"),
     *("pools", "pool_deployments", "pool_weights", "pool_fixed", "capacity_owner", "rule_sets"),

@@ -80,5 +80,5 @@ def check(
         raise GateFailed(
             str(file),
             f"breaks {len(broken)} rule{'s' if len(broken) > 1 else ''} that FOCUS {found.version} calls a must",
-            remedy="It can be taken in all the same; tell whoever writes the file.",
+            remedy="It can be taken in all the same; an export says no more than its bill does.",
         )

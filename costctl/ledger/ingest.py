@@ -60,8 +60,6 @@ def load(ledger: Ledger, delivery: Delivery, settings: Settings) -> Outcome:
     The same content under the same format definition is nothing to do; an older version is skipped.
     """
     delivery = archive.hashed(delivery)
-    if settings.decision is None and not settings.replayed:
-        delivery = repeated.without_replaced(ledger, delivery)
     intake = Intake(delivery, _identity(delivery), settings, _readings(ledger, delivery, settings))
     settings.together.add(intake.identity)
     known = repeated.outcome(ledger, intake)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from costctl.errors import InputRefused
+from costctl.ledger import replaced
 from costctl.ledger.intake import Intake, Superseded
 from costctl.ledger.store import Ledger
 from costctl.nouns import Delivery, Outcome
@@ -25,7 +24,8 @@ def outcome(ledger: Ledger, intake: Intake) -> Outcome | None:
     query = "SELECT CAST(period AS VARCHAR), live FROM ledger.delivery_periods WHERE delivery_id = $id ORDER BY 1"
     periods = ledger.run(query, values).rows
     live = [at for at, is_live in periods if is_live]
-    replaces = intake.settings.decision == "replace" and not (len(live) == len(periods) and _alone(ledger, intake))
+    whole = len(live) == len(periods) and not replaced.left_out(ledger, intake)
+    replaces = intake.settings.decision == "replace" and not (whole and _alone(ledger, intake))
     if replaces or (not live and _is_newer(ledger, intake)):
         return None
     if live or not periods:
@@ -33,7 +33,7 @@ def outcome(ledger: Ledger, intake: Intake) -> Outcome | None:
         return intake.outcome("nothing to do", periods=tuple(intake.label(period) for period, _ in periods))
     if intake.delivery.manifest is not None or _dated(ledger, intake.identity):
         return intake.outcome(
-            "older, skipped", notes=("a newer version of it is in the ledger; --replace goes back to this one",)
+            "older, skipped", notes=("another version counts in its place; --replace goes back to this one",)
         )
     raise InputRefused(
         intake.delivery.files[0].name,
@@ -41,30 +41,6 @@ def outcome(ledger: Ledger, intake: Intake) -> Outcome | None:
         evidence=f"source {intake.delivery.source}, {', '.join(intake.label(period) for period, _ in periods)}",
         remedy="To go back to it, say --replace.",
     )
-
-
-def without_replaced(ledger: Ledger, delivery: Delivery) -> Delivery:
-    """Leave out of plain files those that the user replaced by others before, unless that leaves none: such a decision stands."""
-    if not delivery.plain:
-        return delivery
-    replaced = ledger.run(
-        "SELECT f.sha256 FROM ledger.delivery_files AS f JOIN ledger.deliveries AS d USING (delivery_id) "
-        "WHERE d.source = $source AND d.scope = $scope AND d.dataset = $dataset AND f.kept > 0 AND list_contains($files, f.sha256) "
-        "GROUP BY 1 HAVING NOT bool_or(d.delivery_id IN (SELECT delivery_id FROM ledger.delivery_periods WHERE live))",
-        {
-            "source": delivery.source,
-            "scope": delivery.scope,
-            "dataset": delivery.dataset,
-            "files": [file.sha256 for file in delivery.files],
-        },
-    ).rows
-    gone = {sha256 for (sha256,) in replaced}
-    kept = tuple(file for file in delivery.files if file.sha256 not in gone)
-    if not gone or not kept:
-        return delivery
-    names = ", ".join(file.name for file in delivery.files if file.sha256 in gone)
-    note = f"left out, for other files took their place before: {names}; --replace brings them back"
-    return replace(delivery, files=kept, notes=(*delivery.notes, note))
 
 
 def refuse_elsewhere(ledger: Ledger, intake: Intake) -> None:

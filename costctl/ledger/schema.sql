@@ -58,6 +58,9 @@ CREATE TABLE ledger.quarantine_costs (
 -- Records left out by a rule the format names; billing_period where the rule looks at the other deliveries of the month.
 CREATE TABLE ledger.exclusions (delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, billing_period DATE, rule VARCHAR NOT NULL, records BIGINT NOT NULL);
 
+-- Files that a delivery with --replace took a period from: coming again among other files, they stay out of it.
+CREATE TABLE ledger.replaced_files (source VARCHAR NOT NULL, scope VARCHAR NOT NULL, dataset VARCHAR NOT NULL, period DATE NOT NULL, sha256 VARCHAR NOT NULL);
+
 -- Binary floats that came as text with more than 18 decimals: how many per file and column, and exactly what rounding took away.
 CREATE TABLE ledger.roundings (delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, column_name VARCHAR NOT NULL, records BIGINT NOT NULL, rounded_away DECIMAL(38,30) NOT NULL);
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from costctl.errors import InputRefused
 from costctl.files.faulting import fault
-from costctl.ledger import build, charges, doubled, drops, succession
+from costctl.ledger import build, charges, doubled, drops, replaced, succession
 from costctl.ledger.intake import Excluded, Intake, Recount
 from costctl.ledger.store import Ledger
 from costctl.nouns import Delivery, Outcome
@@ -34,6 +34,7 @@ def account(
     `again` derives billing periods anew from all their live deliveries, for a format that looks across them.
     """
     delivery, identity = intake.delivery, intake.identity
+    excluded = [*excluded, *replaced.leave_out(ledger, intake)]
     _files(ledger, intake, counts, bad, excluded)
     sequence = int(ledger.meta("seq") or 0) + 1
     ledger.set_meta("seq", str(sequence))

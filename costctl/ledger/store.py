@@ -23,7 +23,7 @@ from costctl.files.faulting import fault
 from costctl.ledger import faults, lock
 from costctl.nouns import Rows
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 MEMORY_LIMIT = "900MB"  # with Python and what DuckDB does not count, a run stays below 1.25 GiB
 MEMORY = re.compile(r"([1-9]\d{0,6}) ?([MG]i?B)")
 UNITS = {"MB": 10**6, "GB": 10**9, "MiB": 2**20, "GiB": 2**30}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from costctl.errors import InputRefused
-from costctl.ledger import repeated
+from costctl.ledger import repeated, replaced
 from costctl.ledger.intake import Intake, Superseded
 from costctl.ledger.store import Ledger
 from costctl.nouns import Delivery
@@ -40,24 +40,43 @@ def settle(ledger: Ledger, intake: Intake, period: object, version: str | None, 
     if intake.decision == "add":  # the others stay, but for one whose files come again among these
         alike = _sharing(ledger, delivery)
         others = [other for other in others if other[0] in alike and _comes_again(ledger, intake, other[0], period)]
-    elif not intake.settings.replayed:  # what is to replace the others does not by itself replace what came with it
-        rivals = {
-            key: known
-            for key, known, manifest in others
-            if intake.decision is None or key in intake.settings.together
-            if manifest not in delivery.older and not _holds(ledger, delivery, key, period)
-            if not (known == version and repeated.in_other_files(ledger, intake, key, period, version))
-        }
-        newer = _newer(intake, str(period), version, rivals, file)
-        for key in rivals:
-            of_two = (key, intake.identity) if key not in newer else (intake.identity, key)
-            _refuse_lost_accounts(ledger, intake, period, *of_two, file)
-        if newer or (intake.decision is None and version and _newer_was_there(ledger, intake, period, version)):
-            raise Superseded(
-                f"{intake.label(str(period))}: the ledger holds a newer version; --replace goes back to this one"
-            )
+    elif not intake.settings.replayed:
+        _judge(ledger, intake, period, version, others, file)
+    if intake.settings.decision is not None:
+        lost = [_files_of(ledger, delivery, key, period) for key, _, _ in others]
+        replaced.write_down(ledger, intake, period, set().union(*lost))
     for key, _, _ in others:
         _take_out(ledger, key, period, bill=delivery.format.kind == "bill")
+
+
+def _judge(
+    ledger: Ledger,
+    intake: Intake,
+    period: object,
+    version: str | None,
+    others: list[tuple[str, str | None, str | None]],
+    file: str,
+) -> None:
+    """Let evidence tell which of the live deliveries this one supersedes; raise Superseded where it is the older one itself.
+
+    What the user says is to replace the others does not by itself replace what came with it.
+    """
+    rivals = {
+        key: known
+        for key, known, manifest in others
+        if intake.decision is None or key in intake.settings.together
+        if manifest not in intake.delivery.older and not _holds(ledger, intake.delivery, key, period)
+        if not (known == version and repeated.in_other_files(ledger, intake, key, period, version))
+    }
+    newer = _newer(intake, str(period), version, rivals, file)
+    for key in rivals:
+        older_first = (intake.identity, key) if key in newer else (key, intake.identity)
+        _refuse_lost_accounts(ledger, intake, period, *older_first, file)
+    label = intake.label(str(period))
+    if newer:
+        raise Superseded(f"{label}: the ledger holds a newer version; --replace goes back to this one")
+    if intake.decision is None and version and _newer_was_there(ledger, intake, period, version):
+        raise Superseded(f"{label}: --replace went back behind a version newer than this; say it again to take this")
 
 
 def _sharing(ledger: Ledger, delivery: Delivery) -> set[str]:
