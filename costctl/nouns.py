@@ -146,7 +146,7 @@ class Outcome:
 
     source: str
     format: str
-    status: str  # loaded | nothing to do | older, skipped
+    status: str  # loaded | nothing to do | older, skipped | replaced before, skipped
     files: int
     records: int
     quarantined: int

@@ -35,6 +35,8 @@ def outcome(ledger: Ledger, intake: Intake) -> Outcome | None:
         return intake.outcome(
             "older, skipped", notes=("another version counts in its place; --replace goes back to this one",)
         )
+    if intake.delivery.appended:  # the folder that it lies in comes again each day
+        return intake.outcome("replaced before, skipped", notes=("--replace goes back to it",))
     raise InputRefused(
         intake.delivery.files[0].name,
         "was replaced by other files before",

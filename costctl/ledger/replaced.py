@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from costctl.ledger.intake import Excluded, Intake
 from costctl.ledger.store import Ledger
 
@@ -40,7 +42,7 @@ def left_out(ledger: Ledger, intake: Intake) -> bool:
     return bool(ledger.value("SELECT count(*) FROM ledger.exclusions WHERE delivery_id = $id AND rule = $rule", values))
 
 
-def _taken_out(ledger: Ledger, intake: Intake, number: int, period: object) -> list[Excluded]:
+def _taken_out(ledger: Ledger, intake: Intake, number: int, period: date) -> list[Excluded]:
     """Remove what one file says about a period; return how many records that were."""
     bill, target = intake.delivery.format.kind == "bill", intake.delivery.format.target
     at = "billing_period" if bill else "CAST(date_trunc('day', ts_start) AS DATE)"
@@ -56,7 +58,7 @@ def _taken_out(ledger: Ledger, intake: Intake, number: int, period: object) -> l
             values,
         )
     ledger.run(f"DELETE FROM ledger.{target} WHERE {where}", values)
-    return [Excluded(number, period if bill else None, RULE, records)]  # type: ignore[arg-type]
+    return [Excluded(number, period if bill else None, RULE, records)]
 
 
 def _of(intake: Intake) -> dict[str, str]:
