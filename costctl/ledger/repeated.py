@@ -31,16 +31,20 @@ def outcome(ledger: Ledger, intake: Intake) -> Outcome | None:
     if live or not periods:
         _made_anew(ledger, intake)
         return intake.outcome("nothing to do", periods=tuple(intake.label(period) for period, _ in periods))
+    return _superseded(ledger, intake, tuple(intake.label(period) for period, _ in periods))
+
+
+def _superseded(ledger: Ledger, intake: Intake, periods: tuple[str, ...]) -> Outcome:
+    """Skip what others took the place of; refuse plain files, for which only the user can tell."""
     if intake.delivery.manifest is not None or _dated(ledger, intake.identity):
-        return intake.outcome(
-            "older, skipped", notes=("another version counts in its place; --replace goes back to this one",)
-        )
+        note = "another version counts in its place; --replace goes back to this one"
+        return intake.outcome("older, skipped", notes=(note,))
     if intake.delivery.appended:  # the folder that it lies in comes again each day
         return intake.outcome("replaced before, skipped", notes=("--replace goes back to it",))
     raise InputRefused(
         intake.delivery.files[0].name,
         "was replaced by other files before",
-        evidence=f"source {intake.delivery.source}, {', '.join(intake.label(period) for period, _ in periods)}",
+        evidence=f"source {intake.delivery.source}, {', '.join(periods)}",
         remedy="To go back to it, say --replace.",
     )
 
