@@ -112,6 +112,11 @@ class Delivery:
     notes: tuple[str, ...] = ()
 
     @property
+    def key(self) -> dict[str, str]:
+        """Return what it shares with the deliveries that it replaces or joins, as values of a query."""
+        return {"source": self.source, "scope": self.scope, "dataset": self.dataset}
+
+    @property
     def plain(self) -> bool:
         """Tell whether it is just files: nothing about them, or in them, says which of several is the newest."""
         return self.kind == "files"

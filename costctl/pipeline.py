@@ -110,9 +110,9 @@ def _given(run: Run, path: Path, source: str | None, as_format: str | None, data
     """Return a path of the command line with what the configuration says of its source."""
     at = {item.name: run.config.at(item.path).resolve() for item in run.config.sources}
     around = [name for name, place in at.items() if path.resolve().is_relative_to(place)]
-    nearest = [name for name in around if all(at[name].is_relative_to(at[other]) for other in around)]
-    wanted = source or (nearest[0] if len(nearest) == 1 else None)
-    named = next((item for item in run.config.sources if item.name == wanted), None)
+    innermost = [name for name in around if all(at[name].is_relative_to(at[other]) for other in around)]
+    name = source or (innermost[0] if len(innermost) == 1 else None)
+    named = next((item for item in run.config.sources if item.name == name), None)
     if named is None:
         return Wanted(path, source, as_format, dataset=dataset)
     said = (as_format or named.format, named.role, dataset or named.dataset, named.deliveries)

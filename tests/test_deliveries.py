@@ -313,7 +313,8 @@ class TestPlainFiles:
         place.bill("bills/a.csv", [{"cost": "10"}])
         place.ingest("bills")
         place.bill("bills/b.csv", [{"cost": "9"}])
-        place.ingest("bills/b.csv", decision="replace")
+        (outcome,) = place.ingest("bills/b.csv", decision="replace")
+        assert outcome.notes == ("2026-10 of source focus: billed 10 USD before, 9 now",)
         (outcome,) = place.ingest("bills")
         assert (outcome.status, outcome.records) == ("loaded", 2)
         assert statuses(place.ingest("bills")) == ["nothing to do"]
@@ -331,6 +332,16 @@ class TestPlainFiles:
         place.bill("bills/d.csv", [{"cost": "1", "SkuId": "d"}])
         place.ingest("bills")
         assert billed(place) == {("focus", "2026-10"): 21}
+
+    def test_what_was_replaced_comes_back_when_it_is_added(self, place):
+        for name, cost in (("a", "10"), ("b", "9")):
+            place.bill(f"bills/{name}.csv", [{"cost": cost}])
+            place.ingest(f"bills/{name}.csv", decision="replace")
+        place.ingest("bills/a.csv", decision="add")
+        assert billed(place) == {("focus", "2026-10"): 19}
+        place.bill("bills/c.csv", [{"cost": "1", "SkuId": "c"}])
+        place.ingest("bills")
+        assert billed(place) == {("focus", "2026-10"): 20}
 
     def test_a_file_that_lost_one_of_its_months_keeps_the_other(self, place):
         place.bill("bills/both.csv", [{"cost": "7", "day": "2026-09-03"}, {"cost": "10"}, {"cost": "2.5"}])
@@ -501,9 +512,8 @@ class TestMonthToDate:
         with pytest.raises(InputRefused, match="from other files"):
             self.run(place)
         assert billed(place) == {("nebius", "2026-10"): 9}
-        with pytest.raises(
-            InputRefused, match="from other files"
-        ):  # those that are to replace do not replace each other
+        # nor do those that are to replace replace each other
+        with pytest.raises(InputRefused, match="from other files"):
             pipeline.take_in(place.run, pipeline.wanted(place.run, [], None, None), decision="replace")
         named = pipeline.wanted(place.run, [place.home / "bills" / "second.csv"], "nebius", None)
         pipeline.take_in(place.run, named, decision="replace")

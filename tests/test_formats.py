@@ -19,8 +19,8 @@ import pytest
 
 from costctl import formats, pipeline
 from costctl.errors import InputRefused
+from costctl.ledger import gates, store
 from costctl.ledger import records as ledger_records
-from costctl.ledger import store
 
 pytestmark = pytest.mark.usefixtures("unposted")
 
@@ -257,7 +257,7 @@ def test_no_branch_of_a_select_cuts_the_decimals_of_its_amounts(folder):
     extra.append("CAST(NULL AS VARCHAR) AS stored")
     tags = [] if any(column.name == "Tags" for column in item.columns) else ['CAST(NULL AS VARCHAR) AS "Tags"']
     with store.in_memory() as ledger:
-        ledger_records.bind_gates(ledger, item, raising=False)
+        gates.bind(ledger, item, raising=False)
         select = item.sql.strip().rstrip(";")
         described = ledger.run(
             f"DESCRIBE WITH records AS (SELECT {', '.join(named + extra + tags)}) SELECT * FROM ({select})"

@@ -15,7 +15,7 @@ from generators import gcp
 
 from costctl import pipeline
 from costctl.errors import InputRefused
-from costctl.ledger import records, store
+from costctl.ledger import gates, store
 
 pytestmark = pytest.mark.usefixtures("unposted")
 
@@ -487,7 +487,7 @@ JSON_TEXTS = [
 def test_json_is_read_as_what_its_tokens_say():
     """What is JSON already, and loses nothing as such, is not taken apart and put together again: with the same result."""
     with store.in_memory() as ledger:
-        records.bind_gates(ledger, pipeline.known()["gcp_billing"], raising=False)
+        gates.bind(ledger, pipeline.known()["gcp_billing"], raising=False)
         ledger.run("CREATE TEMP MACRO by_tokens(x) AS objects_of(notation(x))")
         for text in JSON_TEXTS:
             quick, slow = ledger.run("SELECT objects_of($text), by_tokens($text)", {"text": text}).rows[0]

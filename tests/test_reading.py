@@ -16,7 +16,7 @@ from costctl import formats, pipeline
 from costctl.bills.deliveries import Wanted
 from costctl.errors import InputRefused, StorageFault
 from costctl.files import objects, packing, parquet
-from costctl.ledger import pace, records, store
+from costctl.ledger import gates, limits, pace, records, store
 from costctl.ledger.faults import GateFired
 
 pytestmark = pytest.mark.usefixtures("unposted")
@@ -187,9 +187,8 @@ class TestTypes:
         files = [
             amounts("1.parquet", "DOUBLE", 1, 2),
             amounts("2.parquet", "DOUBLE", 3),
-            amounts(
-                "3.parquet", "DECIMAL(9,2)", 4.25
-            ),  # read by the reader of the others, it would be cast to their type
+            # read by the reader of the others, it would be cast to their type
+            amounts("3.parquet", "DECIMAL(9,2)", 4.25),
             amounts("4.parquet", "DECIMAL(9,4)", 5.0625),
             amounts("5.parquet", "DOUBLE", 6, 7),
         ]
@@ -490,7 +489,7 @@ class TestYears:
     )
     def test_they_are_1900_to_2199(self, form, inside, outside, raising):
         with store.in_memory() as ledger:
-            records.bind_gates(ledger, pipeline.known()[form], raising=raising)
+            gates.bind(ledger, pipeline.known()[form], raising=raising)
             assert ledger.value(f"SELECT {inside}") is not None
             if raising:
                 with pytest.raises(GateFired):
@@ -549,9 +548,9 @@ class TestLongWork:
     def test_threads_are_as_many_as_the_memory_reaches_for(self, monkeypatch, memory, usual, threads):
         monkeypatch.setenv("COSTCTL_MEMORY", memory)
         monkeypatch.delenv("COSTCTL_THREADS", raising=False)
-        assert store.threads(usual) == threads
+        assert limits.threads(usual) == threads
         monkeypatch.setenv("COSTCTL_THREADS", "3")
-        assert store.threads(usual) == 3
+        assert limits.threads(usual) == 3
 
     @pytest.mark.slow
     def test_the_memory_limit_is_an_option_and_a_setting(self, place):

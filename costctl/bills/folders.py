@@ -49,16 +49,19 @@ def _beneath(folder: Path) -> list[Path]:
     found: list[Path] = []
     for base, folders, names in os.walk(folder, onerror=refuse):
         found += [Path(base, name) for name in names]
-        links = [Path(base, name) for name in folders if Path(base, name).is_symlink()]
-        dangling = [Path(base, name) for name in names if not Path(base, name).exists()]
-        for item in [*links, *dangling]:
-            if not _hidden(item.relative_to(folder)) and (
-                item in links or item.suffix.lower() in formats.DATA_SUFFIXES
-            ):
-                what = "is a link to a folder, which is not followed" if item in links else "is a link to nothing"
-                remedy = "Name the real folder, or put the files here: what it holds would be left out."
-                raise InputRefused(str(item), what, evidence=str(item.readlink()), remedy=remedy)
+        _refuse_links(folder, [Path(base, name) for name in (*folders, *names)])
     return sorted(item for item in found if item.is_file())
+
+
+def _refuse_links(folder: Path, items: list[Path]) -> None:
+    """Refuse links to folders, which are not followed, and data files that are links to nothing."""
+    for item in items:
+        if not item.is_symlink() or _hidden(item.relative_to(folder)):
+            continue
+        if item.is_dir() or (not item.exists() and item.suffix.lower() in formats.DATA_SUFFIXES):
+            what = "is a link to a folder, which is not followed" if item.is_dir() else "is a link to nothing"
+            remedy = "Name the real folder, or put the files here: what it holds would be left out."
+            raise InputRefused(str(item), what, evidence=str(item.readlink()), remedy=remedy)
 
 
 def _hidden(path: Path) -> bool:

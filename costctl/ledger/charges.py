@@ -1,4 +1,4 @@
-"""Write what a format's SELECT makes of records: charges, token counts, chip time; and a month again from all its deliveries.
+"""Write what a format's SELECT makes of records: charges, token counts, chip time; a month again from all its deliveries; and remove it.
 
 A format whose SELECT looks across records goes through the TEMP table `derived`: what it excludes there by name becomes no charge.
 """
@@ -14,7 +14,7 @@ from costctl.ledger.intake import Excluded, Intake, Recount, Settings
 from costctl.ledger.records import Reading
 from costctl.ledger.sources import Source
 from costctl.ledger.store import Ledger
-from costctl.nouns import Delivery
+from costctl.nouns import Delivery, Format
 
 # A month that begins at midnight east of Greenwich begins on the last day of the month before it in UTC; zones go to +14:00.
 PERIOD = "CAST(date_trunc('month', f.BillingPeriodStart + INTERVAL 14 HOUR) AS DATE)"
@@ -59,6 +59,24 @@ def write(ledger: Ledger, delivery: Delivery, identity: str, relation: str) -> l
             values,
         )
     return []
+
+
+def period_of(item: Format) -> str:
+    """Return the period that a stored row belongs to: the billing month of a charge, the UTC day of usage."""
+    return "billing_period" if item.kind == "bill" else "CAST(date_trunc('day', ts_start) AS DATE)"
+
+
+def remove(ledger: Ledger, item: Format, identity: str, period: object, file_no: int | None = None) -> None:
+    """Remove what a delivery, or one file of it, says about a period."""
+    of_file = "" if file_no is None else " AND file_no = $file_no"
+    rows = f"FROM ledger.{item.target} WHERE delivery_id = $id AND {period_of(item)} = $period{of_file}"
+    values = {"id": identity, "period": period} | ({} if file_no is None else {"file_no": file_no})
+    if item.target == "token_usage":
+        ledger.run(
+            f"DELETE FROM ledger.token_quantity WHERE delivery_id = $id AND (file_no, record_no) IN (SELECT (file_no, record_no) {rows})",
+            values,
+        )
+    ledger.run(f"DELETE {rows}", values)
 
 
 def _write_across(ledger: Ledger, delivery: Delivery, identity: str, select: str) -> list[Excluded]:

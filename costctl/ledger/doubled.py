@@ -58,8 +58,14 @@ def refuse(ledger: Ledger, intake: Intake, period: date, rows: int) -> None:
     looked_at = delivery.appended or (delivery.plain and not delivery.declared and len(delivery.files) > 1)
     if not looked_at or intake.settings.replayed or intake.settings.decision == "add":
         return
-    values = {"id": intake.identity, "period": period, "source": delivery.source, "scope": delivery.scope}
-    values["grows"] = not delivery.appended  # what is appended may say more of the same hour
+    grows = not delivery.appended  # what is appended may say more of the same hour
+    values = {
+        "id": intake.identity,
+        "period": period,
+        "source": delivery.source,
+        "scope": delivery.scope,
+        "grows": grows,
+    }
     query = f"WITH held AS MATERIALIZED ({HELD}{OF_ITS_DAYS if delivery.appended else OWN}), {DOUBLED}"
     for step in dict.fromkeys([1 + rows // SAMPLE, 1]):  # a sample of a small file may be the one charge that is alike
         found = ledger.run(query, values | {"step": step}).rows

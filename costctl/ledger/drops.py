@@ -45,10 +45,11 @@ def notes(intake: Intake, period: date, before: Totals, after: Totals) -> list[s
     """Say what a month was billed at before the user had it replaced, and is now."""
     if intake.settings.decision != "replace" or intake.settings.replayed:
         return []
+    label, none = f"{intake.label(str(period))} of source {intake.delivery.source}", (Decimal(0), Decimal(0))
+    billed = {currency: (was, after.get(currency, none)[0]) for currency, (was, _) in before.items()}
     return [
-        f"{intake.label(str(period))} of source {intake.delivery.source}: billed {_text(was)} {currency} before, {_text(now)} now"
-        for currency, (was, _) in before.items()
-        for now in [after[currency][0] if currency in after else Decimal(0)]
+        f"{label}: billed {_text(was)} {currency} before, {_text(now)} now"
+        for currency, (was, now) in billed.items()
         if was != now
     ]
 

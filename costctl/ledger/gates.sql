@@ -1,6 +1,6 @@
 -- The strict casts that `to_focus.sql` and `to_usage.sql` may use. A gate is a predicate: the text survives the cast without
 -- losing a digit, and means one thing only. The raising cast stops the fast path at the first text that does not pass; the
--- recording cast gives NULL, and the record is named and set aside by `records.problems`.
+-- recording cast gives NULL, and the record is named and set aside by `staging`.
 
 -- Up to 20 digits before and 18 after the point, trailing zeros aside; exponents only where the expansion still fits.
 CREATE OR REPLACE TEMP MACRO money_fits(x) AS
@@ -14,7 +14,8 @@ CREATE OR REPLACE TEMP MACRO money_fits(x) AS
     END;
 CREATE OR REPLACE TEMP MACRO quantity_fits(x) AS money_fits(x);
 -- A binary float printed in full, some of it beyond the 18th decimal: in powers of ten with 10 to 17 significant digits (one in ten
--- million prints shorter), or written out with 15 to 17. The recording path rounds it there and writes down what it rounded away; any other text with more decimals is refused.
+-- million prints shorter), or written out with 15 to 17. The recording path rounds it there and writes down what it rounded away;
+-- any other text with more decimals is refused.
 CREATE OR REPLACE TEMP MACRO is_printed_float(x) AS
     NOT money_fits(x)
     AND CASE
@@ -201,10 +202,7 @@ CREATE OR REPLACE TEMP MACRO money_of_double(x) AS
         WHEN abs(x) < 1e20 THEN CAST(CAST(x AS VARCHAR) AS DECIMAL(38, 18))
     END;
 CREATE OR REPLACE TEMP MACRO rounded_away_of_double(x) AS
-    CASE
-        WHEN abs(x) >= 0.01 OR is_short_fraction(x) THEN NULL
-        WHEN abs(x) < 0.01 THEN NULLIF(rounded_away(CAST(x AS VARCHAR)), 0)
-    END;
+    CASE WHEN abs(x) < 0.01 AND NOT is_short_fraction(x) THEN NULLIF(rounded_away(CAST(x AS VARCHAR)), 0) END;
 CREATE OR REPLACE TEMP MACRO money_of_decimal(x) AS x;
 CREATE OR REPLACE TEMP MACRO quantity_of_double(x) AS money_of_double(x);
 CREATE OR REPLACE TEMP MACRO quantity_of_decimal(x) AS x;

@@ -19,6 +19,7 @@ from costctl.ledger import (
     aside,
     charges,
     faults,
+    gates,
     pace,
     pipes,
     problems,
@@ -118,7 +119,7 @@ def _spool(ledger: Ledger) -> Iterator[Path]:
 
 
 def _fast(ledger: Ledger, intake: Intake) -> Outcome:
-    records.bind_gates(ledger, intake.delivery.format, raising=True)
+    gates.bind(ledger, intake.delivery.format, raising=True)
     readings, delivery = intake.readings, intake.delivery
     with _spool(ledger) as folder, ledger.transaction():
         _clear(ledger, intake)
@@ -162,7 +163,7 @@ def _left_out(ledger: Ledger, intake: Intake, folder: Path) -> list[Excluded]:
 
 def _recorded(ledger: Ledger, intake: Intake) -> Outcome:
     """Stage outside the transaction, name what is bad, ask the policy, load the rest."""
-    records.bind_gates(ledger, intake.delivery.format, raising=False)
+    gates.bind(ledger, intake.delivery.format, raising=False)
     with _spool(ledger) as folder:
         staged = staging.stage(ledger, intake.readings, intake.delivery.format, folder)
         fault("staged")

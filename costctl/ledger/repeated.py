@@ -26,7 +26,8 @@ def outcome(ledger: Ledger, intake: Intake) -> Outcome | None:
     live = [at for at, is_live in periods if is_live]
     whole = len(live) == len(periods) and not replaced.left_out(ledger, intake)
     replaces = intake.settings.decision == "replace" and not (whole and _alone(ledger, intake))
-    if replaces or (not live and _is_newer(ledger, intake)):
+    adds = intake.settings.decision == "add" and not whole and not _versioned(ledger, intake)
+    if replaces or adds or (not live and _is_newer(ledger, intake)):
         return None
     if live or not periods:
         _made_anew(ledger, intake)
@@ -36,16 +37,18 @@ def outcome(ledger: Ledger, intake: Intake) -> Outcome | None:
 
 def _superseded(ledger: Ledger, intake: Intake, periods: tuple[str, ...]) -> Outcome:
     """Skip what others took the place of; refuse plain files, for which only the user can tell."""
-    if intake.delivery.manifest is not None or _dated(ledger, intake.identity):
+    if _versioned(ledger, intake):
         note = "another version counts in its place; --replace goes back to this one"
         return intake.outcome("older, skipped", notes=(note,))
     if intake.delivery.appended:  # the folder that it lies in comes again each day
-        return intake.outcome("replaced before, skipped", notes=("--replace goes back to it",))
+        return intake.outcome(
+            "replaced before, skipped", notes=("--replace goes back to it, --add counts it beside the others",)
+        )
     raise InputRefused(
         intake.delivery.files[0].name,
         "was replaced by other files before",
         evidence=f"source {intake.delivery.source}, {', '.join(periods)}",
-        remedy="To go back to it, say --replace.",
+        remedy="To go back to it, say --replace; to count it beside the others, --add.",
     )
 
 
@@ -58,12 +61,7 @@ def refuse_elsewhere(ledger: Ledger, intake: Intake) -> None:
         "SELECT f.sha256, d.source, d.scope FROM ledger.delivery_files AS f JOIN ledger.deliveries AS d USING (delivery_id) "
         "WHERE list_contains($files, f.sha256) AND f.kept > 0 AND d.delivery_id IN (SELECT delivery_id FROM ledger.delivery_periods WHERE live) "
         "AND NOT (d.source = $source AND d.scope = $scope AND d.dataset = $dataset) ORDER BY ALL LIMIT 1",
-        {
-            "files": [file.sha256 for file in delivery.files],
-            "source": delivery.source,
-            "scope": delivery.scope,
-            "dataset": delivery.dataset,
-        },
+        delivery.key | {"files": [file.sha256 for file in delivery.files]},
     ).rows
     if not found:
         return
@@ -96,10 +94,10 @@ def _made_anew(ledger: Ledger, intake: Intake) -> None:
         ledger.run("UPDATE ledger.delivery_periods SET version = 'sent ' || $version WHERE delivery_id = $id", values)
 
 
-def _dated(ledger: Ledger, identity: str) -> bool:
-    """Tell whether a delivery's versions are known."""
+def _versioned(ledger: Ledger, intake: Intake) -> bool:
+    """Tell whether a delivery, or what is in it, says which version of its bill it is."""
     query = "SELECT bool_and(version IS NOT NULL) FROM ledger.delivery_periods WHERE delivery_id = $id"
-    return bool(ledger.value(query, {"id": identity}))
+    return intake.delivery.manifest is not None or bool(ledger.value(query, {"id": intake.identity}))
 
 
 def _contained(ledger: Ledger, delivery: Delivery) -> list[str]:
@@ -113,10 +111,8 @@ def _contained(ledger: Ledger, delivery: Delivery) -> list[str]:
         "AND d.delivery_id IN (SELECT delivery_id FROM ledger.delivery_periods GROUP BY 1 HAVING bool_and(live)) "
         "GROUP BY d.delivery_id HAVING count(DISTINCT f.sha256) FILTER (WHERE list_contains($files, f.sha256)) = $number "
         "ORDER BY d.delivery_id LIMIT 1) ORDER BY 1",
-        {
-            "source": delivery.source,
-            "scope": delivery.scope,
-            "dataset": delivery.dataset,
+        delivery.key
+        | {
             "definition": delivery.format.fingerprint,
             "files": [file.sha256 for file in delivery.files],
             "number": len(delivery.files),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from costctl.ledger.records import ROUNDED, quoted
+from costctl.ledger.gates import ROUNDED
+from costctl.ledger.records import quoted
 from costctl.ledger.store import Ledger
 from costctl.nouns import Format
 

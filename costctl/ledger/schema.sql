@@ -55,7 +55,8 @@ CREATE TABLE ledger.quarantine_costs (
     BilledCost DECIMAL(38,18) NOT NULL
 );
 
--- Records left out by a rule the format names; billing_period where the rule looks at the other deliveries of the month.
+-- Records left out by a rule the format names, with the billing_period where the rule looks at the other deliveries of the month; or
+-- because their file was replaced in that month before.
 CREATE TABLE ledger.exclusions (delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, billing_period DATE, rule VARCHAR NOT NULL, records BIGINT NOT NULL);
 
 -- Files that a delivery with --replace took a period from: coming again among other files, they stay out of it.

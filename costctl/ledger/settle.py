@@ -106,9 +106,8 @@ def _periods(ledger: Ledger, intake: Intake) -> list[tuple[date, str | None, int
     `sent` and a time where the delivery, or what is in it, says when it was made; else what its content tells (`_told`).
     """
     delivery, values = intake.delivery, {"id": intake.identity}
-    period = "billing_period" if delivery.format.kind == "bill" else "CAST(date_trunc('day', ts_start) AS DATE)"
     rows = ledger.run(
-        f"SELECT {period} AS period, {_told(delivery)}, count(*), min(file_no) FROM ledger.{delivery.format.target} WHERE delivery_id = $id GROUP BY 1 ORDER BY 1",
+        f"SELECT {charges.period_of(delivery.format)} AS period, {_told(delivery)}, count(*), min(file_no) FROM ledger.{delivery.format.target} WHERE delivery_id = $id GROUP BY 1 ORDER BY 1",
         values,
     ).rows
     sent = dict.fromkeys([row[0] for row in rows], delivery.version)

@@ -14,8 +14,9 @@ from typing import Any
 
 from costctl.files import delimited, objects
 from costctl.ledger import faults, pipes, records
+from costctl.ledger.gates import ROUNDED, TYPES
 from costctl.ledger.intake import Excluded
-from costctl.ledger.records import ROUNDED, TYPES, Reading, quoted
+from costctl.ledger.records import Reading, quoted
 from costctl.ledger.store import Ledger
 from costctl.nouns import Column, Format
 

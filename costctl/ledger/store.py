@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import glob
-import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,17 +15,13 @@ from typing import Any
 import duckdb
 
 from costctl import __version__
-from costctl.errors import CostctlError, LedgerVersion, StorageFault, UsageError, shown
+from costctl.errors import CostctlError, LedgerVersion, StorageFault, UsageError
 from costctl.files import writing
 from costctl.files.faulting import fault
-from costctl.ledger import faults, lock
+from costctl.ledger import faults, limits, lock
 from costctl.nouns import Rows
 
 SCHEMA_VERSION = "2"
-MEMORY_LIMIT = "900MB"  # with Python and what DuckDB does not count, a run stays below 1.25 GiB
-MEMORY = re.compile(r"([1-9]\d{0,6}) ?([MG]i?B)")
-UNITS = {"MB": 10**6, "GB": 10**9, "MiB": 2**20, "GiB": 2**30}
-PER_THREAD = 120 * 10**6  # bytes: a thread that writes charges holds a row group of them until it is whole, 50 to 70 MB
 SHOWN_TABLES = 5
 REBUILT = ".rebuilt"
 
@@ -130,7 +124,7 @@ def _ours(error: Exception, path: Path | None) -> BaseException:
     """Translate what DuckDB raises; an interrupted query is the user's Ctrl-C."""
     if isinstance(error, duckdb.InterruptException) or "Query interrupted" in str(error):
         return KeyboardInterrupt()
-    return faults.ours(error, memory_limit(), path)
+    return faults.ours(error, limits.memory(), path)
 
 
 @contextmanager
@@ -250,9 +244,9 @@ def _lock_down(connection: duckdb.DuckDBPyConnection, path: Path | None, folders
     connection.execute("SET preserve_insertion_order = false")
     connection.execute("SET enable_progress_bar = true")  # told by query_progress, never printed
     connection.execute("SET enable_progress_bar_print = false")
-    connection.execute("SET memory_limit = ?", [memory_limit()])
+    connection.execute("SET memory_limit = ?", [limits.memory()])
     ((usual,),) = connection.execute("SELECT current_setting('threads')").fetchall()
-    connection.execute("SET threads = ?", [threads(usual)])
+    connection.execute("SET threads = ?", [limits.threads(usual)])
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET autoinstall_known_extensions = false")
     connection.execute("SET autoload_known_extensions = false")
@@ -260,24 +254,6 @@ def _lock_down(connection: duckdb.DuckDBPyConnection, path: Path | None, folders
     connection.execute("SET allowed_directories = ?", [sorted(allowed)])
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
-
-
-def memory_limit() -> str:
-    """Return how much memory a run may take before it spills to the disk: COSTCTL_MEMORY, else 900 MB."""
-    wanted = os.environ.get("COSTCTL_MEMORY") or MEMORY_LIMIT
-    if not MEMORY.fullmatch(wanted):
-        raise UsageError("COSTCTL_MEMORY", f"{shown(wanted)} is not an amount of memory", remedy="Say 512MB or 4GB.")
-    return wanted
-
-
-def threads(usual: int) -> int:
-    """Return on how many threads to run: COSTCTL_THREADS, else as many as usual here, where the memory reaches for them."""
-    if wanted := os.environ.get("COSTCTL_THREADS"):
-        if not re.fullmatch(r"[1-9]\d{0,2}", wanted):
-            raise UsageError("COSTCTL_THREADS", f"{shown(wanted)} is not a number of threads", remedy="Say 1 to 999.")
-        return int(wanted)
-    limit = MEMORY.fullmatch(memory_limit())
-    return max(1, min(usual, int(limit[1]) * UNITS[limit[2]] // PER_THREAD)) if limit else usual
 
 
 def _check_version(ledger: Ledger) -> None:

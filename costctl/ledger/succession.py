@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from costctl.errors import InputRefused
-from costctl.ledger import repeated, replaced
+from costctl.ledger import charges, repeated, replaced
 from costctl.ledger.intake import Intake, Superseded
 from costctl.ledger.store import Ledger
-from costctl.nouns import Delivery
-
-USAGE_TABLES = ("token_usage", "accelerator_usage")
+from costctl.nouns import Delivery, Format
 
 
 def live(ledger: Ledger, intake: Intake, period: object) -> list[tuple[str, str | None, str | None]]:
     """Return the others that are live for the same (source, scope, dataset, period): identity, version, manifest."""
-    delivery = intake.delivery
-    values = {
-        "period": period,
-        "source": delivery.source,
-        "scope": delivery.scope,
-        "dataset": delivery.dataset,
-        "kind": delivery.format.kind,
-        "id": intake.identity,
-    }
-    return [
-        (row[0], row[1], row[2])
-        for row in ledger.run(
-            "SELECT p.delivery_id, p.version, d.manifest FROM ledger.delivery_periods AS p JOIN ledger.deliveries AS d USING (delivery_id) "
-            "WHERE p.live AND p.period = $period AND d.source = $source AND d.scope = $scope AND d.dataset = $dataset AND d.kind = $kind AND p.delivery_id <> $id",
-            values,
-        ).rows
-    ]
+    return [(row[0], row[1], row[2]) for row in _known(ledger, intake, period, live=True)]
+
+
+def _known(ledger: Ledger, intake: Intake, period: object, *, live: bool) -> list[tuple[Any, ...]]:
+    """Return the others of the same (source, scope, dataset, period) that are live, or that were."""
+    values = {"period": period, "kind": intake.delivery.format.kind, "id": intake.identity, "live": live}
+    return ledger.run(
+        "SELECT p.delivery_id, p.version, d.manifest FROM ledger.delivery_periods AS p JOIN ledger.deliveries AS d USING (delivery_id) "
+        "WHERE p.live = $live AND p.period = $period AND d.source = $source AND d.scope = $scope AND d.dataset = $dataset AND d.kind = $kind AND p.delivery_id <> $id",
+        intake.delivery.key | values,
+    ).rows
 
 
 def settle(ledger: Ledger, intake: Intake, period: object, version: str | None, file: str) -> None:
@@ -46,7 +39,7 @@ def settle(ledger: Ledger, intake: Intake, period: object, version: str | None, 
         lost = [_files_of(ledger, delivery, key, period) for key, _, _ in others]
         replaced.write_down(ledger, intake, period, set().union(*lost))
     for key, _, _ in others:
-        _take_out(ledger, key, period, bill=delivery.format.kind == "bill")
+        _take_out(ledger, delivery.format, key, period)
 
 
 def _judge(
@@ -113,31 +106,20 @@ def _names(delivery: Delivery) -> dict[str, str]:
 
 def _files_of(ledger: Ledger, delivery: Delivery, other: str, period: object) -> set[str]:
     """Return the hashes of the files that another delivery has for a period."""
-    at = "c.billing_period" if delivery.format.kind == "bill" else "CAST(date_trunc('day', c.ts_start) AS DATE)"
+    item = delivery.format
     held = ledger.run(
-        f"SELECT DISTINCT f.sha256 FROM ledger.{delivery.format.target} AS c JOIN ledger.delivery_files AS f USING (delivery_id, file_no) "
-        f"WHERE c.delivery_id = $id AND {at} = $period",
+        f"SELECT DISTINCT sha256 FROM ledger.{item.target} JOIN ledger.delivery_files USING (delivery_id, file_no) "
+        f"WHERE delivery_id = $id AND {charges.period_of(item)} = $period",
         {"id": other, "period": period},
     ).rows
     return {row[0] for row in held}
 
 
-def _take_out(ledger: Ledger, identity: str, period: object, *, bill: bool) -> None:
-    """Remove what a superseded delivery said about a period."""
+def _take_out(ledger: Ledger, item: Format, identity: str, period: object) -> None:
+    """Remove what a superseded delivery said about a period; of a bill only its totals stay."""
     values = {"id": identity, "period": period}
     ledger.run("UPDATE ledger.delivery_periods SET live = FALSE WHERE delivery_id = $id AND period = $period", values)
-    if bill:
-        ledger.run("DELETE FROM ledger.charges WHERE delivery_id = $id AND billing_period = $period", values)
-        return
-    ledger.run(
-        "DELETE FROM ledger.token_quantity AS q WHERE delivery_id = $id AND EXISTS (SELECT 1 FROM ledger.token_usage AS u WHERE u.delivery_id = q.delivery_id AND u.file_no = q.file_no AND u.record_no = q.record_no AND CAST(date_trunc('day', u.ts_start) AS DATE) = $period)",
-        values,
-    )
-    for table in USAGE_TABLES:
-        ledger.run(
-            f"DELETE FROM ledger.{table} WHERE delivery_id = $id AND CAST(date_trunc('day', ts_start) AS DATE) = $period",
-            values,
-        )
+    charges.remove(ledger, item, identity, period)
 
 
 def _newer(intake: Intake, period: str, version: str | None, rivals: Mapping[str, str | None], file: str) -> set[str]:
@@ -160,14 +142,8 @@ def _newer(intake: Intake, period: str, version: str | None, rivals: Mapping[str
 
 def _newer_was_there(ledger: Ledger, intake: Intake, period: object, version: str) -> bool:
     """Tell whether a newer version was in the ledger before the user went back behind it: what is older than that stays older."""
-    delivery = intake.delivery
-    values = {"period": period, "source": delivery.source, "scope": delivery.scope, "dataset": delivery.dataset}
-    found = ledger.run(
-        "SELECT p.version FROM ledger.delivery_periods AS p JOIN ledger.deliveries AS d USING (delivery_id) WHERE NOT p.live AND p.version IS NOT NULL "
-        "AND p.period = $period AND d.source = $source AND d.scope = $scope AND d.dataset = $dataset AND d.kind = $kind AND p.delivery_id <> $id",
-        values | {"kind": delivery.format.kind, "id": intake.identity},
-    ).rows
-    return any(_comparable(known, version) and _rank(known) > _rank(version) for (known,) in found)
+    were = [row[1] for row in _known(ledger, intake, period, live=False)]
+    return any(known and _comparable(known, version) and _rank(known) > _rank(version) for known in were)
 
 
 def _refuse_lost_accounts(ledger: Ledger, intake: Intake, period: object, older: str, newer: str, file: str) -> None:

@@ -1,0 +1,102 @@
+"""The gates of gates.sql, bound for one connection: each type's cast in the version that raises or in the one that records."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib import resources
+
+from costctl.ledger import store
+from costctl.ledger.faults import GATE
+from costctl.ledger.store import Ledger
+from costctl.nouns import Format
+
+TYPES = (
+    "money",
+    "quantity",
+    "whole",
+    "instant",
+    "us_date",
+    "billing_month",
+    "currency",
+    "category",
+    "json",
+    "json_unbraced",
+    "nested",
+    "credits",
+    "labels",
+    "chips",
+    "chip_state",
+)
+SHARED = ("ledger/gates.sql", "models/macros.sql")  # what a format's SELECT may use beside its gates
+ALWAYS = (
+    "is_not_after",
+    "has_long_number",
+    "is_printed_float",
+    "rounded_away",
+    "rounded_away_of_double",
+)  # for any format
+ROUNDED = ("money", "quantity", "credits")
+PARTS = ("", "_fits", "_cast", "_rounds", "_floats")  # the macros of a type that statements name
+PLAIN = ("money", "quantity", "instant", "credits", "labels")
+PROVING = ("json", "json_unbraced")  # casts that are NULL where the text does not fit, so that it is parsed once
+NUMBERS = {"double": "DOUBLE", "decimal": "DECIMAL(38,18)", "integer": "DECIMAL(38,18)"}
+TYPED = {  # a gate → what it reads as it is: the kind of a Parquet column → the type under which its macro takes it
+    "money": NUMBERS,
+    "quantity": NUMBERS,
+    "whole": {"integer": "BIGINT"},
+    "instant": {"time": "TIMESTAMP"},
+    "us_date": {"time": "TIMESTAMP"},
+    "json": {"map": "MAP(VARCHAR, VARCHAR)"},
+}
+MAPS = (  # the entries of a column of type json, and the value of one key, however it comes
+    "CREATE OR REPLACE TEMP MACRO entries(x VARCHAR) AS map_entries(CAST(CAST(json(x) AS JSON) AS MAP(VARCHAR, VARCHAR))), (x MAP(VARCHAR, VARCHAR)) AS map_entries(x)",
+    "CREATE OR REPLACE TEMP MACRO entry(x VARCHAR, name) AS json(x) ->> ('$.\"' || name || '\"'), (x MAP(VARCHAR, VARCHAR), name) AS x[name]",
+)
+
+
+def bind(ledger: Ledger, item: Format, *, raising: bool) -> None:
+    """Bind the macros that a format reads with, its casts in their raising or in their recording version."""
+    kinds = [" ".join(f"{column.type}{part}" for part in PARTS) for column in item.columns]
+    spelt = [column.spelling or "" for column in item.columns]
+    words = _words(" ".join([*ALWAYS, *kinds, *spelt, *(condition for _, condition in item.exclusions), item.sql]))
+    needed = []
+    for name, statement in reversed(_macros(raising=raising)):
+        if name in words:
+            needed.append((name, statement))
+            words |= _words(statement)
+    for name, statement in reversed(needed):
+        if ledger.gates.get(name) != statement:
+            ledger.run(statement)
+            ledger.gates[name] = statement
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text))
+
+
+@cache
+def _macros(*, raising: bool) -> list[tuple[str, str]]:
+    """Return every macro that reads a value, by name: what they share, the gates in one of their versions, the maps."""
+    texts = [(resources.files("costctl") / file).read_text(encoding="utf-8") for file in SHARED]
+    shared = [statement for text in texts for statement in store.statements(text)]
+    found = [*shared, *(_gate(kind, raising=raising) for kind in TYPES), *MAPS]
+    return [(statement.split("MACRO ", 1)[1].split("(", 1)[0], statement) for statement in found]
+
+
+def _gate(kind: str, *, raising: bool) -> str:
+    """Return the macro of a type: it casts a text, or a value of Parquet, and raises or gives NULL where that would lose something."""
+    plain = f"WHEN {kind}_plain(x) THEN {kind}_plain_cast(x) " if raising and kind in PLAIN else ""
+    rounded = f"CASE WHEN {kind}_rounds(x) THEN {kind}_cast(x) END" if kind in ROUNDED else "NULL"
+    otherwise = f"error('{GATE} {kind} ' || x)" if raising else rounded
+    refused = f"CASE WHEN x IS NOT NULL THEN {otherwise} END"
+    versions = [
+        f"(x VARCHAR) AS COALESCE({kind}_cast(x), {refused})"
+        if kind in PROVING
+        else f"(x VARCHAR) AS CASE WHEN x IS NULL THEN NULL {plain}WHEN {kind}_fits(x) THEN {kind}_cast(x) ELSE {otherwise} END"
+    ]
+    for type_ in dict.fromkeys(TYPED.get(kind, {}).values()):
+        cast = f"{kind}_of_{type_.partition('(')[0].lower()}(x)"
+        refusal = f"error('{GATE} {kind} ' || CAST(x AS VARCHAR))" if raising else "NULL"
+        versions.append(f"(x {type_}) AS CASE WHEN x IS NULL THEN NULL ELSE COALESCE({cast}, {refusal}) END")
+    return f"CREATE OR REPLACE TEMP MACRO {kind}{', '.join(versions)}"
