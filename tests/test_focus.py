@@ -158,6 +158,29 @@ def test_the_name_of_a_file_is_no_pattern_and_no_sql(tmp_path):
         assert check.check(tmp_path / name).rows == len(ROWS)
 
 
+def test_what_is_made_on_the_way_may_lie_elsewhere_in_a_folder_named_like_a_column(tmp_path, monkeypatch):
+    """The folder for it is one that DuckDB may read anyway; the file's own is not."""
+    (tmp_path / "BillingCurrency=no money").mkdir()
+    monkeypatch.setattr(check.tempfile, "tempdir", str(tmp_path / "BillingCurrency=no money"))
+    written(tmp_path / "good.csv", "1.2", GOOD.values())
+    rows = {name: [row[name] or None for row in GOOD.values()] for name in focus.columns("1.2")}
+    pq.write_table(pa.table(rows), tmp_path / "good.parquet")
+    assert [broken(check.check(tmp_path / name)) for name in ("good.csv", "good.parquet")] == [[], []]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_progress_is_told_of_each_reading(kind, tmp_path):
+    """A file that keeps to the rules is read once, another twice."""
+    for readings, rows in enumerate([list(GOOD.values()), [GOOD["usage"] | {"BilledCost": ""}]], start=1):
+        path, told = written(tmp_path / "bill.csv", "1.2", rows), []
+        if kind == "parquet":
+            path = tmp_path / "bill.parquet"
+            columns = {name: [row[name] or None for row in rows] for name in focus.columns("1.2")}
+            pq.write_table(pa.table(columns), path)
+        check.check(path, progress=told.append)
+        assert sum(told) == readings * path.stat().st_size
+
+
 def test_a_file_that_is_not_read_whole_does_not_pass(tmp_path):
     path = written(tmp_path / "cut.csv", "1.2", GOOD.values())
     path.write_text(path.read_text() + "one,field\n")

@@ -115,7 +115,7 @@ def _refuse_others(file: InputFile) -> None:
 def _opened(file: InputFile, folder: Path, version: str) -> Iterator[Ledger]:
     """Make the file the view `typed` of a database in memory: each column of the version as its text and by its type."""
     place, count = _linked(file, folder) if file.content == "parquet" else _unpacked(file, folder)
-    with store.scratch([folder]) as ledger:
+    with store.scratch([folder, file.path.resolve().parent]) as ledger:  # DuckDB asks where a link leads
         pairs = ", ".join(
             f"('{item['ServiceCategory']}', '{item['ServiceSubcategory']}')"
             for item in focus.table("subcategories.csv")
