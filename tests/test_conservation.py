@@ -12,7 +12,7 @@ from decimal import Context, Decimal, localcontext
 
 import pytest
 from conftest import examples
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 COSTS = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
@@ -237,6 +237,7 @@ def test_postings_equal_charges(places, config, bill, token_rows, chip_rows):
     order=st.permutations(range(4)).filter(lambda order: order != [0, 1, 2, 3]),
 )
 def test_the_order_of_arrival_does_not_matter(places, config, bill, other, token_rows, chip_rows, order):
+    assume(bill != other)  # the same bytes from two sources are refused
     prints = set()
     for turn in (range(4), order):
         place = places()

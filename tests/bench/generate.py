@@ -262,6 +262,9 @@ def aws_legacy(fmt):
     return "select " + select(cols) + " from (" + LINES + ")"
 
 
+DATES = ("_start_date", "_end_date")
+
+
 def aws_cur2(fmt):
     n = lambda names, t: [(x, f"null::{t}") for x in names.split()]
     cols = [
@@ -382,6 +385,9 @@ def aws_cur2(fmt):
         "double",
     )
     cols += n("split_line_item_parent_resource_id tags_extra", "varchar")
+    if fmt == "csv.gz":  # maps as JSON objects, times as AWS writes them
+        maps = ("cost_category", "discount", "product", "resource_tags")
+        cols = [(x, f"to_json({e})" if x in maps else TS.format(e) if x.endswith(DATES) else e) for x, e in cols]
     return "select " + select(cols) + " from (" + LINES + ")"
 
 
