@@ -9,6 +9,7 @@ Rows                  a query's answer: column names, types and rows
 Outcome               what an ingest did with one delivery
 Span                  days from start to end, as a user names a period
 CompiledRules         the ordered rules as one SQL expression with its bound values
+Progress              who is told how far a long work is
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,7 @@ class Column:
     filled: bool = False  # a record without a value is set aside
     after: str | None = None  # the column whose moment this one must be later than
     constant: str | None = None  # what every record has, where no column of the file says it
-    spelling: str | None = (
-        None  # SQL over {x} that puts a text as the file spells it into ours; `!` before it: it does not fit
-    )
+    spelling: str | None = None  # SQL over {x}: the file's spelling in ours; what it puts `!` before does not fit
     reason: str = ""  # what is wrong with a text that does not fit
 
 
@@ -167,6 +166,17 @@ class CompiledRules:
     parameters: dict[str, Any]
     fingerprint: str
     listed: tuple[tuple[int, str, str], ...]  # ordinal, name, definition as JSON
+
+
+class Progress(Protocol):
+    """Told again and again how many more bytes (of an export: rows) are done, and how many rows were in them, where that is known."""
+
+    def __call__(self, amount: int, rows: int = 0) -> None:
+        """Add what was done since the last time."""
+
+
+def unwatched(amount: int, rows: int = 0) -> None:
+    """Take no notice: nobody waits for this work."""
 
 
 def shifted(day: date, months: int) -> date:

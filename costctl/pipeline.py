@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from costctl import bills, formats, rates, rules, usage
@@ -19,7 +19,7 @@ from costctl.files import sheets
 from costctl.files.faulting import fault
 from costctl.ledger import build, ingest, store, stored, tags
 from costctl.ledger.store import Ledger
-from costctl.nouns import CompiledRules, Format, Outcome, Rows
+from costctl.nouns import CompiledRules, Format, Outcome, Progress, Rows, unwatched
 from costctl.periods import stale
 from costctl.rates import exchange
 from costctl.rules import pools, teams
@@ -33,7 +33,7 @@ class Run:
     ledger: Path | None = None
     wait: float = 10
     say: Callable[[str], None] = lambda _: None
-    progress: Callable[[int], None] = field(default=lambda _: None)
+    progress: Progress = unwatched
 
     @property
     def place(self) -> Path:

@@ -14,7 +14,7 @@ from costctl.ledger import ingest, replay, state, store
 from costctl.ledger.ingest import Settings
 from costctl.ledger.replay import Recorded
 from costctl.ledger.store import Ledger
-from costctl.nouns import Format, InputFile, Outcome
+from costctl.nouns import Format, InputFile, Outcome, Progress
 from costctl.pipeline import Run
 
 SHOWN_TOTALS = 5
@@ -45,7 +45,7 @@ class _Content:
     fingerprint: str
 
 
-def rebuild(run: Run, *, accept: bool, watched: Callable[[int], Callable[[int], None]]) -> Rebuilt:
+def rebuild(run: Run, *, accept: bool, watched: Callable[[int], Progress]) -> Rebuilt:
     """Make the ledger again from its sources; the old file stays in its place until the new one is whole and agrees.
 
     Raises StorageFault where a source is gone or changed, DoesNotReconcile where the same definitions give another content and that

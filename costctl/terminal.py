@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Literal
 
+from costctl.nouns import Progress, unwatched
+
 MIN_WIDTH = 60
+BAR = 20
 SHORTEST = 6  # a text column is not cut below this
 
 
@@ -88,22 +91,29 @@ def _plain_output() -> bool:
 
 
 @contextmanager
-def progress(title: str, total: int, *, rows: bool = False) -> Iterator[Callable[[int], None]]:
-    """Show how far a long work is, in bytes or rows, on stderr and only to a person; yield the function that moves it on."""
+def progress(title: str, total: int, *, by_rows: bool = False) -> Iterator[Progress]:
+    """Show how far a long work is, in bytes (and the rows in them) or in rows, on stderr and only to a person; yield what moves it on."""
     if not sys.stderr.isatty() or total <= 0:
-        yield lambda _: None
+        yield unwatched
         return
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     bar = Progress(
         TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn() if rows else DownloadColumn(),
+        BarColumn(bar_width=BAR),
+        MofNCompleteColumn() if by_rows else DownloadColumn(),
+        TextColumn("{task.fields[seen]}"),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
     )
     with bar:
-        task = bar.add_task(title, total=total)
-        yield lambda amount: bar.advance(task, amount)
+        task, seen = bar.add_task(title, total=total, seen=""), 0
+
+        def advance(amount: int, rows: int = 0) -> None:
+            nonlocal seen
+            seen += rows
+            bar.update(task, advance=amount, seen=f"{seen:,} rows" if seen else "")
+
+        yield advance

@@ -498,27 +498,39 @@ class TestYears:
                 assert ledger.value(f"SELECT {outside}") is None
 
 
+class Watcher(list):
+    """What a long work told: bytes and rows, each time."""
+
+    def __call__(self, amount, rows=0):
+        """Write it down."""
+        self.append((amount, rows))
+
+    @property
+    def sums(self):
+        return tuple(map(sum, zip(*self, strict=True)))
+
+
 class TestLongWork:
-    def test_progress_counts_the_bytes_of_a_file_block_by_block(self, place, monkeypatch):
+    def test_progress_counts_the_bytes_and_rows_of_a_file_block_by_block(self, place, monkeypatch):
         monkeypatch.setattr(packing, "BLOCK", 10_000)
-        file, told = place.bill("b.csv", [{"ResourceId": f"i-{number}"} for number in range(1000)]), []
-        pipeline.take_in(replace(place.run, progress=told.append), [Wanted(file, None)])
-        assert sum(told) == file.stat().st_size
-        assert len([number for number in told if number]) > 3
+        file, told = place.bill("b.csv", [{"ResourceId": f"i-{number}"} for number in range(1000)]), Watcher()
+        pipeline.take_in(replace(place.run, progress=told), [Wanted(file, None)])
+        assert told.sums == (file.stat().st_size, 1000)
+        assert min(len([number for number in numbers if number]) for numbers in zip(*told, strict=True)) > 3
 
     def test_progress_counts_the_bytes_of_a_packed_file_as_they_are(self, place):
-        file, told = place.home / "b.csv.gz", []
+        file, told = place.home / "b.csv.gz", Watcher()
         file.write_bytes(gzip.compress(place.bill("plain.csv", [{} for _ in range(1000)]).read_bytes()))
-        pipeline.take_in(replace(place.run, progress=told.append), [Wanted(file, None)])
-        assert sum(told) == file.stat().st_size
+        pipeline.take_in(replace(place.run, progress=told), [Wanted(file, None)])
+        assert told.sums == (file.stat().st_size, 1000)
 
     def test_progress_counts_parquet_too(self, place):
-        file, told = write_parquet(place.home / "b.parquet", {"BilledCost": "1"}), []
-        pipeline.take_in(replace(place.run, progress=told.append), [Wanted(file, None)])
-        assert sum(told) == file.stat().st_size
+        file, told = write_parquet(place.home / "b.parquet", {"BilledCost": "1"}), Watcher()
+        pipeline.take_in(replace(place.run, progress=told), [Wanted(file, None)])
+        assert told.sums == (file.stat().st_size, 1)
 
     def test_progress_moves_while_a_statement_runs(self, monkeypatch):
-        estimates, told, moved = iter([-1.0, 10.0, 50.0, 50.0]), [], threading.Event()
+        estimates, told, moved = iter([-1.0, 10.0, 50.0, 50.0]), Watcher(), threading.Event()
 
         def estimated():
             found = next(estimates, None)
@@ -528,10 +540,10 @@ class TestLongWork:
 
         monkeypatch.setattr(pace, "EVERY", 0.001)
         ledger = SimpleNamespace(connection=SimpleNamespace(query_progress=estimated))
-        with pace.told(ledger, 1000, told.append):
+        with pace.told(ledger, 1000, 30, told):
             assert moved.wait(10)
-            assert told == [100, 400]
-        assert told == [100, 400, 500]
+            assert told == [(100, 3), (400, 12)]
+        assert told == [(100, 3), (400, 12), (500, 15)]
 
     def test_too_little_memory_is_said_and_leaves_what_was_there(self, place, monkeypatch):
         place.ingest(place.bill("a.csv", [{}]))

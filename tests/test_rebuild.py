@@ -11,6 +11,7 @@ from costctl import config, pipeline, rebuild
 from costctl.errors import DoesNotReconcile, InputRefused, StorageFault
 from costctl.files import faulting
 from costctl.ledger import archive, ingest, state
+from costctl.nouns import unwatched
 
 OCTOBER = """
     cost  day         team    ServiceName
@@ -38,7 +39,7 @@ TABLES = ("deliveries", "delivery_files", "delivery_periods", "delivery_totals",
 
 
 def remade(place, **options):
-    return rebuild.rebuild(place.run, accept=options.pop("accept", False), watched=lambda _: lambda _: None)
+    return rebuild.rebuild(place.run, accept=options.pop("accept", False), watched=lambda _: unwatched)
 
 
 def everything(place):
@@ -106,7 +107,7 @@ class TestRebuild:
         run = pipeline.Run(config.load(quickstart / config.NAME))
         with pipeline.reading(run) as (ledger, _):
             before = state.fingerprint(ledger)
-        assert rebuild.rebuild(run, accept=False, watched=lambda _: lambda _: None).fingerprint == before
+        assert rebuild.rebuild(run, accept=False, watched=lambda _: unwatched).fingerprint == before
 
     def test_the_command_says_what_it_did(self, past, command, monkeypatch):
         monkeypatch.chdir(past.home)

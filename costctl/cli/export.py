@@ -35,7 +35,7 @@ def export(
     with pipeline.reading(run) as (ledger, late):
         span = periods.parse(period) if period else _last(ledger, name)
         made = _made(run, ledger, name, span, sources)
-        with terminal.progress(f"export {name}", made.rows, rows=True) as advance:
+        with terminal.progress(f"export {name}", made.rows, by_rows=True) as advance:
             if output is None:
                 extract.to_stream(ledger, made, sys.stdout.buffer, advance)
             else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from costctl.focus import rules
 from costctl.focus.rules import Rule
 from costctl.ledger import faults, pace, records, store
 from costctl.ledger.store import Ledger
-from costctl.nouns import InputFile
+from costctl.nouns import InputFile, Progress, unwatched
 
 SHOWN = 3
 PASSES = 2  # over the file: which rules are broken, and where first
@@ -78,7 +78,7 @@ class Checked:
         return f"FOCUS {self.version}, {by}: {self.rows:,} rows; rules broken: {counts}"
 
 
-def check(path: Path, version: str | None = None, progress: Callable[[int], None] = lambda _: None) -> Checked:
+def check(path: Path, version: str | None = None, progress: Progress = unwatched) -> Checked:
     """Check a Cost and Usage file against the rules of its version; raise InputRefused for a file that is none.
 
     `progress` is told of the bytes of each of PASSES readings.
@@ -217,9 +217,7 @@ def _text(name: str, kind: str) -> str:
     return f"CAST({quoted} AS VARCHAR)"
 
 
-def _broken(
-    ledger: Ledger, file: InputFile, version: str, progress: Callable[[int], None]
-) -> tuple[int, list[Finding]]:
+def _broken(ledger: Ledger, file: InputFile, version: str, progress: Progress) -> tuple[int, list[Finding]]:
     """Return the number of rows, and a finding for each rule that some of them break."""
     columns = [name for name in focus.columns(version) if name in file.header]
     asked = [
@@ -227,14 +225,14 @@ def _broken(
     ]
     counted = [*(f"count_if({rule.when})" for rule in asked), *(f'count("raw {name}")' for name in columns)]
     size = file.path.stat().st_size
-    with pace.told(ledger, size, progress):
+    with pace.told(ledger, size, 0, progress):
         rows, *counts = ledger.run(f"SELECT count(*), {', '.join(counted)} FROM typed").rows[0]
     values = dict(zip(columns, counts[len(asked) :], strict=True))
     hit = [(_softened(rule, values, version), count) for rule, count in zip(asked, counts, strict=False) if count]
     if not hit:
         return rows, []
     wanted = ", ".join(f"min(record_no, {SHOWN}) FILTER ({rule.when})" for rule, _ in hit)
-    with pace.told(ledger, size, progress):
+    with pace.told(ledger, size, 0, progress):
         firsts = ledger.run(f"SELECT {wanted} FROM typed").rows[0]
     return rows, [
         Finding(rule.name, rule.level, rule.column, count, tuple(first), rule.what)

@@ -14,7 +14,7 @@ from costctl.ledger.intake import Excluded, Intake, Recount, Settings
 from costctl.ledger.records import Reading
 from costctl.ledger.sources import Source
 from costctl.ledger.store import Ledger
-from costctl.nouns import Delivery, Format
+from costctl.nouns import Delivery, Format, unwatched
 
 # A month that begins at midnight east of Greenwich begins on the last day of the month before it in UTC; zones go to +14:00.
 PERIOD = "CAST(date_trunc('month', f.BillingPeriodStart + INTERVAL 14 HOUR) AS DATE)"
@@ -131,7 +131,7 @@ def again(ledger: Ledger, intake: Intake, periods: Sequence[date], folder: Path,
     beside = folder / "again"
     beside.mkdir()
     if raising:
-        with pipes.piped(readings, beside, lambda _: None) as places:
+        with pipes.piped(readings, beside, unwatched) as places:
             relation = records.relation(readings, delivery.format, places, raising=True)
             _derive(ledger, f"WITH records AS ({relation}) SELECT * FROM ({select})", files)
     else:

@@ -34,7 +34,7 @@ from costctl.ledger.intake import Excluded, Intake, Recount, Settings, Supersede
 from costctl.ledger.records import Reading
 from costctl.ledger.staging import Staged
 from costctl.ledger.store import Ledger
-from costctl.nouns import Delivery, Format, Outcome
+from costctl.nouns import Delivery, Format, Outcome, unwatched
 
 __all__ = ["Settings", "load"]
 
@@ -127,8 +127,9 @@ def _fast(ledger: Ledger, intake: Intake) -> Outcome:
             excluded, rounded = list[Excluded](), list[roundings.Rounding]()
             for part in _parts(readings, delivery.format):
                 relation = f"({records.relation(part, delivery.format, places, raising=True)})"
-                size = sum(reading.file.bytes for reading in part if reading.file.content != "csv")
-                with pace.told(ledger, size, intake.settings.progress):
+                unpiped = [reading for reading in part if reading.file.content != "csv"]
+                size, rows = sum(reading.file.bytes for reading in unpiped), records.foretold(unpiped)
+                with pace.told(ledger, size, rows, intake.settings.progress):
                     excluded += charges.write(ledger, delivery, intake.identity, relation)
                 types = records.types_of(part, delivery.format)
                 rounded += roundings.of_doubles(ledger, delivery.format, types, relation)
@@ -156,7 +157,7 @@ def _parts(readings: list[Reading], item: Format) -> list[list[Reading]]:
 def _left_out(ledger: Ledger, intake: Intake, folder: Path) -> list[Excluded]:
     """Read the files a second time to count what the format's rules left out of the first."""
     readings = [replace(reading, count=RecordCount()) for reading in intake.readings]
-    with tempfile.TemporaryDirectory(dir=folder) as place, pipes.piped(readings, Path(place), lambda _: None) as places:
+    with tempfile.TemporaryDirectory(dir=folder) as place, pipes.piped(readings, Path(place), unwatched) as places:
         relation = records.relation(readings, intake.delivery.format, places, raising=False)
         return staging.left_out(ledger, intake.delivery.format, f"({relation})")
 

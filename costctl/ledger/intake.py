@@ -10,7 +10,7 @@ from pathlib import Path
 
 from costctl.errors import InputRefused
 from costctl.ledger.records import Reading
-from costctl.nouns import CompiledRules, Delivery, Format, InputFile, Outcome
+from costctl.nouns import CompiledRules, Delivery, Format, InputFile, Outcome, Progress, unwatched
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Settings:
     large_drop_percent: Decimal | None = None
     decision: str | None = None  # replace | add
     together: set[str] = field(default_factory=set)  # the deliveries of this command so far, by identity
-    progress: Callable[[int], None] = lambda _: None
+    progress: Progress = unwatched
     replayed: bool = False  # it was taken in before, with this outcome: it supersedes what it did then
     paths: Mapping[str, str] = field(
         default_factory=dict

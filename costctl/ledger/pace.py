@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from costctl.ledger.store import Ledger
+from costctl.nouns import Progress
 
 EVERY = 0.2  # seconds
 
 
 @contextmanager
-def told(ledger: Ledger, size: int, progress: Callable[[int], None]) -> Iterator[None]:
-    """Tell `progress` of `size` bytes while the statements inside read them, by DuckDB's own estimate; behind them, of the rest."""
+def told(ledger: Ledger, size: int, rows: int, progress: Progress) -> Iterator[None]:
+    """Tell `progress` of bytes and rows while the statements inside read them, by DuckDB's own estimate; behind them, of the rest."""
     if not size:
         yield
         return
-    done, seen = threading.Event(), 0
+    done, seen, seen_rows = threading.Event(), 0, 0
 
     def watch() -> None:
-        nonlocal seen
+        nonlocal seen, seen_rows
         while not done.wait(EVERY):
-            now = int(size * ledger.connection.query_progress() / 100)  # -1 where it cannot tell
+            part = ledger.connection.query_progress() / 100  # less than 0 where it cannot tell
+            now, now_rows = int(size * part), int(rows * part)
             if now > seen:
-                progress(now - seen)
-                seen = now
+                progress(now - seen, now_rows - seen_rows)
+                seen, seen_rows = now, now_rows
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -34,4 +36,4 @@ def told(ledger: Ledger, size: int, progress: Callable[[int], None]) -> Iterator
     finally:
         done.set()
         watcher.join()
-    progress(size - seen)
+    progress(size - seen, rows - seen_rows)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import select
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from costctl.files import delimited, packing
 from costctl.ledger.records import Reading
+from costctl.nouns import Progress
 
 PATIENCE_MS = 200  # how soon a feeder notices that nobody wants more
 KNOCK_SECONDS = 0.02
@@ -23,7 +24,7 @@ class Feeder:
 
     reading: Reading
     pipe: Path
-    progress: Callable[[int], None]
+    progress: Progress
     stopped: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread = field(init=False)
 
@@ -45,7 +46,9 @@ class Feeder:
             with self.pipe.open("wb", buffering=0) as out:
                 os.set_blocking(out.fileno(), False)
                 for block in packing.blocks(self.reading.bytes_at, self.progress):
+                    before = self.reading.count.records
                     self.reading.count.add(block)
+                    self.progress(0, self.reading.count.records - before)
                     self._write(out.fileno(), block)
         except BrokenPipeError:
             pass  # the reader stopped first and says why
@@ -63,9 +66,7 @@ class Feeder:
 
 
 @contextmanager
-def piped(
-    readings: list[Reading], folder: Path, progress: Callable[[int], None]
-) -> Iterator[dict[int, tuple[Path, str]]]:
+def piped(readings: list[Reading], folder: Path, progress: Progress) -> Iterator[dict[int, tuple[Path, str]]]:
     """Yield per file the place where DuckDB may read it, and its line end; on leaving, the fault of a feeder is raised."""
     places = {
         reading.file_no: (folder / f"{reading.file_no}.csv", delimited.line_end(reading.bytes_at))

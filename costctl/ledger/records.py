@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -228,6 +228,11 @@ def relation(readings: list[Reading], item: Format, places: Mapping[int, tuple[P
 def rule_of(item: Format) -> str:
     """Return the expression that names the rule of the format by which a record is left out, NULL for none."""
     return f"CASE {' '.join(f'WHEN {condition} THEN {quoted(name)}' for name, condition in item.exclusions)} END"
+
+
+def foretold(readings: Sequence[Reading]) -> int:
+    """Return how many records the files say they have, before they are read: only Parquet does."""
+    return sum(parquet.records(reading.bytes_at) for reading in readings if reading.file.content == "parquet")
 
 
 def counted(reading: Reading) -> int:
