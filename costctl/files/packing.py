@@ -54,7 +54,7 @@ def opened_raw(path: Path, told: Callable[[int], None] | None = None) -> IO[byte
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
             raise _not_a_file(path, mode)
-        return io.BufferedReader(Watched(path, told)) if told else path.open("rb")
+        return io.BufferedReader(Watched(path, told)) if told is not None else path.open("rb")
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: a NUL in the name
         raise _missing(path) from error
     except OSError as error:
