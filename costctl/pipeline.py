@@ -14,7 +14,7 @@ from costctl import bills, formats, rates, rules, usage
 from costctl.bills import columnmaps, deliveries, invoices
 from costctl.bills.deliveries import Wanted
 from costctl.config import Config
-from costctl.errors import Busy, DoesNotReconcile, InputRefused, UsageError, together
+from costctl.errors import Busy, DoesNotReconcile, InputRefused, UsageError, nearest, shown, together
 from costctl.files import sheets
 from costctl.files.faulting import fault
 from costctl.ledger import build, ingest, store, stored, tags
@@ -99,6 +99,10 @@ def wanted(
             "no path is given and the configuration names no sources",
             remedy="costctl ingest PATH, or list `sources:` in costctl.yaml.",
         )
+    names = [item.name for item in run.config.sources]
+    if source and source not in names:
+        remedy = f"{nearest(source, names)}Sources: {', '.join(names)}."
+        raise UsageError("--source", f"there is no source {shown(source)} in the configuration", remedy=remedy)
     return [
         Wanted(run.config.at(item.path), item.name, item.format, item.role, dataset or item.dataset, item.deliveries)
         for item in run.config.sources
@@ -129,16 +133,19 @@ def take_in(
 ) -> list[Outcome]:
     """Ingest deliveries one by one, each whole or not at all, then bring the postings up to date.
 
-    A refused delivery does not keep the others out; InputRefused is raised when all have had their turn.
+    Neither a source with a file that cannot be read nor a refused delivery keeps the others out; InputRefused is raised when all
+    have had their turn.
     """
-    found = deliveries.find(items, known(run.config), replacing=decision == "replace")
+    found, refusals = deliveries.find(items, known(run.config), replacing=decision == "replace")
     for delivery in found:
         for file in delivery.files:
             formats.columns_of(delivery.format, file)
+    if not found and refusals:
+        raise together(refusals)
     with writing(run) as ledger:
         said = replace(settings(ledger, run), decision=decision)
         said = said if quarantine_rows is None else replace(said, quarantine_rows=quarantine_rows)
-        outcomes, refusals = [], []
+        outcomes = []
         for delivery in found:
             try:
                 outcomes.append(ingest.load(ledger, delivery, said))

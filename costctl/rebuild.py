@@ -62,22 +62,28 @@ def rebuild(run: Run, *, accept: bool, watched: Callable[[int], Progress]) -> Re
         heir = store.rebuilt(run.place.absolute())
         new = replace(run, ledger=heir, progress=watched(sum(item.bytes for item, _ in at)))
         known = pipeline.known(run.config)
-        after = _made(new, old.archive, at, known)
+        after = _made(new, old, at, known)
         changed = sorted({item.format for item, _ in at if item.definition != known[item.format].fingerprint})
         differences = _differences(before, after)
         if differences and not changed and not accept:
             raise _differs(differences)
         old.heir = heir
-    gone = [f"{item.source} ({item.format}), {item.files[0].name}" for item, places in found if places is None]
-    return Rebuilt(len(at), after.fingerprint, tuple(changed), tuple(differences), tuple(gone))
+    gone = {
+        item.delivery_id: f"{item.source} ({item.format}), {item.files[0].name}"
+        for item, places in found
+        if places is None
+    }
+    again = {item.delivery_id for item, _ in at}
+    return Rebuilt(len(again), after.fingerprint, tuple(changed), tuple(differences), tuple(gone.values()))
 
 
-def _made(run: Run, archive: Path, at: Sequence[tuple[Recorded, list[Path]]], known: dict[str, Format]) -> _Content:
-    """Replay deliveries into a new ledger; return what it holds."""
-    with pipeline.writing(run, archive=archive) as new:
+def _made(run: Run, old: Ledger, at: Sequence[tuple[Recorded, list[Path]]], known: dict[str, Format]) -> _Content:
+    """Replay intakes into a new ledger; return what it holds."""
+    with pipeline.writing(run, archive=old.archive) as new:
         settings = pipeline.settings(new, run)
         for item, places in at:
             _replay(new, item, places, known, settings)
+        replay.copy_decisions(old, new)
         pipeline.allocate(new, run)
         return _content(new)
 
@@ -92,7 +98,7 @@ def _replay(
 
     then = replace(
         settings,
-        replayed=True,
+        replayed=item.standing,
         decision=item.decision,
         quarantine_rows=max(item.aside, settings.quarantine_rows),
         paths={file.sha256: file.path for file in item.files if file.path},

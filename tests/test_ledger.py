@@ -363,6 +363,8 @@ ARRIVAL = {
     "delivery_files",
     "delivery_periods",
     "exclusions",
+    "intakes",
+    "takeovers",
     "roundings",
     "replaced_files",
     "periods",

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+from dataclasses import replace
 
 import pytest
 from conftest import few
@@ -317,12 +318,11 @@ class TestALargeDrop:
         found = pipeline.deliveries.find
 
         def dated(items, known, **options):
+            deliveries, refusals = found(items, known, **options)
             return [
-                delivery.__class__(
-                    **{**vars(delivery), "manifest": delivery.files[0].name, "version": delivery.files[0].name[-5]}
-                )
-                for delivery in found(items, known, **options)
-            ]
+                replace(delivery, manifest=delivery.files[0].name, version=delivery.files[0].name[-5])
+                for delivery in deliveries
+            ], refusals
 
         monkeypatch.setattr(pipeline.deliveries, "find", dated)
         place.bill("1.csv", [{"cost": "100"}, {"cost": "-20"}])

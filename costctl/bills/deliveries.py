@@ -54,11 +54,31 @@ class Together:
     run: Run | None  # of an Azure export, where the folders tell it
 
 
-def find(wanted: Sequence[Wanted], known: dict[str, Format], *, replacing: bool = False) -> list[Delivery]:
-    """Turn paths into deliveries, in a stable order; raise InputRefused for what cannot be one.
+def find(
+    wanted: Sequence[Wanted], known: dict[str, Format], *, replacing: bool = False
+) -> tuple[list[Delivery], list[InputRefused]]:
+    """Turn paths into deliveries, in a stable order; return them, and a refusal for each source of which something cannot be one.
 
     Files that are `replacing` what is there must not replace each other.
     """
+    by_source: dict[str | None, list[Wanted]] = defaultdict(list)
+    for item in wanted:
+        by_source[item.source].append(item)
+    found, refusals = list[Delivery](), list[InputRefused]()
+    for items in by_source.values():
+        try:
+            found += _of_source(items, known, replacing=replacing)
+        except InputRefused as refusal:
+            refusals.append(refusal)
+    return sorted(found, key=_order), refusals
+
+
+def _order(item: Delivery) -> tuple[str, ...]:
+    return item.format.kind, item.source, item.scope, item.period or "", item.dataset, item.files[0].name
+
+
+def _of_source(wanted: Sequence[Wanted], known: dict[str, Format], *, replacing: bool) -> list[Delivery]:
+    """Turn the paths of one source, or those without one, into deliveries; raise InputRefused for what cannot be one."""
     loose: dict[Together, list[InputFile]] = defaultdict(list)
     listed: dict[tuple[str, ...], Delivery] = {}
     notes: list[str] = []
@@ -84,17 +104,7 @@ def find(wanted: Sequence[Wanted], known: dict[str, Format], *, replacing: bool 
     exports.refuse_doubles(deliveries)
     if deliveries and notes:
         deliveries[0] = replace(deliveries[0], notes=tuple(notes))
-    return sorted(
-        deliveries,
-        key=lambda item: (
-            item.format.kind,
-            item.source,
-            item.scope,
-            item.period or "",
-            item.dataset,
-            item.files[0].name,
-        ),
-    )
+    return deliveries
 
 
 def _refuse_both_packings(paths: Sequence[Path]) -> None:

@@ -5,12 +5,13 @@ A format whose SELECT looks across records goes through the TEMP table `derived`
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 
 from costctl.ledger import pipes, records, staging, stored, tags
-from costctl.ledger.intake import Excluded, Intake, Recount, Settings
+from costctl.ledger.intake import REPLACED, Excluded, Intake, Recount, Settings
 from costctl.ledger.records import Reading
 from costctl.ledger.sources import Source
 from costctl.ledger.store import Ledger
@@ -18,10 +19,14 @@ from costctl.nouns import Delivery, Format, unwatched
 
 # A month that begins at midnight east of Greenwich begins on the last day of the month before it in UTC; zones go to +14:00.
 PERIOD = "CAST(date_trunc('month', f.BillingPeriodStart + INTERVAL 14 HOUR) AS DATE)"
-MEMBERS = (
-    "SELECT DISTINCT d.delivery_id, d.dataset FROM ledger.deliveries AS d JOIN ledger.delivery_periods AS p USING (delivery_id) "
-    "WHERE p.live AND d.kind = 'bill' AND d.source = $source AND d.scope = $scope AND d.format = $format AND list_contains($periods, p.period) ORDER BY 1"
+OUT_OF_IT = "x.delivery_id = f.delivery_id AND x.file_no = f.file_no AND x.rule = $replaced"
+MEMBERS = (  # the files that speak for a month together
+    "SELECT d.delivery_id, f.file_no, d.dataset FROM ledger.deliveries AS d JOIN ledger.delivery_periods AS p USING (delivery_id) "
+    "JOIN ledger.delivery_files AS f USING (delivery_id) WHERE p.live AND p.period = $period AND d.kind = 'bill' AND d.source = $source "
+    "AND d.scope = $scope AND d.format = $format "
+    f"AND NOT EXISTS (SELECT 1 FROM ledger.exclusions AS x WHERE {OUT_OF_IT} AND x.billing_period = $period) ORDER BY ALL"
 )
+Member = tuple[str, int, str]  # delivery, number of the file in it, dataset
 COUNTED = (
     "SELECT delivery_id, file_no, billing_period, count(*) FILTER (WHERE part_no = 1) AS records FROM ledger.charges "
     "WHERE source = $source AND scope = $scope AND list_contains($periods, billing_period) GROUP BY ALL UNION ALL "
@@ -112,23 +117,37 @@ def _insert(ledger: Ledger, delivery: Delivery, periods: Sequence[date] | None) 
 
 
 def again(ledger: Ledger, intake: Intake, periods: Sequence[date], folder: Path, *, raising: bool) -> None:
-    """Derive billing periods again from all their live deliveries, where there are others than this one."""
+    """Derive billing periods again from the files that speak for them together, where these are others than this delivery's own."""
     delivery = intake.delivery
-    own = {"source": delivery.source, "scope": delivery.scope, "periods": list(periods)}
-    members = ledger.run(MEMBERS, own | {"format": delivery.format.name}).rows
-    if all(member == intake.identity for member, _ in members):
-        return
-    found = _read_back(ledger, intake.settings, delivery, members)
-    files = [(reading.file_no, member, file_no) for member, file_no, reading in found]
-    readings = [reading for _, _, reading in found]
-    counted = own | {"members": [member for member, _ in members]}
+    same: dict[tuple[Member, ...], list[date]] = defaultdict(list)
+    for period in periods:
+        about = {"source": delivery.source, "scope": delivery.scope, "format": delivery.format.name}
+        values = about | {"period": period, "replaced": REPLACED}
+        same[tuple(ledger.run(MEMBERS, values).rows)].append(period)
+    own = {(intake.identity, number) for number in range(1, len(delivery.files) + 1)}
+    for number, (members, months) in enumerate(same.items()):
+        if {(member, file_no) for member, file_no, _ in members} != own:
+            _again(ledger, intake, members, months, folder / f"again{number}", raising=raising)
+
+
+def _again(
+    ledger: Ledger, intake: Intake, members: Sequence[Member], periods: list[date], beside: Path, *, raising: bool
+) -> None:
+    """Derive billing periods again from the files of which each of them has charges."""
+    delivery = intake.delivery
+    own: dict[str, object] = {"source": delivery.source, "scope": delivery.scope, "periods": periods}
+    readings = _read_back(ledger, intake.settings, delivery, members)
+    files = [
+        (reading.file_no, member, file_no) for reading, (member, file_no, _) in zip(readings, members, strict=True)
+    ]
+    identities = sorted({member for member, _, _ in members})
+    counted = own | {"members": identities}
     before = _counted(ledger, counted)
     ledger.run(
         "DELETE FROM ledger.charges WHERE source = $source AND scope = $scope AND list_contains($periods, billing_period)",
         own,
     )
     select = delivery.format.sql.strip().rstrip(";")
-    beside = folder / "again"
     beside.mkdir()
     if raising:
         with pipes.piped(readings, beside, unwatched) as places:
@@ -138,7 +157,7 @@ def again(ledger: Ledger, intake: Intake, periods: Sequence[date], folder: Path,
         staging.stage(ledger, readings, delivery.format, beside)
         _derive(ledger, f"WITH records AS (SELECT * FROM temp.records) SELECT * FROM ({select})", files)
     _insert(ledger, delivery, periods)
-    _account(ledger, [member for member, _ in members], list(periods))
+    _account(ledger, identities, periods)
     if _counted(ledger, counted) != before:
         raise Recount(
             "derived together with the other deliveries of its month, another number of records is accounted for"
@@ -152,9 +171,9 @@ def _counted(ledger: Ledger, values: dict[str, object]) -> list[tuple[object, ..
 
 def _account(ledger: Ledger, members: list[str], periods: list[date]) -> None:
     """Write down anew what the month's rules leave out of each file."""
-    values = {"members": members, "periods": periods}
+    values = {"members": members, "periods": periods, "replaced": REPLACED}
     ledger.run(
-        "DELETE FROM ledger.exclusions WHERE list_contains($members, delivery_id) AND list_contains($periods, billing_period)",
+        "DELETE FROM ledger.exclusions WHERE list_contains($members, delivery_id) AND list_contains($periods, billing_period) AND rule <> $replaced",
         values,
     )
     ledger.run(
@@ -171,16 +190,13 @@ def _account(ledger: Ledger, members: list[str], periods: list[date]) -> None:
     )
 
 
-def _read_back(
-    ledger: Ledger, settings: Settings, delivery: Delivery, members: Sequence[tuple[str, str]]
-) -> list[tuple[str, int, Reading]]:
-    """Return the files of deliveries that are in the ledger, to be read again under new numbers: delivery, file_no there, reading."""
-    query = "SELECT file_no, name, path, sha256, bytes FROM ledger.delivery_files WHERE delivery_id = $id ORDER BY 1"
-    found: list[tuple[str, int, Reading]] = []
-    for member, dataset in members:
-        for file_no, name, path, sha256, size in ledger.run(query, {"id": member}).rows:
-            place = Source(name, sha256, size, path).bytes_at(ledger)
-            file = settings.inspect(place, name)
-            positions = settings.columns_of(delivery.format, file)
-            found.append((member, file_no, Reading(len(found) + 1, file, place, positions, dataset)))
+def _read_back(ledger: Ledger, settings: Settings, delivery: Delivery, members: Sequence[Member]) -> list[Reading]:
+    """Return files that are in the ledger, to be read again under new numbers."""
+    query = "SELECT name, sha256, bytes, path FROM ledger.delivery_files WHERE delivery_id = $id AND file_no = $file_no"
+    found: list[Reading] = []
+    for member, file_no, dataset in members:
+        source = Source(*ledger.run(query, {"id": member, "file_no": file_no}).rows[0])
+        place = source.bytes_at(ledger)
+        file = settings.inspect(place, source.name)
+        found.append(Reading(len(found) + 1, file, place, settings.columns_of(delivery.format, file), dataset))
     return found

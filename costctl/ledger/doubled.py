@@ -16,7 +16,7 @@ WHAT = (  # what is charged for, and since when; not its invoice, its tags and w
 SAMPLE = 100_000  # charges of a billing period that are all looked at; of more, one in two, in three …, and all of them where these are alike
 HELD = (
     f"SELECT delivery_id = $id AS mine, file_no, hash(delivery_id, file_no) AS file, CAST(ChargePeriodStart AS DATE) AS day, InvoiceId, ChargePeriodEnd, "
-    f"hash({WHAT}) AS what, hash({WHAT}, ChargePeriodEnd, ConsumedQuantity, BilledCost) AS charge FROM ledger.charges "
+    f"hash({WHAT}) AS what, hash({WHAT}, ChargePeriodEnd, COALESCE(ConsumedQuantity, BilledCost)) AS charge FROM ledger.charges "
     "WHERE source = $source AND scope = $scope AND billing_period = $period AND part_no = 1 AND (BilledCost <> 0 OR EffectiveCost <> 0) "
     "AND hash(ChargePeriodStart, ResourceId, SkuId, ChargeDescription) % $step = 0"
 )
@@ -34,7 +34,7 @@ DOUBLED = (  # of the days that two files have charges of: those that are alike,
     "WHERE h.mine GROUP BY h.file_no HAVING 2 * count(COALESCE(s.one, g.one)) > count(*) ORDER BY h.file_no DESC LIMIT 1"
 )
 REMEDIES = {
-    False: "If each file holds the month to date, say `deliveries: month_to_date` beside the source in costctl.yaml, or take in the newest alone, with --replace. "
+    False: "If each file holds the month to date, say `deliveries: month_to_date` beside the source in costctl.yaml (name: {source}), or take in the newest alone, with --replace. "
     "If all of them belong together, say `deliveries: files` there, or --add.",
     True: "If the file repeats what is there, leave it out. If these are other charges that look alike, say --add.",
 }
@@ -42,6 +42,7 @@ ACCOUNTS = (  # Azure writes an account with its path or without
     "SELECT DISTINCT source, scope, ProviderName, regexp_extract(lower(COALESCE(SubAccountId, BillingAccountId)), '[^/]*$') AS account "
     "FROM ledger.charges WHERE list_contains($periods, billing_period)"
 )
+MORE = "SELECT count(*) FROM ledger.deliveries WHERE source = $source AND scope = $scope AND dataset = $dataset AND delivery_id <> $id"
 OTHERS = (
     "SELECT count(*) FROM ledger.delivery_periods AS p JOIN ledger.deliveries AS d USING (delivery_id) "
     "WHERE p.live AND list_contains($periods, p.period) AND d.kind = 'bill' AND NOT (d.source = $source AND d.scope = $scope)"
@@ -80,7 +81,7 @@ def refuse(ledger: Ledger, intake: Intake, period: date, rows: int) -> None:
         delivery.files[number - 1].name,
         f"holds charges of {intake.label(str(period))} that {other} holds too: {doubled} of its {charges} of the same days",
         evidence=f"source {delivery.source}",
-        remedy=REMEDIES[delivery.appended],
+        remedy=REMEDIES[delivery.appended].format(source=delivery.source),
     )
 
 
@@ -95,6 +96,18 @@ def notes(ledger: Ledger, intake: Intake, periods: Sequence[date]) -> tuple[str,
         f"JOIN ({ACCOUNTS} AND NOT (source = $source AND scope = $scope)) AS theirs USING (ProviderName, account) GROUP BY ALL ORDER BY ALL",
         values | {"id": intake.identity},
     ).rows
+    if (
+        found
+        and intake.settings.decision == "replace"
+        and not ledger.value(MORE, delivery.key | {"id": intake.identity})
+    ):
+        source, scope, account, _ = found[0]
+        raise InputRefused(
+            delivery.files[0].name,
+            f"is to replace what the ledger holds of source {delivery.source}, which is nothing",
+            evidence=f"{repeated.named(source, scope)} bills {account} in the same month",
+            remedy=f"Say which source it is of: --source {source}. If it is a bill of its own, leave out --replace.",
+        )
     return tuple(
         f"{repeated.named(source, scope)} bills {account}{f' and {number - 1} more accounts' if number > 1 else ''} in the same month: "
         "if both are one bill, it counts twice"

@@ -61,12 +61,17 @@ def load(ledger: Ledger, delivery: Delivery, settings: Settings) -> Outcome:
     The same content under the same format definition is nothing to do; an older version is skipped.
     """
     delivery = archive.hashed(delivery)
+    if (
+        delivery.format.across and settings.archive == "none"
+    ):  # its months are read again when another part of them comes
+        settings = replace(settings, archive="copy")
     intake = Intake(delivery, _identity(delivery), settings, _readings(ledger, delivery, settings))
     settings.together.add(intake.identity)
     known = repeated.outcome(ledger, intake)
     if known is not None:
         return known
     repeated.refuse_elsewhere(ledger, intake)
+    intake = replace(intake, standing=settings.replayed or repeated.standing(ledger, intake))
     try:
         with archive.kept(ledger, intake):
             fault("archived")
@@ -232,5 +237,8 @@ def _tried(ledger: Ledger, intake: Intake, condition: str) -> Exception | None:
 def _clear(ledger: Ledger, intake: Intake) -> None:
     """Remove what an earlier attempt or definition of the same content left."""
     for table in OF_DELIVERY:
-        ledger.run(f"DELETE FROM ledger.{table} WHERE delivery_id = $id", {"id": intake.identity})
+        if (
+            table != "delivery_totals" or not intake.refreshed
+        ):  # the others count anew; of months that it lost they are history
+            ledger.run(f"DELETE FROM ledger.{table} WHERE delivery_id = $id", {"id": intake.identity})
     fault("cleared")

@@ -12,6 +12,20 @@ from costctl.errors import InputRefused
 from costctl.ledger.records import Reading
 from costctl.nouns import CompiledRules, Delivery, Format, InputFile, Outcome, Progress, unwatched
 
+REPLACED = "replaced by other files before"  # the rule under which records of plain files are left out
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What was decided when a delivery was taken in, and stands when it is read again: nothing is judged anew."""
+
+    seq: int
+    decision: str | None
+    taken: Mapping[
+        date, frozenset[str]
+    ]  # by period: the deliveries it took it from; itself where another speaks for it
+    left_out: frozenset[tuple[int, date]]  # files by number, and the periods in which they stay out: replaced before
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -26,7 +40,7 @@ class Settings:
     decision: str | None = None  # replace | add
     together: set[str] = field(default_factory=set)  # the deliveries of this command so far, by identity
     progress: Progress = unwatched
-    replayed: bool = False  # it was taken in before, with this outcome: it supersedes what it did then
+    replayed: Standing | None = None  # an intake of another ledger, to be done again
     paths: Mapping[str, str] = field(
         default_factory=dict
     )  # by hash: where files were found that are read from elsewhere
@@ -40,6 +54,12 @@ class Intake:
     identity: str
     settings: Settings
     readings: list[Reading]
+    standing: Standing | None = None
+
+    @property
+    def refreshed(self) -> bool:
+        """Tell whether it is what the ledger holds already, read again because its format is defined otherwise now."""
+        return self.standing is not None and self.settings.replayed is None
 
     @property
     def decision(self) -> str | None:

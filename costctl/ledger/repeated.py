@@ -4,64 +4,86 @@ from __future__ import annotations
 
 from costctl.errors import InputRefused
 from costctl.ledger import replaced
-from costctl.ledger.intake import Intake, Superseded
+from costctl.ledger.intake import REPLACED, Intake, Standing
 from costctl.ledger.store import Ledger
 from costctl.nouns import Delivery, Outcome
 
 NO_SCOPE = ("", "-")
+KNOWN = "SELECT seq, decision, definition, delivered FROM ledger.deliveries WHERE delivery_id = $id"
+WHOLE = (  # files of deliveries that count in all their periods, with nothing of the file left out
+    "SELECT d.delivery_id, f.sha256 FROM ledger.deliveries AS d JOIN ledger.delivery_files AS f USING (delivery_id) "
+    "WHERE d.source = $source AND d.scope = $scope AND d.dataset = $dataset AND d.definition = $definition AND d.manifest IS NULL "
+    "AND d.delivery_id IN (SELECT delivery_id FROM ledger.delivery_periods GROUP BY 1 HAVING bool_and(live)) "
+    "AND NOT EXISTS (SELECT 1 FROM ledger.exclusions AS x WHERE x.delivery_id = f.delivery_id AND x.file_no = f.file_no AND x.rule = $replaced) "
+    "AND list_contains($files, f.sha256) ORDER BY ALL"
+)
+PERIODS = "SELECT period, live FROM ledger.delivery_periods WHERE delivery_id = $id ORDER BY 1"
 
 
 def outcome(ledger: Ledger, intake: Intake) -> Outcome | None:
-    """Tell whether this very content is in the ledger already, and what that means."""
+    """Tell whether this very content is in the ledger already, and what that means; None where it is to be read."""
     if intake.settings.replayed:
         return None
-    if intake.settings.decision is None and (within := _contained(ledger, intake.delivery)):
+    known = ledger.run(KNOWN, {"id": intake.identity}).rows
+    as_then = not known or known[0][3] == intake.delivery.kind
+    if as_then and intake.settings.decision is None and (within := _contained(ledger, intake.delivery)):
         return intake.outcome("nothing to do", periods=tuple(intake.label(period) for period in within))
-    values = {"id": intake.identity}
-    found = ledger.value("SELECT definition FROM ledger.deliveries WHERE delivery_id = $id", values)
-    if found != intake.delivery.format.fingerprint:
-        return None
-    query = "SELECT CAST(period AS VARCHAR), live FROM ledger.delivery_periods WHERE delivery_id = $id ORDER BY 1"
-    periods = ledger.run(query, values).rows
+    return _of_known(ledger, intake, *known[0]) if known else None
+
+
+def _of_known(
+    ledger: Ledger, intake: Intake, _seq: int, _decision: str | None, definition: str, delivered: str
+) -> Outcome | None:
+    """Tell what it means that the ledger has this content, delivered and defined as it was then."""
+    said, delivery = intake.settings.decision, intake.delivery
+    periods = ledger.run(PERIODS, {"id": intake.identity}).rows
     live = [at for at, is_live in periods if is_live]
-    whole = len(live) == len(periods) and not replaced.left_out(ledger, intake)
-    replaces = intake.settings.decision == "replace" and not (whole and _alone(ledger, intake))
-    adds = intake.settings.decision == "add" and not whole and not _versioned(ledger, intake)
+    whole = len(live) == len(periods) and not replaced.stays_out(ledger, intake.identity)
+    replaces = said == "replace" and not (whole and _alone(ledger, intake))
+    adds = said == "add" and not whole and not _versioned(ledger, intake)
     if replaces or adds or (not live and _is_newer(ledger, intake)):
         return None
-    if live or not periods:
-        _made_anew(ledger, intake)
-        return intake.outcome("nothing to do", periods=tuple(intake.label(period) for period, _ in periods))
-    return _superseded(ledger, intake, tuple(intake.label(period) for period, _ in periods))
+    if periods and not live:
+        return _superseded(ledger, intake)
+    if definition != delivery.format.fingerprint or (delivered != delivery.kind and said is None):
+        return None
+    _made_anew(ledger, intake)
+    return intake.outcome("nothing to do", periods=tuple(intake.label(str(at)) for at, _ in periods))
 
 
-def _superseded(ledger: Ledger, intake: Intake, periods: tuple[str, ...]) -> Outcome:
-    """Skip what others took the place of; refuse plain files, for which only the user can tell."""
+def standing(ledger: Ledger, intake: Intake) -> Standing | None:
+    """Return what stands for content that counts already, and is read again only because its format is defined otherwise now."""
+    values = {"id": intake.identity}
+    known, periods = ledger.run(KNOWN, values).rows, ledger.run(PERIODS, values).rows
+    if not known or intake.settings.decision is not None or not any(is_live for _, is_live in periods):
+        return None
+    ((seq, decision, *_),) = known
+    taken = {at: frozenset() if is_live else frozenset({intake.identity}) for at, is_live in periods}
+    return Standing(seq, decision, taken, replaced.stays_out(ledger, intake.identity))
+
+
+def _superseded(ledger: Ledger, intake: Intake) -> Outcome:
+    """Skip what others took the place of: its folder comes again each day."""
     if _versioned(ledger, intake):
         note = "another version counts in its place; --replace goes back to this one"
         return intake.outcome("older, skipped", notes=(note,))
-    if intake.delivery.appended:  # the folder that it lies in comes again each day
-        return intake.outcome(
-            "replaced before, skipped", notes=("--replace goes back to it, --add counts it beside the others",)
-        )
-    raise InputRefused(
-        intake.delivery.files[0].name,
-        "was replaced by other files before",
-        evidence=f"source {intake.delivery.source}, {', '.join(periods)}",
-        remedy="To go back to it, say --replace; to count it beside the others, --add.",
-    )
+    note = "--replace goes back to it, --add counts it beside the others"
+    return intake.outcome("replaced before, skipped", notes=(note,))
 
 
 def refuse_elsewhere(ledger: Ledger, intake: Intake) -> None:
-    """Refuse files whose records count already under another source, scope or dataset: the same bytes are one bill."""
+    """Refuse files whose records count already under another source, scope or dataset: the same bytes are one bill.
+
+    Two datasets of one format are two views of it, which may be the same, byte for byte, where there is no commitment.
+    """
     if intake.settings.replayed or intake.settings.decision == "add":
         return
     delivery = intake.delivery
     found = ledger.run(
         "SELECT f.sha256, d.source, d.scope FROM ledger.delivery_files AS f JOIN ledger.deliveries AS d USING (delivery_id) "
         "WHERE list_contains($files, f.sha256) AND f.kept > 0 AND d.delivery_id IN (SELECT delivery_id FROM ledger.delivery_periods WHERE live) "
-        "AND NOT (d.source = $source AND d.scope = $scope AND d.dataset = $dataset) ORDER BY ALL LIMIT 1",
-        delivery.key | {"files": [file.sha256 for file in delivery.files]},
+        "AND NOT (d.source = $source AND d.scope = $scope AND (d.dataset = $dataset OR $several)) ORDER BY ALL LIMIT 1",
+        delivery.key | {"files": [file.sha256 for file in delivery.files], "several": bool(delivery.format.datasets)},
     ).rows
     if not found:
         return
@@ -88,7 +110,13 @@ def _is_newer(ledger: Ledger, intake: Intake) -> bool:
 
 
 def _made_anew(ledger: Ledger, intake: Intake) -> None:
-    """Note when the same content was made last, so that what comes late and was made before does not replace it."""
+    """Note when the same content was made last, so that what comes late and was made before does not replace it; and what was said of it."""
+    values = {"id": intake.identity, "manifest": intake.delivery.manifest}
+    ledger.run(
+        "UPDATE ledger.deliveries SET manifest = $manifest WHERE delivery_id = $id AND manifest <> $manifest", values
+    )
+    if intake.settings.decision == "replace":
+        ledger.run("UPDATE ledger.deliveries SET decision = 'replace' WHERE delivery_id = $id", {"id": intake.identity})
     if _is_newer(ledger, intake):
         values = {"id": intake.identity, "version": intake.delivery.version}
         ledger.run("UPDATE ledger.delivery_periods SET version = 'sent ' || $version WHERE delivery_id = $id", values)
@@ -101,24 +129,19 @@ def _versioned(ledger: Ledger, intake: Intake) -> bool:
 
 
 def _contained(ledger: Ledger, delivery: Delivery) -> list[str]:
-    """Return the periods of a wholly live delivery of plain files that holds all files of this one, if there is one."""
+    """Return the periods of the files where each of them counts already, wholly, in a delivery of plain files."""
     if delivery.manifest is not None:
         return []
-    found = ledger.run(
-        "SELECT CAST(p.period AS VARCHAR) FROM ledger.delivery_periods AS p WHERE p.delivery_id = ("
-        "SELECT d.delivery_id FROM ledger.deliveries AS d JOIN ledger.delivery_files AS f USING (delivery_id) "
-        "WHERE d.source = $source AND d.scope = $scope AND d.dataset = $dataset AND d.definition = $definition "
-        "AND d.delivery_id IN (SELECT delivery_id FROM ledger.delivery_periods GROUP BY 1 HAVING bool_and(live)) "
-        "GROUP BY d.delivery_id HAVING count(DISTINCT f.sha256) FILTER (WHERE list_contains($files, f.sha256)) = $number "
-        "ORDER BY d.delivery_id LIMIT 1) ORDER BY 1",
-        delivery.key
-        | {
-            "definition": delivery.format.fingerprint,
-            "files": [file.sha256 for file in delivery.files],
-            "number": len(delivery.files),
-        },
-    )
-    return [row[0] for row in found.rows]
+    values = delivery.key | {
+        "definition": delivery.format.fingerprint,
+        "replaced": REPLACED,
+    }
+    found = ledger.run(WHOLE, values | {"files": [file.sha256 for file in delivery.files]}).rows
+    there = {sha256 for _, sha256 in found}
+    if {file.sha256 for file in delivery.files} - there:
+        return []
+    query = "SELECT DISTINCT CAST(period AS VARCHAR) FROM ledger.delivery_periods WHERE list_contains($ids, delivery_id) ORDER BY 1"
+    return [row[0] for row in ledger.run(query, {"ids": sorted({identity for identity, _ in found})}).rows]
 
 
 def _alone(ledger: Ledger, intake: Intake) -> bool:
@@ -132,17 +155,14 @@ def _alone(ledger: Ledger, intake: Intake) -> bool:
     )
 
 
-def in_other_files(ledger: Ledger, intake: Intake, other: str, period: object, version: str | None) -> bool:
-    """Tell whether a bill made at the same time says the same, in other files: then the one of the lesser identity stays."""
-    if intake.delivery.format.kind != "bill" or not (version or "").startswith("sent "):
+def says_the_same(ledger: Ledger, intake: Intake, other: str, period: object, version: str | None) -> bool:
+    """Tell whether a bill of the same version says the same about a period, in other files."""
+    told = (version or "").startswith("sent ") or intake.delivery.to_date
+    if intake.delivery.format.kind != "bill" or not told:
         return False
     query = (
         "SELECT BillingCurrency, SubAccountId, ServiceName, count(*), sum(BilledCost), sum(EffectiveCost), sum(ListCost), sum(ContractedCost) "
         "FROM ledger.charges WHERE delivery_id = $id AND billing_period = $period GROUP BY ALL"
     )
     mine, theirs = (ledger.run(query, {"id": name, "period": period}).rows for name in (intake.identity, other))
-    if set(mine) != set(theirs):
-        return False
-    if other < intake.identity:
-        raise Superseded(f"{intake.label(str(period))}: the ledger holds the same records, from other files")
-    return True
+    return set(mine) == set(theirs)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import date
 
 from costctl.ledger import charges
-from costctl.ledger.intake import Excluded, Intake
+from costctl.ledger.intake import REPLACED, Excluded, Intake
 from costctl.ledger.store import Ledger
 
-RULE = "replaced by other files before"
 MINE = "source = $source AND scope = $scope AND dataset = $dataset"
 
 
@@ -25,20 +24,25 @@ def write_down(ledger: Ledger, intake: Intake, period: object, files: set[str]) 
 
 
 def leave_out(ledger: Ledger, intake: Intake) -> list[Excluded]:
-    """Take what was replaced before out of plain files that come without a decision; return it for the row accounting."""
+    """Take what was replaced before out of files that come without a decision; return it for the row accounting."""
+    lost = intake.standing.left_out if intake.standing else _lost(ledger, intake)
+    return [left for number, period in sorted(lost) for left in _taken_out(ledger, intake, number, period)]
+
+
+def _lost(ledger: Ledger, intake: Intake) -> set[tuple[int, date]]:
+    """Return which files, by number, lost which periods; what tells its version by itself is judged by that."""
     delivery = intake.delivery
-    if not delivery.plain or intake.settings.decision is not None:
-        return []
-    found = ledger.run(f"SELECT sha256, period FROM ledger.replaced_files WHERE {MINE} ORDER BY ALL", delivery.key).rows
+    if delivery.manifest is not None or delivery.to_date or intake.settings.decision is not None:
+        return set()
+    found = ledger.run(f"SELECT sha256, period FROM ledger.replaced_files WHERE {MINE}", delivery.key).rows
     numbers = {file.sha256: number for number, file in enumerate(delivery.files, start=1)}
-    lost = [(numbers[sha256], period) for sha256, period in found if sha256 in numbers]
-    return [left for number, period in lost for left in _taken_out(ledger, intake, number, period)]
+    return {(numbers[sha256], period) for sha256, period in found if sha256 in numbers}
 
 
-def left_out(ledger: Ledger, intake: Intake) -> bool:
-    """Tell whether the delivery is in the ledger without something that was replaced before."""
-    values = {"id": intake.identity, "rule": RULE}
-    return bool(ledger.value("SELECT count(*) FROM ledger.exclusions WHERE delivery_id = $id AND rule = $rule", values))
+def stays_out(ledger: Ledger, identity: str) -> frozenset[tuple[int, date]]:
+    """Return the files of a delivery, by number, and the periods in which they are left out."""
+    query = "SELECT file_no, billing_period FROM ledger.exclusions WHERE delivery_id = $id AND rule = $rule"
+    return frozenset((row[0], row[1]) for row in ledger.run(query, {"id": identity, "rule": REPLACED}).rows)
 
 
 def _taken_out(ledger: Ledger, intake: Intake, number: int, period: date) -> list[Excluded]:
@@ -51,4 +55,4 @@ def _taken_out(ledger: Ledger, intake: Intake, number: int, period: date) -> lis
     if not records:
         return []
     charges.remove(ledger, item, intake.identity, period, number)
-    return [Excluded(number, period if item.kind == "bill" else None, RULE, records)]
+    return [Excluded(number, period, REPLACED, records)]

@@ -4,31 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 from costctl.errors import StorageFault, UsageError
+from costctl.ledger import replaced
+from costctl.ledger.intake import Standing
 from costctl.ledger.sources import Source
 from costctl.ledger.store import Ledger
 from costctl.nouns import Delivery, Format, InputFile
 
-SENT = "sent "  # how a delivery's own time of making stands in delivery_periods.version
 RECORDED = """
     SELECT
-        d.delivery_id, d.source, d.scope, d.dataset, d.format, d.definition, d.manifest, d.decision, v.version, COALESCE(v.live, TRUE) AS live,
-        u.role, CAST(COALESCE(f.aside, 0) AS INTEGER) AS aside
-    FROM ledger.deliveries AS d
-    LEFT JOIN (SELECT delivery_id, min(version) AS version, bool_or(live) AS live FROM ledger.delivery_periods GROUP BY 1) AS v USING (delivery_id)
+        i.seq, i.delivery_id, d.source, d.scope, d.dataset, d.format, d.definition, d.manifest, i.delivered, i.decision,
+        COALESCE(v.live, TRUE) AS live, u.role, CAST(COALESCE(f.aside, 0) AS INTEGER) AS aside
+    FROM ledger.intakes AS i
+    JOIN ledger.deliveries AS d USING (delivery_id)
+    LEFT JOIN (SELECT delivery_id, bool_or(live) AS live FROM ledger.delivery_periods GROUP BY 1) AS v USING (delivery_id)
     LEFT JOIN (SELECT delivery_id, min(evidence_role) AS role FROM ledger.token_usage GROUP BY 1) AS u USING (delivery_id)
     LEFT JOIN (SELECT delivery_id, sum(quarantined) AS aside FROM ledger.delivery_files GROUP BY 1) AS f USING (delivery_id)
-    ORDER BY d.seq
+    ORDER BY i.seq
 """
 FILES = "SELECT name, sha256, bytes, path FROM ledger.delivery_files WHERE delivery_id = $id ORDER BY file_no"
+PERIODS = "SELECT period FROM ledger.delivery_periods WHERE delivery_id = $id"
+TAKEN = "SELECT period, delivery_id FROM ledger.takeovers WHERE seq = $seq"
+DECIDED = (  # what was said and found out about deliveries since they were taken in; table, columns that say which, columns that say what
+    ("deliveries", ("delivery_id",), ("decision", "manifest")),
+    ("delivery_periods", ("delivery_id", "period"), ("version",)),
+)
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """A delivery as the ledger has it: what it was said to be, what was decided about it, whether it still speaks for a period."""
+    """An intake as the ledger has it: of which delivery, what was decided then, whether the delivery still speaks for a period."""
 
+    seq: int
     delivery_id: str
     source: str
     scope: str
@@ -36,12 +46,13 @@ class Recorded:
     format: str
     definition: str
     manifest: str | None
+    delivered: str
     decision: str | None
-    version: str | None
     live: bool
     role: str | None
     aside: int
     files: tuple[Source, ...] = ()
+    standing: Standing | None = None
 
     @property
     def bytes(self) -> int:
@@ -50,12 +61,36 @@ class Recorded:
 
 
 def recorded(ledger: Ledger) -> list[Recorded]:
-    """Return the ledger's deliveries in the order in which they were taken in."""
-    found = [Recorded(*row) for row in ledger.run(RECORDED).rows]
-    return [
-        replace(item, files=tuple(Source(*row) for row in ledger.run(FILES, {"id": item.delivery_id}).rows))
-        for item in found
-    ]
+    """Return the ledger's intakes in their order."""
+    return [_whole(ledger, Recorded(*row)) for row in ledger.run(RECORDED).rows]
+
+
+def _whole(ledger: Ledger, item: Recorded) -> Recorded:
+    """Add an intake's files, and what stands of it."""
+    values = {"id": item.delivery_id}
+    taken: dict[date, set[str]] = {period: set() for (period,) in ledger.run(PERIODS, values).rows}
+    for period, other in ledger.run(TAKEN, {"seq": item.seq}).rows:
+        taken[period].add(other)
+    stands = {period: frozenset(others) for period, others in taken.items()}
+    left_out = replaced.stays_out(ledger, item.delivery_id)
+    files = tuple(Source(*row) for row in ledger.run(FILES, values).rows)
+    return replace(item, files=files, standing=Standing(item.seq, item.decision, stands, left_out))
+
+
+def copy_decisions(old: Ledger, new: Ledger) -> None:
+    """Bring over what no source says: the decisions of the user, and when the provider made the same again."""
+    columns = ", ".join(new.columns("ledger.replaced_files"))
+    with new.transaction():
+        new.replace("ledger.replaced_files", old.run(f"SELECT {columns} FROM ledger.replaced_files").rows)
+        for table, which, what in DECIDED:
+            found = old.run(f"SELECT {', '.join((*which, *what))} FROM ledger.{table}").rows
+            new.run(
+                f"CREATE OR REPLACE TEMP TABLE decided AS SELECT {', '.join((*which, *what))} FROM ledger.{table} LIMIT 0"
+            )
+            new.insert("temp.decided", found)
+            said = ", ".join(f"{name} = d.{name}" for name in what)
+            same = " AND ".join(f"d.{name} = t.{name}" for name in which)
+            new.run(f"UPDATE ledger.{table} AS t SET {said} FROM temp.decided AS d WHERE {same}")
 
 
 def places(ledger: Ledger, item: Recorded) -> list[Path] | None:
@@ -82,16 +117,6 @@ def delivered(
         format=known[item.format],
         files=tuple(inspect(place, file.name) for place, file in zip(at, item.files, strict=True)),
         manifest=item.manifest,
-        version=item.version.removeprefix(SENT) if item.version and item.version.startswith(SENT) else None,
-        kind=_kind(item),
+        kind=item.delivered,
         role=item.role,
     )
-
-
-def _kind(item: Recorded) -> str:
-    """Return of which kind a delivery was, as far as it matters to take it in again: its version says what evidence it had."""
-    if item.manifest is not None:
-        return "aws_manifest"
-    if item.version is None:
-        return "files"
-    return "invoice_month" if item.version.startswith(SENT) else "month_to_date"

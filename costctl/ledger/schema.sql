@@ -16,9 +16,16 @@ CREATE TABLE ledger.deliveries (
     format VARCHAR NOT NULL,         -- folder under costctl/bills or costctl/usage
     definition VARCHAR NOT NULL,     -- fingerprint of the format's files and of the stored columns
     manifest VARCHAR,                -- the manifest's own id, NULL for plain files
-    decision VARCHAR,                -- replace | add, where the user decided an overlap
-    seq BIGINT NOT NULL              -- order of decisions; arrival data, outside every fingerprint
+    delivered VARCHAR NOT NULL,      -- how, by costctl/bills/deliveries.py: files | append | month_to_date | invoice_month | aws_manifest | azure_manifest
+    decision VARCHAR,                -- replace | add, where the user decided an overlap, or it was appended
+    seq BIGINT NOT NULL              -- its last intake; arrival data, outside every fingerprint
 );
+
+-- Every time that a delivery was taken in, in their order, and what the user decided then: `rebuild` does the same again.
+CREATE TABLE ledger.intakes (seq BIGINT PRIMARY KEY, delivery_id VARCHAR NOT NULL, delivered VARCHAR NOT NULL, decision VARCHAR);
+
+-- From which deliveries an intake took a period; from itself where another goes on to speak for it.
+CREATE TABLE ledger.takeovers (seq BIGINT NOT NULL, period DATE NOT NULL, delivery_id VARCHAR NOT NULL);
 
 -- The files of a delivery, with their row accounting: records = kept + quarantined + excluded.
 CREATE TABLE ledger.delivery_files (
@@ -56,7 +63,7 @@ CREATE TABLE ledger.quarantine_costs (
 );
 
 -- Records left out by a rule the format names, with the billing_period where the rule looks at the other deliveries of the month; or
--- because their file was replaced in that month before.
+-- because their file was replaced in that month (of usage: on that day) before.
 CREATE TABLE ledger.exclusions (delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, billing_period DATE, rule VARCHAR NOT NULL, records BIGINT NOT NULL);
 
 -- Files that a delivery with --replace took a period from: coming again among other files, they stay out of it.

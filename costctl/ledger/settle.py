@@ -11,7 +11,7 @@ from pathlib import Path
 from costctl.errors import InputRefused
 from costctl.files.faulting import fault
 from costctl.ledger import build, charges, doubled, drops, replaced, succession
-from costctl.ledger.intake import Excluded, Intake, Recount
+from costctl.ledger.intake import REPLACED, Excluded, Intake, Recount, Superseded
 from costctl.ledger.store import Ledger
 from costctl.nouns import Delivery, Outcome
 
@@ -33,17 +33,13 @@ def account(
 
     `again` derives billing periods anew from all their live deliveries, for a format that looks across them.
     """
-    delivery, identity = intake.delivery, intake.identity
+    identity = intake.identity
     excluded = [*excluded, *replaced.leave_out(ledger, intake)]
     _files(ledger, intake, counts, bad, excluded)
-    sequence = int(ledger.meta("seq") or 0) + 1
-    ledger.set_meta("seq", str(sequence))
     rows = [(identity, item.file_no, item.period, item.rule, item.records) for item in excluded]
     ledger.insert("ledger.exclusions", rows)
-    item = delivery.format
-    about = (item.kind, delivery.source, delivery.scope, delivery.dataset, item.name, item.fingerprint)
-    ledger.insert("ledger.deliveries", [(identity, *about, delivery.manifest, intake.decision, sequence)])
-    periods, notes = _settle(ledger, intake, again)
+    sequence = _record(ledger, intake)
+    periods, notes = _settle(ledger, intake, sequence, again)
     fault("settled")
     total, aside = sum(counts.values()), sum(bad.values())
     notes += doubled.notes(ledger, intake, periods) if periods else _without_records(ledger, intake, total)
@@ -75,21 +71,49 @@ def _files(
     ledger.insert("ledger.delivery_files", rows)
 
 
+def _record(ledger: Ledger, intake: Intake) -> int:
+    """Write down that the delivery was taken in; return its number in the order of intakes."""
+    delivery, standing, item = intake.delivery, intake.standing, intake.delivery.format
+    sequence = standing.seq if standing else int(ledger.meta("seq") or 0) + 1
+    if not intake.refreshed:
+        ledger.set_meta("seq", str(sequence))
+        said = (sequence, intake.identity, delivery.kind, intake.settings.decision)
+        ledger.insert("ledger.intakes", [said])
+    about = (item.kind, delivery.source, delivery.scope, delivery.dataset, item.name, item.fingerprint)
+    decision = standing.decision if standing else intake.decision
+    ledger.insert(
+        "ledger.deliveries", [(intake.identity, *about, delivery.manifest, delivery.kind, decision, sequence)]
+    )
+    return sequence
+
+
 def _settle(
-    ledger: Ledger, intake: Intake, again: Callable[[Sequence[date]], None]
+    ledger: Ledger, intake: Intake, sequence: int, again: Callable[[Sequence[date]], None]
 ) -> tuple[list[date], tuple[str, ...]]:
-    """Make the delivery live for its periods and take out what it supersedes; bills get totals and groups; return periods and notes."""
-    delivery = intake.delivery
+    """Make the delivery live for its periods and take out what it supersedes; bills get totals and groups; return periods and notes.
+
+    Raises Superseded where others speak for all of its periods.
+    """
+    delivery, identity = intake.delivery, intake.identity
     bill, notes = delivery.format.kind == "bill", list[str]()
     found = _periods(ledger, intake)
     before = {at: drops.totals(ledger, intake, at) for at, *_ in found if bill}
-    for at, known, _, first in found:
-        succession.settle(ledger, intake, at, known, delivery.files[first - 1].name)
-    ledger.insert("ledger.delivery_periods", [(intake.identity, at, known, True, rows) for at, known, rows, _ in found])
+    verdicts = {
+        at: succession.settle(ledger, intake, at, known, delivery.files[first - 1].name)
+        for at, known, _, first in found
+    }
+    held = [row for row in found if identity not in verdicts[row[0]].taken]
+    notes += [verdict.why for verdict in verdicts.values() if verdict.why]
+    if found and not held and not intake.standing:
+        raise Superseded("; ".join(notes))
+    ledger.insert("ledger.delivery_periods", [(identity, *row[:2], row in held, row[2]) for row in found])
+    if not intake.refreshed:
+        taken = [(sequence, at, key) for at, verdict in verdicts.items() for key in sorted(verdict.taken)]
+        ledger.insert("ledger.takeovers", taken)
     if bill:
         if delivery.format.across:
-            again([at for at, *_ in found])
-        for at, _, rows, _ in found:
+            again([at for at, *_ in held])
+        for at, _, rows, _ in held:
             doubled.refuse(ledger, intake, at, rows)
             _total(ledger, delivery, at)
             after = drops.totals(ledger, intake, at)
@@ -97,7 +121,7 @@ def _settle(
             notes += drops.notes(intake, at, before[at], after)
             build.groups(ledger, delivery.source, delivery.scope, at, intake.settings.rules)
         _refuse_overflow(ledger, intake)
-    return [at for at, *_ in found], tuple(notes)
+    return [at for at, *_ in held], tuple(notes)
 
 
 def _periods(ledger: Ledger, intake: Intake) -> list[tuple[date, str | None, int, int]]:
@@ -113,8 +137,13 @@ def _periods(ledger: Ledger, intake: Intake) -> list[tuple[date, str | None, int
     sent = dict.fromkeys([row[0] for row in rows], delivery.version)
     if delivery.format.across:
         inside = "SELECT period, max(version) FROM ("
-        inside += f"SELECT {charges.PERIOD} AS period, CAST(x_version AS VARCHAR) AS version FROM temp.derived AS f"
-        sent |= dict(ledger.run(f"{inside}) WHERE version IS NOT NULL GROUP BY 1").rows)
+        inside += (
+            f"SELECT {charges.PERIOD} AS period, CAST(x_version AS VARCHAR) AS version FROM temp.derived AS f WHERE NOT EXISTS ("
+            "SELECT 1 FROM ledger.exclusions AS x JOIN temp.derived_files AS m USING (delivery_id, file_no) "
+            f"WHERE m.number = f.file_no AND x.rule = $replaced AND x.billing_period = {charges.PERIOD})"
+        )
+        query = f"{inside}) WHERE version IS NOT NULL GROUP BY 1"
+        sent |= dict(ledger.run(query, {"replaced": REPLACED}).rows)
     return [(at, f"sent {sent[at]}" if sent.get(at) else known, count, first) for at, known, count, first in rows]
 
 

@@ -3,73 +3,114 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from datetime import date
 
 from costctl.errors import InputRefused
 from costctl.ledger import charges, repeated, replaced
-from costctl.ledger.intake import Intake, Superseded
+from costctl.ledger.intake import Intake
 from costctl.ledger.store import Ledger
 from costctl.nouns import Delivery, Format
 
+OVERLAP = "Say --replace if it supersedes what is there, --add if it belongs beside that, or --source NAME if it is another export."
+OVERLAP_OF_SEVERAL = "Say --replace if these {number} files together supersede what is there, --add if they belong beside that, or --source NAME if they are another export."
+Other = tuple[str, str | None, str | None, str | None]  # identity, version, manifest, decision
 
-def live(ledger: Ledger, intake: Intake, period: object) -> list[tuple[str, str | None, str | None]]:
-    """Return the others that are live for the same (source, scope, dataset, period): identity, version, manifest."""
-    return [(row[0], row[1], row[2]) for row in _known(ledger, intake, period, live=True)]
+
+@dataclass(frozen=True)
+class Verdict:
+    """From which deliveries one took a period; where another keeps it: from itself, and why."""
+
+    taken: frozenset[str]
+    why: str | None = None
 
 
-def _known(ledger: Ledger, intake: Intake, period: object, *, live: bool) -> list[tuple[Any, ...]]:
+def live(ledger: Ledger, intake: Intake, period: object) -> list[Other]:
+    """Return the others that are live for the same (source, scope, dataset, period)."""
+    return _known(ledger, intake, period, live=True)
+
+
+def _known(ledger: Ledger, intake: Intake, period: object, *, live: bool) -> list[Other]:
     """Return the others of the same (source, scope, dataset, period) that are live, or that were."""
     values = {"period": period, "kind": intake.delivery.format.kind, "id": intake.identity, "live": live}
-    return ledger.run(
-        "SELECT p.delivery_id, p.version, d.manifest FROM ledger.delivery_periods AS p JOIN ledger.deliveries AS d USING (delivery_id) "
+    found = ledger.run(
+        "SELECT p.delivery_id, p.version, d.manifest, d.decision FROM ledger.delivery_periods AS p JOIN ledger.deliveries AS d USING (delivery_id) "
         "WHERE p.live = $live AND p.period = $period AND d.source = $source AND d.scope = $scope AND d.dataset = $dataset AND d.kind = $kind AND p.delivery_id <> $id",
         intake.delivery.key | values,
     ).rows
+    return [(row[0], row[1], row[2], row[3]) for row in found]
 
 
-def settle(ledger: Ledger, intake: Intake, period: object, version: str | None, file: str) -> None:
-    """Decide between this delivery and those live for the same (source, scope, dataset, period), and take out what it supersedes."""
+def settle(ledger: Ledger, intake: Intake, period: date, version: str | None, file: str) -> Verdict:
+    """Decide between this delivery and those live for the same (source, scope, dataset, period), and take out what is superseded."""
+    standing = intake.standing
+    if standing and period in standing.taken:
+        verdict = Verdict(standing.taken[period])
+    else:
+        verdict = _decided(ledger, intake, period, version, file)
+    item = intake.delivery.format
+    for key in verdict.taken - {intake.identity}:
+        _take_out(ledger, item, key, period)
+    if intake.identity in verdict.taken:
+        charges.remove(ledger, item, intake.identity, period)
+    return verdict
+
+
+def _decided(ledger: Ledger, intake: Intake, period: date, version: str | None, file: str) -> Verdict:
     delivery, others = intake.delivery, live(ledger, intake, period)
     if intake.decision == "add":  # the others stay, but for one whose files come again among these
         alike = _sharing(ledger, delivery)
         others = [other for other in others if other[0] in alike and _comes_again(ledger, intake, other[0], period)]
-    elif not intake.settings.replayed:
-        _judge(ledger, intake, period, version, others, file)
-    if intake.settings.decision is not None:
-        lost = [_files_of(ledger, delivery, key, period) for key, _, _ in others]
+    else:
+        others = _without_added(ledger, intake, others, period)
+        why = None if intake.settings.replayed else _judge(ledger, intake, period, version, others, file)
+        if why:
+            return Verdict(frozenset({intake.identity}), why)
+    if intake.settings.decision is not None and not intake.settings.replayed:
+        lost = [_files_of(ledger, delivery, other[0], period) for other in others]
         replaced.write_down(ledger, intake, period, set().union(*lost))
-    for key, _, _ in others:
-        _take_out(ledger, delivery.format, key, period)
+    return Verdict(frozenset(other[0] for other in others))
+
+
+def _without_added(ledger: Ledger, intake: Intake, others: list[Other], period: object) -> list[Other]:
+    """Leave out what the user added beside another: it stays, whatever becomes of that one, unless its files come again."""
+    if intake.settings.decision == "replace" or all(decision == "add" for *_, decision in others):
+        return others
+    return [other for other in others if other[3] != "add" or _holds(ledger, intake.delivery, other[0], period)]
 
 
 def _judge(
-    ledger: Ledger,
-    intake: Intake,
-    period: object,
-    version: str | None,
-    others: list[tuple[str, str | None, str | None]],
-    file: str,
-) -> None:
-    """Let evidence tell which of the live deliveries this one supersedes; raise Superseded where it is the older one itself.
+    ledger: Ledger, intake: Intake, period: date, version: str | None, others: list[Other], file: str
+) -> str | None:
+    """Let evidence tell whether this delivery supersedes the live ones, or is the older itself: return why it is.
 
     What the user says is to replace the others does not by itself replace what came with it.
     """
+    label = intake.label(str(period))
     rivals = {
         key: known
-        for key, known, manifest in others
+        for key, known, manifest, _ in others
         if intake.decision is None or key in intake.settings.together
         if manifest not in intake.delivery.older and not _holds(ledger, intake.delivery, key, period)
-        if not (known == version and repeated.in_other_files(ledger, intake, key, period, version))
     }
-    newer = _newer(intake, str(period), version, rivals, file)
-    for key in rivals:
+    same = {
+        key
+        for key, known in rivals.items()
+        if known == version and repeated.says_the_same(ledger, intake, key, period, version)
+    }
+    if any(key < intake.identity for key in same):  # of two the lesser stays, in whatever order they come
+        return f"{label}: the ledger holds the same records, from other files"
+    rivals = {key: known for key, known in rivals.items() if key not in same}
+    chosen = {key for key, *_, decision in others if decision == "replace"}
+    newer = _newer(ledger, intake, str(period), version, rivals, file)
+    for key in rivals.keys() - (newer & chosen):
         older_first = (intake.identity, key) if key in newer else (key, intake.identity)
         _refuse_lost_accounts(ledger, intake, period, *older_first, file)
-    label = intake.label(str(period))
     if newer:
-        raise Superseded(f"{label}: the ledger holds a newer version; --replace goes back to this one")
+        return f"{label}: the ledger holds a newer version; --replace goes back to this one"
     if intake.decision is None and version and _newer_was_there(ledger, intake, period, version):
-        raise Superseded(f"{label}: --replace went back behind a version newer than this; say it again to take this")
+        return f"{label}: --replace went back behind a version newer than this; say it again to take this"
+    return None
 
 
 def _sharing(ledger: Ledger, delivery: Delivery) -> set[str]:
@@ -99,6 +140,17 @@ def _comes_again(ledger: Ledger, intake: Intake, other: str, period: object) -> 
     return False
 
 
+def _unknown(ledger: Ledger, intake: Intake, period: object) -> list[str]:
+    """Return the names of the files with something of a period that the ledger does not have yet from this source."""
+    query = (
+        "SELECT f.sha256 FROM ledger.delivery_files AS f JOIN ledger.deliveries AS d USING (delivery_id) "
+        "WHERE d.source = $source AND d.scope = $scope AND d.dataset = $dataset AND d.delivery_id <> $id"
+    )
+    known = {row[0] for row in ledger.run(query, intake.delivery.key | {"id": intake.identity}).rows}
+    own = _files_of(ledger, intake.delivery, intake.identity, period)
+    return [name for sha256, name in _names(intake.delivery).items() if sha256 in own - known]
+
+
 def _names(delivery: Delivery) -> dict[str, str]:
     """Return the names of a delivery's files by what they hold."""
     return {file.sha256: file.name for file in delivery.files}
@@ -122,7 +174,9 @@ def _take_out(ledger: Ledger, item: Format, identity: str, period: object) -> No
     charges.remove(ledger, item, identity, period)
 
 
-def _newer(intake: Intake, period: str, version: str | None, rivals: Mapping[str, str | None], file: str) -> set[str]:
+def _newer(
+    ledger: Ledger, intake: Intake, period: str, version: str | None, rivals: Mapping[str, str | None], file: str
+) -> set[str]:
     """Return which rivals are newer. Only evidence inside the deliveries decides: a later cut-off, or an invoice where there was none."""
     label = intake.label(period)
     known = [other for other in rivals.values() if other is not None]
@@ -131,18 +185,19 @@ def _newer(intake: Intake, period: str, version: str | None, rivals: Mapping[str
     )
     if rivals and (version is None or len(known) < len(rivals) or any(undecided)):
         nothing = "nothing in the files tells which is newer"
+        names = _names(intake.delivery)
         raise InputRefused(
-            file,
+            min(_unknown(ledger, intake, period) or [file]),
             f"{label} of source {intake.delivery.source} is in the ledger already, from other files",
             evidence="plain files carry no version" if version is None else nothing,
-            remedy="Say --replace if these supersede them, --add if they belong beside them, or --source NAME if they are another export.",
+            remedy=OVERLAP if len(names) == 1 else OVERLAP_OF_SEVERAL.format(number=len(names)),
         )
     return {key for key, other in rivals.items() if other and version and _rank(other) > _rank(version)}
 
 
 def _newer_was_there(ledger: Ledger, intake: Intake, period: object, version: str) -> bool:
     """Tell whether a newer version was in the ledger before the user went back behind it: what is older than that stays older."""
-    were = [row[1] for row in _known(ledger, intake, period, live=False)]
+    were = [other[1] for other in _known(ledger, intake, period, live=False)]
     return any(known and _comparable(known, version) and _rank(known) > _rank(version) for known in were)
 
 
