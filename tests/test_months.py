@@ -226,14 +226,26 @@ def test_a_named_rule_leaves_records_out_on_either_path(several, suffix):
     assert place.broken() == []
 
 
-@pytest.mark.parametrize("changed", [True, False])
-def test_a_month_is_not_derived_from_a_source_that_is_gone_or_changed(several, changed):
+def test_what_a_month_is_derived_from_is_kept_whatever_the_archive(several):
+    """An export writes its file over, or its old run is removed: the other dataset's month is derived all the same."""
     place = several()
     place.write("costctl.yaml", "version: 1\narchive: none\n")
     put(place, "actual.csv", ACTUAL)
+    (place.home / "actual.csv").unlink()
+    put(place, "amortised.csv", AMORTISED)
+    assert place.broken() == []
+
+
+@pytest.mark.parametrize("changed", [True, False])
+def test_a_month_is_not_derived_from_a_source_that_is_gone_or_changed(several, changed):
+    place = several()
+    put(place, "actual.csv", ACTUAL)
+    (kept,) = (place.home / "costctl.duckdb.files").iterdir()
+    kept.chmod(0o600)
     if changed:
-        (place.home / "actual.csv").write_text((place.home / "actual.csv").read_text().replace(",7,", ",8,"))
+        kept.write_text(kept.read_text().replace(",7,", ",8,"))
     else:
+        kept.unlink()
         (place.home / "actual.csv").unlink()
     before = place.fingerprint()
     with pytest.raises(StorageFault) as caught:

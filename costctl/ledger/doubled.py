@@ -36,7 +36,8 @@ DOUBLED = (  # of the days that two files have charges of: those that are alike,
 REMEDIES = {
     False: "If each file holds the month to date, say `deliveries: month_to_date` beside the source in costctl.yaml (name: {source}), or take in the newest alone, with --replace. "
     "If all of them belong together, say `deliveries: files` there, or --add.",
-    True: "If the file repeats what is there, leave it out. If these are other charges that look alike, say --add.",
+    True: "If the file repeats what is there, leave it out; if it is that one mended, take in the whole folder with --replace. "
+    "If these are other charges that look alike, say --add.",
 }
 ACCOUNTS = (  # Azure writes an account with its path or without
     "SELECT DISTINCT source, scope, ProviderName, regexp_extract(lower(COALESCE(SubAccountId, BillingAccountId)), '[^/]*$') AS account "

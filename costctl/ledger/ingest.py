@@ -117,9 +117,8 @@ def _is_usual(reading: Reading) -> bool:
 @contextmanager
 def _spool(ledger: Ledger) -> Iterator[Path]:
     """Yield a folder for pipes and staged files, inside what the connection may read."""
-    place = Path(str(ledger.path) + ".tmp")
-    place.mkdir(mode=0o700, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=place) as folder:
+    ledger.spool.mkdir(mode=0o700, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=ledger.spool) as folder:
         yield Path(folder)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import date
+
 from costctl.errors import InputRefused
 from costctl.ledger import replaced
 from costctl.ledger.intake import REPLACED, Intake, Standing
@@ -9,7 +12,6 @@ from costctl.ledger.store import Ledger
 from costctl.nouns import Delivery, Outcome
 
 NO_SCOPE = ("", "-")
-KNOWN = "SELECT seq, decision, definition, delivered FROM ledger.deliveries WHERE delivery_id = $id"
 WHOLE = (  # files of deliveries that count in all their periods, with nothing of the file left out
     "SELECT d.delivery_id, f.sha256 FROM ledger.deliveries AS d JOIN ledger.delivery_files AS f USING (delivery_id) "
     "WHERE d.source = $source AND d.scope = $scope AND d.dataset = $dataset AND d.definition = $definition AND d.manifest IS NULL "
@@ -17,49 +19,63 @@ WHOLE = (  # files of deliveries that count in all their periods, with nothing o
     "AND NOT EXISTS (SELECT 1 FROM ledger.exclusions AS x WHERE x.delivery_id = f.delivery_id AND x.file_no = f.file_no AND x.rule = $replaced) "
     "AND list_contains($files, f.sha256) ORDER BY ALL"
 )
-PERIODS = "SELECT period, live FROM ledger.delivery_periods WHERE delivery_id = $id ORDER BY 1"
+
+
+@dataclass(frozen=True)
+class Known:
+    """A delivery as the ledger has it: its last intake, the user's decision, its format's definition, its kind, its periods."""
+
+    seq: int
+    decision: str | None
+    definition: str
+    delivered: str
+    periods: dict[date, bool]  # whether it speaks for them
 
 
 def outcome(ledger: Ledger, intake: Intake) -> Outcome | None:
     """Tell whether this very content is in the ledger already, and what that means; None where it is to be read."""
     if intake.settings.replayed:
         return None
-    known = ledger.run(KNOWN, {"id": intake.identity}).rows
-    as_then = not known or known[0][3] == intake.delivery.kind
+    known = _known(ledger, intake)
+    as_then = known is None or known.delivered == intake.delivery.kind
     if as_then and intake.settings.decision is None and (within := _contained(ledger, intake.delivery)):
         return intake.outcome("nothing to do", periods=tuple(intake.label(period) for period in within))
-    return _of_known(ledger, intake, *known[0]) if known else None
+    return _of_known(ledger, intake, known) if known else None
 
 
-def _of_known(
-    ledger: Ledger, intake: Intake, _seq: int, _decision: str | None, definition: str, delivered: str
-) -> Outcome | None:
+def _known(ledger: Ledger, intake: Intake) -> Known | None:
+    """Return what the ledger has of this very content."""
+    values = {"id": intake.identity}
+    found = ledger.run(
+        "SELECT seq, decision, definition, delivered FROM ledger.deliveries WHERE delivery_id = $id", values
+    )
+    periods = ledger.run("SELECT period, live FROM ledger.delivery_periods WHERE delivery_id = $id ORDER BY 1", values)
+    return Known(*(*found.rows[0], dict(periods.rows))) if found.rows else None
+
+
+def _of_known(ledger: Ledger, intake: Intake, known: Known) -> Outcome | None:
     """Tell what it means that the ledger has this content, delivered and defined as it was then."""
-    said, delivery = intake.settings.decision, intake.delivery
-    periods = ledger.run(PERIODS, {"id": intake.identity}).rows
-    live = [at for at, is_live in periods if is_live]
-    whole = len(live) == len(periods) and not replaced.stays_out(ledger, intake.identity)
+    said, delivery, live = intake.settings.decision, intake.delivery, any(known.periods.values())
+    whole = all(known.periods.values()) and not replaced.stays_out(ledger, intake.identity)
     replaces = said == "replace" and not (whole and _alone(ledger, intake))
     adds = said == "add" and not whole and not _versioned(ledger, intake)
     if replaces or adds or (not live and _is_newer(ledger, intake)):
         return None
-    if periods and not live:
+    if known.periods and not live:
         return _superseded(ledger, intake)
-    if definition != delivery.format.fingerprint or (delivered != delivery.kind and said is None):
+    if known.definition != delivery.format.fingerprint or (known.delivered != delivery.kind and said is None):
         return None
     _made_anew(ledger, intake)
-    return intake.outcome("nothing to do", periods=tuple(intake.label(str(at)) for at, _ in periods))
+    return intake.outcome("nothing to do", periods=tuple(intake.label(str(at)) for at in known.periods))
 
 
 def standing(ledger: Ledger, intake: Intake) -> Standing | None:
     """Return what stands for content that counts already, and is read again only because its format is defined otherwise now."""
-    values = {"id": intake.identity}
-    known, periods = ledger.run(KNOWN, values).rows, ledger.run(PERIODS, values).rows
-    if not known or intake.settings.decision is not None or not any(is_live for _, is_live in periods):
+    known = _known(ledger, intake)
+    if known is None or intake.settings.decision is not None or not any(known.periods.values()):
         return None
-    ((seq, decision, *_),) = known
-    taken = {at: frozenset() if is_live else frozenset({intake.identity}) for at, is_live in periods}
-    return Standing(seq, decision, taken, replaced.stays_out(ledger, intake.identity))
+    taken = {at: frozenset() if is_live else frozenset({intake.identity}) for at, is_live in known.periods.items()}
+    return Standing(known.seq, known.decision, taken, replaced.stays_out(ledger, intake.identity))
 
 
 def _superseded(ledger: Ledger, intake: Intake) -> Outcome:

@@ -204,7 +204,7 @@ def _without_records(ledger: Ledger, intake: Intake, counted: int) -> tuple[str,
     """A delivery without one good record changes no period; refuse it where it would stand for an empty month."""
     delivery = intake.delivery
     period = f"{delivery.period[:4]}-{delivery.period[4:6]}-01" if delivery.period else None
-    erased = period if period and succession.live(ledger, intake, period) else None
+    erased = period if period and succession.others(ledger, intake, period) else None
     if erased or intake.settings.decision == "replace":
         what = f"has no {'good ' if counted else ''}records, but is to replace {intake.label(erased) if erased else 'what the ledger holds'}"
         raise InputRefused(

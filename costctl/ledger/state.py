@@ -11,8 +11,6 @@ from costctl.nouns import Rows
 CONTENT = (
     "charges",
     "charge_groups",
-    "rated_chip_hours",
-    "chip_time",
     "token_usage",
     "token_quantity",
     "accelerator_usage",
@@ -31,8 +29,6 @@ CONTENT = (
 IN_FORCE = (
     "delivery_id NOT IN (SELECT delivery_id FROM ledger.delivery_periods GROUP BY delivery_id HAVING NOT bool_or(live))"
 )
-
-
 COUNTS = {
     "quarantine": IN_FORCE,
     "quarantine_costs": IN_FORCE,

@@ -44,6 +44,13 @@ class Ledger:
             raise CostctlError("", "a ledger in memory has no archive")
         return self._archive or self.path.with_name(self.path.name + ".files")
 
+    @property
+    def spool(self) -> Path:
+        """Return the folder for pipes, staged files and what spills from memory."""
+        if self.path is None:
+            raise CostctlError("", "a ledger in memory has no folder beside it")
+        return spool(self.path)
+
     def run(self, sql: str, parameters: dict[str, Any] | None = None) -> Rows:
         """Run one statement and return its answer; DuckDB's faults become ours."""
         try:

@@ -25,13 +25,8 @@ class Verdict:
     why: str | None = None
 
 
-def live(ledger: Ledger, intake: Intake, period: object) -> list[Other]:
-    """Return the others that are live for the same (source, scope, dataset, period)."""
-    return _known(ledger, intake, period, live=True)
-
-
-def _known(ledger: Ledger, intake: Intake, period: object, *, live: bool) -> list[Other]:
-    """Return the others of the same (source, scope, dataset, period) that are live, or that were."""
+def others(ledger: Ledger, intake: Intake, period: object, *, live: bool = True) -> list[Other]:
+    """Return the other deliveries of the same (source, scope, dataset, period) that are live, or that were."""
     values = {"period": period, "kind": intake.delivery.format.kind, "id": intake.identity, "live": live}
     found = ledger.run(
         "SELECT p.delivery_id, p.version, d.manifest, d.decision FROM ledger.delivery_periods AS p JOIN ledger.deliveries AS d USING (delivery_id) "
@@ -57,30 +52,30 @@ def settle(ledger: Ledger, intake: Intake, period: date, version: str | None, fi
 
 
 def _decided(ledger: Ledger, intake: Intake, period: date, version: str | None, file: str) -> Verdict:
-    delivery, others = intake.delivery, live(ledger, intake, period)
+    delivery, there = intake.delivery, others(ledger, intake, period)
     if intake.decision == "add":  # the others stay, but for one whose files come again among these
         alike = _sharing(ledger, delivery)
-        others = [other for other in others if other[0] in alike and _comes_again(ledger, intake, other[0], period)]
+        there = [other for other in there if other[0] in alike and _comes_again(ledger, intake, other[0], period)]
     else:
-        others = _without_added(ledger, intake, others, period)
-        why = None if intake.settings.replayed else _judge(ledger, intake, period, version, others, file)
+        there = _without_added(ledger, intake, there, period)
+        why = None if intake.settings.replayed else _judge(ledger, intake, period, version, there, file)
         if why:
             return Verdict(frozenset({intake.identity}), why)
     if intake.settings.decision is not None and not intake.settings.replayed:
-        lost = [_files_of(ledger, delivery, other[0], period) for other in others]
+        lost = [_files_of(ledger, delivery, other[0], period) for other in there]
         replaced.write_down(ledger, intake, period, set().union(*lost))
-    return Verdict(frozenset(other[0] for other in others))
+    return Verdict(frozenset(other[0] for other in there))
 
 
-def _without_added(ledger: Ledger, intake: Intake, others: list[Other], period: object) -> list[Other]:
+def _without_added(ledger: Ledger, intake: Intake, there: list[Other], period: object) -> list[Other]:
     """Leave out what the user added beside another: it stays, whatever becomes of that one, unless its files come again."""
-    if intake.settings.decision == "replace" or all(decision == "add" for *_, decision in others):
-        return others
-    return [other for other in others if other[3] != "add" or _holds(ledger, intake.delivery, other[0], period)]
+    if intake.settings.decision == "replace" or all(decision == "add" for *_, decision in there):
+        return there
+    return [other for other in there if other[3] != "add" or _holds(ledger, intake.delivery, other[0], period)]
 
 
 def _judge(
-    ledger: Ledger, intake: Intake, period: date, version: str | None, others: list[Other], file: str
+    ledger: Ledger, intake: Intake, period: date, version: str | None, there: list[Other], file: str
 ) -> str | None:
     """Let evidence tell whether this delivery supersedes the live ones, or is the older itself: return why it is.
 
@@ -89,7 +84,7 @@ def _judge(
     label = intake.label(str(period))
     rivals = {
         key: known
-        for key, known, manifest, _ in others
+        for key, known, manifest, _ in there
         if intake.decision is None or key in intake.settings.together
         if manifest not in intake.delivery.older and not _holds(ledger, intake.delivery, key, period)
     }
@@ -101,7 +96,7 @@ def _judge(
     if any(key < intake.identity for key in same):  # of two the lesser stays, in whatever order they come
         return f"{label}: the ledger holds the same records, from other files"
     rivals = {key: known for key, known in rivals.items() if key not in same}
-    chosen = {key for key, *_, decision in others if decision == "replace"}
+    chosen = {key for key, *_, decision in there if decision == "replace"}
     newer = _newer(ledger, intake, str(period), version, rivals, file)
     for key in rivals.keys() - (newer & chosen):
         older_first = (intake.identity, key) if key in newer else (key, intake.identity)
@@ -197,7 +192,7 @@ def _newer(
 
 def _newer_was_there(ledger: Ledger, intake: Intake, period: object, version: str) -> bool:
     """Tell whether a newer version was in the ledger before the user went back behind it: what is older than that stays older."""
-    were = [other[1] for other in _known(ledger, intake, period, live=False)]
+    were = [other[1] for other in others(ledger, intake, period, live=False)]
     return any(known and _comparable(known, version) and _rank(known) > _rank(version) for known in were)
 
 

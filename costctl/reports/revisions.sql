@@ -13,7 +13,9 @@ WITH delivered AS (
         COUNT(*) OVER (PARTITION BY d.source, d.scope, d.dataset, p.period) AS revisions
     FROM deliveries AS d
     INNER JOIN delivery_periods AS p ON p.delivery_id = d.delivery_id
-    WHERE d.kind = 'bill' AND p.period >= $start AND p.period < $end
+    -- what another kept at once was no revision
+    LEFT JOIN takeovers AS t ON t.delivery_id = d.delivery_id AND t.seq = d.seq AND t.period = p.period
+    WHERE d.kind = 'bill' AND p.period >= $start AND p.period < $end AND t.seq IS NULL
 ),
 
 replaced AS (
