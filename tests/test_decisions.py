@@ -1,9 +1,15 @@
 """What was decided about deliveries stands: when their folders come again, formats change, months are derived again, the ledger is rebuilt."""
 
+from contextlib import suppress
+
 import pytest
+from conftest import examples
+from hypothesis import given
+from hypothesis import strategies as st
 from test_deliveries import billed, statuses
 from test_gcp import google
 
+from costctl import pipeline
 from costctl.errors import InputRefused, UsageError
 
 pytestmark = pytest.mark.usefixtures("unposted")
@@ -304,3 +310,64 @@ class TestWhatIsSaidOfASource:
         place.bill("bills/b.csv", [line | {"cost": "9"} for line in lines])
         with pytest.raises(InputRefused, match="holds charges of 2026-10 that"):
             place.ingest("bills")
+
+
+KINDS = ["files", "append", "month_to_date", "invoice_month"]
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["write", "every day", "every day", "one", "one", "folder", "define"]),
+        st.integers(0, 3),
+        st.sampled_from([None, None, "replace", "add"]),
+    ),
+    min_size=4,
+    max_size=9,
+)
+COUNTED = "SELECT SkuId, count(*) FROM ledger.charges GROUP BY 1 HAVING count(*) > 1"
+ACCOUNTED = "SELECT name FROM ledger.delivery_files WHERE records <> kept + quarantined + excluded"
+SPOKEN_FOR = """
+    SELECT delivery_id, billing_period FROM ledger.charges
+    EXCEPT SELECT delivery_id, period FROM ledger.delivery_periods WHERE live
+"""
+
+
+class TestWhateverIsSaid:
+    """Random commands over random bills: nothing counts twice, every record is accounted for, and a new ledger is the same."""
+
+    @examples(6)
+    @given(kind=st.sampled_from(KINDS), steps=STEPS)
+    def test_in_whatever_order(self, places, kind, steps):
+        place, written, defined, added = places(), 0, False, False
+        configure(place, "neo", kind)
+        for name in (0, 1):
+            self.write(place, name, written := written + 1)
+        for step, number, decision in [("every day", 0, None), *steps]:
+            if step == "write":
+                self.write(place, number, written := written + 1)
+            elif step == "define":
+                defined = not defined
+                configure(place, "neo", kind, TestTheDefinitionChanges.STORED if defined else "")
+            else:
+                paths = {"every day": [], "folder": ["bills"], "one": [f"bills/{number}.csv"]}[step]
+                said = None if step == "every day" else decision
+                added = added or said == "add"
+                self.take_in(place, [place.home / path for path in paths], said)
+                assert place.ask(ACCOUNTED) == []
+                assert place.ask(SPOKEN_FOR) == []
+                assert added or place.ask(COUNTED) == []
+        rebuilt(place)
+        assert place.broken() == []
+
+    def write(self, place, number, written):
+        """Write a file with lines of its own in one month or in two."""
+        months = ["08", "09", "10"][written % 3 :][:2]
+        lines = [(month, day) for month in months for day in range(1, 2 + written % 2)]
+        rows = [
+            {"cost": f"{written}", "day": f"2026-{month}-0{day}", "SkuId": f"{written}-{month}-{day}"}
+            for month, day in lines
+        ]
+        place.bill(f"bills/{number}.csv", rows)
+
+    def take_in(self, place, paths, decision):
+        """Take in what may be refused; nothing else may go wrong."""
+        with suppress(InputRefused):
+            pipeline.take_in(place.run, pipeline.wanted(place.run, paths, None, None), decision=decision)
