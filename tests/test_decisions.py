@@ -86,6 +86,20 @@ class TestTheDefinitionChanges:
         assert billed(place) == {("neo", "2026-10"): 5}
         rebuilt(place)
 
+    def test_what_was_added_although_it_looks_doubled_is_read_again(self, place):
+        configure(place, "neo", "month_to_date")
+        place.bill("bills/a.csv", until(3))
+        daily(place)
+        place.write("more/a.csv", (place.home / "bills/a.csv").read_text())
+        place.bill("more/b.csv", until(4))
+        place.ingest("more", source="other", decision="add")
+        assert billed(place) == {("neo", "2026-10"): 3, ("other", "2026-10"): 7}
+        configure(place, "neo", "month_to_date", self.STORED)
+        place.ingest("more", source="other")
+        daily(place)
+        rebuilt(place)
+        assert billed(place) == {("neo", "2026-10"): 3, ("other", "2026-10"): 7}
+
     def test_the_history_of_what_was_superseded_stays(self, place):
         configure(place, "neo", "month_to_date")
         two = [{"cost": "7", "day": "2026-09-03"}, {"cost": "1", "day": "2026-10-01"}]

@@ -58,7 +58,7 @@ def refuse(ledger: Ledger, intake: Intake, period: date, rows: int) -> None:
     """
     delivery = intake.delivery
     looked_at = delivery.appended or (delivery.plain and not delivery.declared and len(delivery.files) > 1)
-    if not looked_at or intake.settings.replayed or intake.settings.decision == "add":
+    if not looked_at or intake.standing or intake.settings.decision == "add":
         return
     grows = not delivery.appended  # what is appended may say more of the same hour
     values = {

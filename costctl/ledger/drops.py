@@ -27,7 +27,7 @@ def totals(ledger: Ledger, intake: Intake, period: date) -> Totals:
 def refuse(intake: Intake, period: date, before: Totals, after: Totals) -> None:
     """Raise InputRefused where a month lost more than the policy allows and nobody said --replace."""
     allowed = intake.settings.large_drop_percent
-    if allowed is None or intake.decision is not None or intake.settings.replayed:
+    if allowed is None or intake.decision is not None or intake.standing:
         return
     none = (Decimal(0), Decimal(0))
     for currency, costs in before.items():

@@ -70,8 +70,8 @@ def load(ledger: Ledger, delivery: Delivery, settings: Settings) -> Outcome:
     known = repeated.outcome(ledger, intake)
     if known is not None:
         return known
-    repeated.refuse_elsewhere(ledger, intake)
     intake = replace(intake, standing=settings.replayed or repeated.standing(ledger, intake))
+    repeated.refuse_elsewhere(ledger, intake)
     try:
         with archive.kept(ledger, intake):
             fault("archived")

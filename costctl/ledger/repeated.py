@@ -92,7 +92,7 @@ def refuse_elsewhere(ledger: Ledger, intake: Intake) -> None:
 
     Two datasets of one format are two views of it, which may be the same, byte for byte, where there is no commitment.
     """
-    if intake.settings.replayed or intake.settings.decision == "add":
+    if intake.standing or intake.settings.decision == "add":
         return
     delivery = intake.delivery
     found = ledger.run(

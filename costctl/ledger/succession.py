@@ -199,7 +199,7 @@ def _newer_was_there(ledger: Ledger, intake: Intake, period: object, version: st
 def _refuse_lost_accounts(ledger: Ledger, intake: Intake, period: object, older: str, newer: str, file: str) -> None:
     """Refuse a bill that would take the place of another but bills nothing to an account of it: these are two bills, not two versions."""
     delivery = intake.delivery
-    if delivery.format.kind != "bill" or intake.settings.replayed:
+    if delivery.format.kind != "bill":
         return
     account = "COALESCE(SubAccountId, BillingAccountId)" if delivery.to_date else "BillingAccountId"
     lost = ledger.run(
