@@ -1,12 +1,13 @@
 """What was decided about deliveries stands: when their folders come again, formats change, months are derived again, the ledger is rebuilt."""
 
+import shutil
 from contextlib import suppress
 
 import pytest
 from conftest import examples
 from hypothesis import given
 from hypothesis import strategies as st
-from test_deliveries import billed, statuses
+from test_deliveries import assembly, billed, statuses
 from test_gcp import google
 
 from costctl import pipeline
@@ -298,6 +299,48 @@ class TestEveryDay:
         assert said.returncode == 3
         assert "half.csv: no format recognises this file" in said.stderr
         assert billed(place) == {("neo", "2026-10"): 5}
+
+
+class TestWithoutItsManifest:
+    """A file of a manifest's delivery was there first, by itself."""
+
+    @pytest.fixture
+    def loose(self, place):
+        assembly(place, "cur/a", costs=[1, 2], until=5)
+        manifest = place.home / "cur/a/daily-Manifest.json"
+        text = manifest.read_text()
+        manifest.unlink()
+        place.ingest("cur")
+        manifest.write_text(text)
+        return place
+
+    def test_it_comes_with_it(self, loose):
+        with pytest.raises(InputRefused, match="same bytes are in the ledger already") as refusal:
+            loose.ingest("cur")
+        assert "--replace" in refusal.value.remedy
+        loose.ingest("cur", decision="replace")
+        assert billed(loose) == {("aws_cur", "2026-10"): 3}
+        assert statuses(loose.ingest("cur")) == ["nothing to do"]
+        rebuilt(loose)
+
+    def test_the_next_comes_with_its_own(self, loose):
+        assembly(loose, "cur/b", costs=[1, 2, 3], until=9)
+        shutil.rmtree(loose.home / "cur/a")
+        with pytest.raises(InputRefused, match="holds already, from files without a manifest"):
+            loose.ingest("cur")
+        loose.ingest("cur", decision="replace")
+        assert billed(loose) == {("aws_cur", "2026-10"): 6}
+        rebuilt(loose)
+
+    def test_it_comes_without_it_later(self, place):
+        assembly(place, "cur/a", costs=[1, 2], until=5)
+        place.ingest("cur")
+        assembly(place, "other", costs=[1, 2, 3], until=9)
+        (place.home / "other/daily-Manifest.json").unlink()
+        with pytest.raises(InputRefused, match="holds already, from files with a manifest"):
+            place.ingest("other")
+        place.ingest("other", decision="add")
+        assert billed(place) == {("aws_cur", "2026-10"): 9}
 
 
 class TestWhatIsSaidOfASource:

@@ -39,6 +39,8 @@ REMEDIES = {
     True: "If the file repeats what is there, leave it out; if it is that one mended, take in the whole folder with --replace. "
     "If these are other charges that look alike, say --add.",
 }
+LOOSE = "Say --replace if it is the same bill, --add if both are to count."
+LISTED = "Leave it out: what the manifest lists is complete. Say --add if both are to count."
 ACCOUNTS = (  # Azure writes an account with its path or without
     "SELECT DISTINCT source, scope, ProviderName, regexp_extract(lower(COALESCE(SubAccountId, BillingAccountId)), '[^/]*$') AS account "
     "FROM ledger.charges WHERE list_contains($periods, billing_period)"
@@ -97,20 +99,38 @@ def notes(ledger: Ledger, intake: Intake, periods: Sequence[date]) -> tuple[str,
         f"JOIN ({ACCOUNTS} AND NOT (source = $source AND scope = $scope)) AS theirs USING (ProviderName, account) GROUP BY ALL ORDER BY ALL",
         values | {"id": intake.identity},
     ).rows
-    if (
-        found
-        and intake.settings.decision == "replace"
-        and not ledger.value(MORE, delivery.key | {"id": intake.identity})
-    ):
-        source, scope, account, _ = found[0]
-        raise InputRefused(
-            delivery.files[0].name,
-            f"is to replace what the ledger holds of source {delivery.source}, which is nothing",
-            evidence=f"{repeated.named(source, scope)} bills {account} in the same month",
-            remedy=f"Say which source it is of: --source {source}. If it is a bill of its own, leave out --replace.",
-        )
+    if found:
+        _refuse_beside(ledger, intake, *found[0][:3])
     return tuple(
         f"{repeated.named(source, scope)} bills {account}{f' and {number - 1} more accounts' if number > 1 else ''} in the same month: "
         "if both are one bill, it counts twice"
         for source, scope, account, number in found
     )
+
+
+def _refuse_beside(ledger: Ledger, intake: Intake, source: str, scope: str, account: str) -> None:
+    """Refuse a bill beside one that it is, or is to replace: the same source's without a manifest, another source's."""
+    delivery, said = intake.delivery, intake.settings.decision
+    evidence = f"{repeated.named(source, scope)} bills {account} in the same month"
+    if (
+        said is None
+        and source == delivery.source
+        and (scope in repeated.NO_SCOPE) != (delivery.scope in repeated.NO_SCOPE)
+    ):
+        raise InputRefused(
+            delivery.files[0].name,
+            f"bills what the ledger holds already, from files {'without' if scope in repeated.NO_SCOPE else 'with'} a manifest",
+            evidence=evidence,
+            remedy=LOOSE if scope in repeated.NO_SCOPE else LISTED,
+        )
+    if (
+        said == "replace"
+        and source != delivery.source
+        and not ledger.value(MORE, delivery.key | {"id": intake.identity})
+    ):
+        raise InputRefused(
+            delivery.files[0].name,
+            f"is to replace what the ledger holds of source {delivery.source}, which is nothing",
+            evidence=evidence,
+            remedy=f"Say which source it is of: --source {source}. If it is a bill of its own, leave out --replace.",
+        )

@@ -98,18 +98,27 @@ def refuse_elsewhere(ledger: Ledger, intake: Intake) -> None:
     found = ledger.run(
         "SELECT f.sha256, d.source, d.scope FROM ledger.delivery_files AS f JOIN ledger.deliveries AS d USING (delivery_id) "
         "WHERE list_contains($files, f.sha256) AND f.kept > 0 AND d.delivery_id IN (SELECT delivery_id FROM ledger.delivery_periods WHERE live) "
-        "AND NOT (d.source = $source AND d.scope = $scope AND (d.dataset = $dataset OR $several)) ORDER BY ALL LIMIT 1",
-        delivery.key | {"files": [file.sha256 for file in delivery.files], "several": bool(delivery.format.datasets)},
+        "AND NOT (d.source = $source AND d.scope = $scope AND (d.dataset = $dataset OR $several)) "
+        "AND NOT ($replacing AND d.source = $source AND d.scope = '-' AND $scope <> '-') ORDER BY ALL LIMIT 1",
+        delivery.key
+        | {
+            "files": [file.sha256 for file in delivery.files],
+            "several": bool(delivery.format.datasets),
+            "replacing": intake.settings.decision == "replace",
+        },
     ).rows
     if not found:
         return
     ((sha256, source, scope),) = found
     before = f" (--source {source})" if source != delivery.source else ""
+    loose = source == delivery.source and scope == "-"
     raise InputRefused(
         next(file.name for file in delivery.files if file.sha256 == sha256),
         f"the same bytes are in the ledger already, as {named(source, scope)}",
         evidence=f"here they would be {named(delivery.source, delivery.scope)}",
-        remedy=f"A bill counts once: take it in as it came before{before}, or say --add if it is to count twice.",
+        remedy="A bill counts once: say --replace to have it as its manifest says."
+        if loose
+        else f"A bill counts once: take it in as it came before{before}, or say --add if it is to count twice.",
     )
 
 

@@ -115,7 +115,8 @@ def _settle(
             again([at for at, *_ in held])
         for at, _, rows, _ in held:
             doubled.refuse(ledger, intake, at, rows)
-            _total(ledger, delivery, at)
+            _total(ledger, delivery.source, delivery.scope, at)
+            _without_scope(ledger, intake, verdicts[at].taken, at)
             after = drops.totals(ledger, intake, at)
             drops.refuse(intake, at, before[at], after)
             notes += drops.notes(intake, at, before[at], after)
@@ -165,9 +166,18 @@ def _told(delivery: Delivery) -> str:
     return f"CASE WHEN {final} THEN 'final' ELSE 'open' END || ' ' || CAST({end} AS VARCHAR)"
 
 
-def _total(ledger: Ledger, delivery: Delivery, period: date) -> None:
+def _without_scope(ledger: Ledger, intake: Intake, taken: frozenset[str], period: date) -> None:
+    """Settle what is left of a billing period where something without a scope lost it to a delivery that has one."""
+    delivery = intake.delivery
+    query = "SELECT DISTINCT scope FROM ledger.deliveries WHERE list_contains($taken, delivery_id) AND scope <> $scope"
+    for (scope,) in ledger.run(query, {"taken": sorted(taken), "scope": delivery.scope}).rows if taken else []:
+        _total(ledger, delivery.source, scope, period)
+        build.groups(ledger, delivery.source, scope, period, intake.settings.rules)
+
+
+def _total(ledger: Ledger, source: str, scope: str, period: date) -> None:
     """Write down what each delivery of a billing period adds up to; those that were superseded keep what they had."""
-    values = {"source": delivery.source, "scope": delivery.scope, "period": period}
+    values = {"source": source, "scope": scope, "period": period}
     sums = ", ".join(f"COALESCE(sum({cost}), CAST(0 AS DECIMAL(38,18)))" for cost in COSTS)
     ledger.run(
         "DELETE FROM ledger.delivery_totals WHERE billing_period = $period AND delivery_id IN (SELECT delivery_id FROM ledger.deliveries AS d "

@@ -26,12 +26,17 @@ class Verdict:
 
 
 def others(ledger: Ledger, intake: Intake, period: object, *, live: bool = True) -> list[Other]:
-    """Return the other deliveries of the same (source, scope, dataset, period) that are live, or that were."""
-    values = {"period": period, "kind": intake.delivery.format.kind, "id": intake.identity, "live": live}
+    """Return the other deliveries of the same (source, scope, dataset, period) that are live, or that were.
+
+    What came without a manifest has no scope: what is to replace something takes the place of that too.
+    """
+    item, replacing = intake.delivery.format, intake.settings.decision == "replace"
+    values = {"period": period, "kind": item.kind, "format": item.name, "id": intake.identity, "live": live}
     found = ledger.run(
         "SELECT p.delivery_id, p.version, d.manifest, d.decision FROM ledger.delivery_periods AS p JOIN ledger.deliveries AS d USING (delivery_id) "
-        "WHERE p.live = $live AND p.period = $period AND d.source = $source AND d.scope = $scope AND d.dataset = $dataset AND d.kind = $kind AND p.delivery_id <> $id",
-        intake.delivery.key | values,
+        "WHERE p.live = $live AND p.period = $period AND d.source = $source AND d.kind = $kind AND p.delivery_id <> $id "
+        "AND (d.scope = $scope AND d.dataset = $dataset OR $replacing AND d.scope = '-' AND d.format = $format)",
+        intake.delivery.key | values | {"replacing": replacing},
     ).rows
     return [(row[0], row[1], row[2], row[3]) for row in found]
 
