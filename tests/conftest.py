@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, settings
 from costctl import config, pipeline, rates
 from costctl.bills.deliveries import Wanted
 from costctl.cli import boundary
-from costctl.ledger import build, state, store
+from costctl.ledger import build, ingest, state, store
 from costctl.nouns import shifted
 
 QUICKSTART = Path(__file__).parents[1] / "examples" / "quickstart"
@@ -227,6 +227,15 @@ def place(tmp_path, blanks):
 def places(tmp_path_factory, blanks):
     """Make a fresh place at each call, for the examples of a property."""
     return lambda: Place(tmp_path_factory.mktemp("place"), blanks)
+
+
+@pytest.fixture(params=["quick", "recording"])
+def way(request, monkeypatch):
+    """Have deliveries read in one of the two ways, and in no other."""
+    closed = {"quick": "_recorded", "recording": "_fast"}[request.param]
+    monkeypatch.setattr(ingest, closed, lambda *_, **__: pytest.fail("was read the other way"))
+    if request.param == "recording":
+        monkeypatch.setattr(ingest, "_is_usual", lambda _: False)
 
 
 @pytest.fixture

@@ -815,6 +815,7 @@ class TestRoundings:
         kept = [value.quantize(Decimal("1e-18"), "ROUND_HALF_UP") for value in exact]
         return len(texts), sum(kept), sum(exact) - sum(kept)
 
+    @pytest.mark.usefixtures("way")
     def test_they_are_rounded_and_recorded(self, place):
         place.bill("october.csv", self.BILL)
         (outcome,) = place.ingest("october.csv")

@@ -376,6 +376,7 @@ BROKEN = {  # cells that are no credits, or say no amount
 }
 
 
+@pytest.mark.usefixtures("way")
 def test_credits_that_are_printed_floats_are_rounded_and_written_down(place):
     """BigQuery keeps credits as binary floats and prints them whole: more decimals than an amount keeps."""
     exact, floats = "-0.25", ("-1.2340000000000001e-05", "-0.000012340000000000001")

@@ -28,6 +28,12 @@ OF_STORAGE = ("IOException", "SerializationException", "FatalException", "Intern
 class GateFired(Exception):
     """A strict cast on the fast path met a text that does not pass; the delivery goes through the recording path."""
 
+    @property
+    def gate(self) -> str:
+        """Return the gate's name."""
+        found = re.search(rf"{GATE} (\w+)", str(self))
+        return found[1] if found else ""
+
 
 def _kind(error: Exception) -> str:
     return type(error).__name__

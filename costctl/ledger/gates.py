@@ -55,13 +55,16 @@ MAPS = (  # the entries of a column of type json, and the value of one key, howe
 )
 
 
-def bind(ledger: Ledger, item: Format, *, raising: bool) -> None:
-    """Bind the macros that a format reads with, its casts in their raising or in their recording version."""
+def bind(ledger: Ledger, item: Format, *, raising: bool, rounding: bool = True) -> None:
+    """Bind the macros that a format reads with, its casts in their raising or in their recording version.
+
+    The recording version rounds printed binary floats, the raising one where it is told to.
+    """
     kinds = [" ".join(f"{column.type}{part}" for part in PARTS) for column in item.columns]
     spelt = [column.spelling or "" for column in item.columns]
     words = _words(" ".join([*ALWAYS, *kinds, *spelt, *(condition for _, condition in item.exclusions), item.sql]))
     needed = []
-    for name, statement in reversed(_macros(raising=raising)):
+    for name, statement in reversed(_macros(raising=raising, rounding=rounding)):
         if name in words:
             needed.append((name, statement))
             words |= _words(statement)
@@ -76,19 +79,20 @@ def _words(text: str) -> set[str]:
 
 
 @cache
-def _macros(*, raising: bool) -> list[tuple[str, str]]:
+def _macros(*, raising: bool, rounding: bool) -> list[tuple[str, str]]:
     """Return every macro that reads a value, by name: what they share, the gates in one of their versions, the maps."""
     texts = [(resources.files("costctl") / file).read_text(encoding="utf-8") for file in SHARED]
     shared = [statement for text in texts for statement in store.statements(text)]
-    found = [*shared, *(_gate(kind, raising=raising) for kind in TYPES), *MAPS]
+    found = [*shared, *(_gate(kind, raising=raising, rounding=rounding) for kind in TYPES), *MAPS]
     return [(statement.split("MACRO ", 1)[1].split("(", 1)[0], statement) for statement in found]
 
 
-def _gate(kind: str, *, raising: bool) -> str:
+def _gate(kind: str, *, raising: bool, rounding: bool) -> str:
     """Return the macro of a type: it casts a text, or a value of Parquet, and raises or gives NULL where that would lose something."""
     plain = f"WHEN {kind}_plain(x) THEN {kind}_plain_cast(x) " if raising and kind in PLAIN else ""
-    rounded = f"CASE WHEN {kind}_rounds(x) THEN {kind}_cast(x) END" if kind in ROUNDED else "NULL"
-    otherwise = f"error('{GATE} {kind} ' || x)" if raising else rounded
+    otherwise = f"error('{GATE} {kind} ' || x)" if raising else "NULL"
+    if kind in ROUNDED and rounding:
+        otherwise = f"CASE WHEN {kind}_rounds(x) THEN {kind}_cast(x) ELSE {otherwise} END"
     refused = f"CASE WHEN x IS NOT NULL THEN {otherwise} END"
     versions = [
         f"(x VARCHAR) AS COALESCE({kind}_cast(x), {refused})"

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from costctl.errors import InputRefused
 from costctl.files import delimited
-from costctl.files.delimited import RecordCount
 from costctl.files.faulting import fault
 from costctl.ledger import (
     archive,
@@ -24,6 +23,7 @@ from costctl.ledger import (
     pipes,
     problems,
     records,
+    recounts,
     repeated,
     roundings,
     settle,
@@ -34,7 +34,7 @@ from costctl.ledger.intake import Excluded, Intake, Recount, Settings, Supersede
 from costctl.ledger.records import Reading
 from costctl.ledger.staging import Staged
 from costctl.ledger.store import Ledger
-from costctl.nouns import Delivery, Format, Outcome, unwatched
+from costctl.nouns import Delivery, Format, Outcome
 
 __all__ = ["Settings", "load"]
 
@@ -97,15 +97,22 @@ def _readings(ledger: Ledger, delivery: Delivery, settings: Settings) -> list[Re
 
 
 def _loaded(ledger: Ledger, intake: Intake) -> Outcome:
-    """Load by the fast path; when a gate fires, a count differs or DuckDB stumbles, by the recording path."""
-    try:
-        if all(map(_is_usual, intake.readings)):
-            return _fast(ledger, intake)
-    except (GateFired, Recount):
-        pass
-    except Exception as error:
-        if not faults.is_of_input(error):
-            raise
+    """Load by the fast path; when a gate fires, a count differs or DuckDB stumbles, by the recording path.
+
+    Where a binary float of too many decimals stands in the way, the fast path goes again and rounds.
+    """
+    for rounding in (False, True) if all(map(_is_usual, intake.readings)) else ():
+        try:
+            return _fast(ledger, replace(intake, readings=recounts.unread(intake.readings)), rounding=rounding)
+        except GateFired as fired:
+            if fired.gate not in gates.ROUNDED:
+                break
+        except Recount:
+            break
+        except Exception as error:
+            if not faults.is_of_input(error):
+                raise
+            break
     return _recorded(ledger, intake)
 
 
@@ -122,8 +129,8 @@ def _spool(ledger: Ledger) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _fast(ledger: Ledger, intake: Intake) -> Outcome:
-    gates.bind(ledger, intake.delivery.format, raising=True)
+def _fast(ledger: Ledger, intake: Intake, *, rounding: bool) -> Outcome:
+    gates.bind(ledger, intake.delivery.format, raising=True, rounding=rounding)
     readings, delivery = intake.readings, intake.delivery
     with _spool(ledger) as folder, ledger.transaction():
         _clear(ledger, intake)
@@ -137,13 +144,15 @@ def _fast(ledger: Ledger, intake: Intake) -> Outcome:
                     excluded += charges.write(ledger, delivery, intake.identity, relation)
                 types = records.types_of(part, delivery.format)
                 rounded += roundings.of_doubles(ledger, delivery.format, types, relation)
+                if rounding:
+                    rounded += recounts.rounded(ledger, part, delivery.format, folder)
         fault("written")
         if any(reading.count.odd for reading in readings):
             raise Recount
         ledger.insert("ledger.roundings", [(intake.identity, *row) for row in rounded])
         counts = {reading.file_no: records.counted(reading) for reading in readings}
         if delivery.format.exclusions and settle.kept(ledger, intake) != counts:
-            excluded += _left_out(ledger, intake, folder)
+            excluded += recounts.left_out(ledger, intake.readings, delivery.format, folder)
         outcome = settle.account(
             ledger, intake, counts, {}, excluded, lambda at: charges.again(ledger, intake, at, folder, raising=True)
         )
@@ -156,14 +165,6 @@ def _parts(readings: list[Reading], item: Format) -> list[list[Reading]]:
     alike = records.alike(readings)
     step = len(alike) if item.across else BESIDE
     return [list(chain(*alike[start : start + step])) for start in range(0, len(alike), step)]
-
-
-def _left_out(ledger: Ledger, intake: Intake, folder: Path) -> list[Excluded]:
-    """Read the files a second time to count what the format's rules left out of the first."""
-    readings = [replace(reading, count=RecordCount()) for reading in intake.readings]
-    with tempfile.TemporaryDirectory(dir=folder) as place, pipes.piped(readings, Path(place), unwatched) as places:
-        relation = records.relation(readings, intake.delivery.format, places, raising=False)
-        return staging.left_out(ledger, intake.delivery.format, f"({relation})")
 
 
 def _recorded(ledger: Ledger, intake: Intake) -> Outcome:
@@ -187,7 +188,7 @@ def _taken_in(ledger: Ledger, intake: Intake, staged: Staged, bad: dict[int, int
             excluded = charges.write(ledger, intake.delivery, intake.identity, "(SELECT * FROM temp.records)")
             problems.quarantine(ledger, intake.identity, intake.readings)
             aside.write(ledger, intake.identity)
-            rounded = roundings.of_texts(ledger, intake.delivery.format)
+            rounded = roundings.of_texts(ledger, intake.delivery.format, {}, "temp.records")
             ledger.insert("ledger.roundings", [(intake.identity, *row) for row in rounded])
             outcome = settle.account(
                 ledger,

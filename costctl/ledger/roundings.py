@@ -6,23 +6,24 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from costctl.ledger.gates import ROUNDED
-from costctl.ledger.records import quoted
 from costctl.ledger.store import Ledger
 from costctl.nouns import Format
 
 Rounding = tuple[int, str, int, Decimal]  # file, column, how many, what was rounded away in all
 
 
-def of_texts(ledger: Ledger, item: Format) -> list[Rounding]:
-    """Return what was rounded of the staged records."""
-    parts = [
-        f"SELECT file_no, {quoted(column.name)}, count(*), sum(rounded_away(text)) FROM "
-        f'(SELECT file_no, unnest({column.type}_floats("{column.name}")) AS text FROM temp.records) GROUP BY 1'
-        for column in item.columns
-        if column.type in ROUNDED
+def of_texts(ledger: Ledger, item: Format, types: Mapping[str, str], relation: str) -> list[Rounding]:
+    """Return what is rounded of the columns that come as text, in one scan of the records."""
+    found = {
+        column.name: f'{column.type}_floats("{column.name}")'
+        for column in sorted(item.columns, key=lambda column: column.name)
+        if column.type in ROUNDED and column.name not in types
+    }
+    sums = [
+        f"sum(len({floats})), sum(list_sum(list_transform({floats}, lambda text: rounded_away(text))))"
+        for floats in found.values()
     ]
-    found = ledger.run(" UNION ALL ".join(parts) + " ORDER BY 1, 2").rows if parts else []
-    return [(row[0], row[1], row[2], row[3]) for row in found]
+    return _summed(ledger, list(found), f"SELECT file_no, {', '.join(sums)} FROM {relation}") if found else []
 
 
 def of_doubles(ledger: Ledger, item: Format, types: Mapping[str, str], relation: str) -> list[Rounding]:
@@ -34,9 +35,12 @@ def of_doubles(ledger: Ledger, item: Format, types: Mapping[str, str], relation:
         return []
     away = ", ".join(f'rounded_away_of_double("{name}") AS "{name}"' for name in names)
     sums = ", ".join(f'count("{name}"), sum("{name}")' for name in names)
-    rows = ledger.run(
-        f"SELECT file_no, {sums} FROM (SELECT file_no, {away} FROM {relation}) GROUP BY 1 ORDER BY 1"
-    ).rows
+    return _summed(ledger, names, f"SELECT file_no, {sums} FROM (SELECT file_no, {away} FROM {relation})")
+
+
+def _summed(ledger: Ledger, names: list[str], select: str) -> list[Rounding]:
+    """Return what a query of a number and a sum for each column found."""
+    rows = ledger.run(f"{select} GROUP BY 1 ORDER BY 1").rows
     return [
         (file_no, name, count, total)
         for file_no, *found in rows
