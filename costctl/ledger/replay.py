@@ -70,7 +70,7 @@ def _whole(ledger: Ledger, item: Recorded) -> Recorded:
     values = {"id": item.delivery_id}
     taken: dict[date, set[str]] = {period: set() for (period,) in ledger.run(PERIODS, values).rows}
     for period, other in ledger.run(TAKEN, {"seq": item.seq}).rows:
-        taken[period].add(other)
+        taken.setdefault(period, set()).add(other)  # by another definition it may have had other periods
     stands = {period: frozenset(others) for period, others in taken.items()}
     left_out = replaced.stays_out(ledger, item.delivery_id)
     files = tuple(Source(*row) for row in ledger.run(FILES, values).rows)
