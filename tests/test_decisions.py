@@ -2,6 +2,7 @@
 
 import shutil
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from conftest import examples
@@ -100,6 +101,40 @@ class TestTheDefinitionChanges:
         daily(place)
         rebuilt(place)
         assert billed(place) == {("neo", "2026-10"): 3, ("other", "2026-10"): 7}
+
+    def test_a_month_that_it_leaves_out_comes_back_with_the_one_before(self, place, monkeypatch):
+        """What counts for a month counts for it, also while the definition says nothing of the month."""
+        configure(place, "neo", "files")
+        place.bill("bills/a.csv", [{"cost": "7", "day": "2026-09-03"}, {"cost": "10"}])
+        daily(place)
+        place.bill("fix/b.csv", [{"cost": "9"}])
+        place.ingest("fix/b.csv", source="neo", decision="replace")
+        known = pipeline.bills.known
+        september = ("september", "\"ChargePeriodStart\" LIKE '2026-09%'")
+
+        def without(*words):
+            found = known(*words)
+            other = replace(found["focus"], exclusions=(september,), fingerprint="another")
+            return found | {"focus": other}
+
+        with monkeypatch.context() as patch:
+            patch.setattr(pipeline.bills, "known", without)
+            place.ingest("bills", source="neo")
+            assert billed(place) == {("neo", "2026-10"): 9}
+            rebuilt(place)
+        place.ingest("bills", source="neo")
+        assert billed(place) == {("neo", "2026-09"): 7, ("neo", "2026-10"): 9}
+        rebuilt(place)
+
+    def test_some_of_the_files_are_no_longer_there(self, place):
+        configure(place, "neo", "files")
+        for day in (1, 2, 3):
+            place.bill(f"bills/{day}.csv", [{"cost": f"{day}", "day": f"2026-10-0{day}"}])
+        daily(place)
+        (place.home / "bills/1.csv").unlink()
+        configure(place, "neo", "files", self.STORED)
+        assert any("read as its format was defined before" in line for line in daily(place))
+        assert billed(place) == {("neo", "2026-10"): 6}
 
     def test_the_history_of_what_was_superseded_stays(self, place):
         configure(place, "neo", "month_to_date")
@@ -337,8 +372,9 @@ class TestWithoutItsManifest:
         place.ingest("cur")
         assembly(place, "other", costs=[1, 2, 3], until=9)
         (place.home / "other/daily-Manifest.json").unlink()
-        with pytest.raises(InputRefused, match="holds already, from files with a manifest"):
-            place.ingest("other")
+        for decision in (None, "replace"):
+            with pytest.raises(InputRefused, match="holds already, from files with a manifest"):
+                place.ingest("other", decision=decision)
         place.ingest("other", decision="add")
         assert billed(place) == {("aws_cur", "2026-10"): 9}
 

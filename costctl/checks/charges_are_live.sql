@@ -13,6 +13,6 @@ UNION ALL
 SELECT CONCAT(d.source, ' ', d.scope, ' ', d.dataset), p.period, 'several live deliveries'
 FROM delivery_periods AS p
 INNER JOIN deliveries AS d ON d.delivery_id = p.delivery_id
-WHERE p.live
+WHERE p.live AND p.rows > 0
 GROUP BY d.source, d.scope, d.dataset, p.period
 HAVING COUNT(CASE WHEN d.decision IS DISTINCT FROM 'add' THEN 1 END) > 1

@@ -112,16 +112,13 @@ def _refuse_beside(ledger: Ledger, intake: Intake, source: str, scope: str, acco
     """Refuse a bill beside one that it is, or is to replace: the same source's without a manifest, another source's."""
     delivery, said = intake.delivery, intake.settings.decision
     evidence = f"{repeated.named(source, scope)} bills {account} in the same month"
-    if (
-        said is None
-        and source == delivery.source
-        and (scope in repeated.NO_SCOPE) != (delivery.scope in repeated.NO_SCOPE)
-    ):
+    loose, listed = delivery.scope in repeated.NO_SCOPE, scope not in repeated.NO_SCOPE
+    if source == delivery.source and loose == listed and (said is None or (said == "replace" and loose)):
         raise InputRefused(
             delivery.files[0].name,
-            f"bills what the ledger holds already, from files {'without' if scope in repeated.NO_SCOPE else 'with'} a manifest",
+            f"bills what the ledger holds already, from files {'with' if listed else 'without'} a manifest",
             evidence=evidence,
-            remedy=LOOSE if scope in repeated.NO_SCOPE else LISTED,
+            remedy=LISTED if listed else LOOSE,
         )
     if (
         said == "replace"

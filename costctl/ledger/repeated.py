@@ -12,9 +12,10 @@ from costctl.ledger.store import Ledger
 from costctl.nouns import Delivery, Outcome
 
 NO_SCOPE = ("", "-")
+OLD = "read as its format was defined before; costctl rebuild reads it again"
 WHOLE = (  # files of deliveries that count in all their periods, with nothing of the file left out
-    "SELECT d.delivery_id, f.sha256 FROM ledger.deliveries AS d JOIN ledger.delivery_files AS f USING (delivery_id) "
-    "WHERE d.source = $source AND d.scope = $scope AND d.dataset = $dataset AND d.definition = $definition AND d.manifest IS NULL "
+    "SELECT d.delivery_id, f.sha256, d.definition FROM ledger.deliveries AS d JOIN ledger.delivery_files AS f USING (delivery_id) "
+    "WHERE d.source = $source AND d.scope = $scope AND d.dataset = $dataset AND d.manifest IS NULL "
     "AND d.delivery_id IN (SELECT delivery_id FROM ledger.delivery_periods GROUP BY 1 HAVING bool_and(live)) "
     "AND NOT EXISTS (SELECT 1 FROM ledger.exclusions AS x WHERE x.delivery_id = f.delivery_id AND x.file_no = f.file_no AND x.rule = $replaced) "
     "AND list_contains($files, f.sha256) ORDER BY ALL"
@@ -37,9 +38,11 @@ def outcome(ledger: Ledger, intake: Intake) -> Outcome | None:
     if intake.settings.replayed:
         return None
     known = _known(ledger, intake)
-    as_then = known is None or known.delivered == intake.delivery.kind
-    if as_then and intake.settings.decision is None and (within := _contained(ledger, intake.delivery)):
-        return intake.outcome("nothing to do", periods=tuple(intake.label(period) for period in within))
+    if intake.settings.decision is None and not (known and _is_defined_anew(intake, known)):
+        within, notes = _contained(ledger, intake.delivery)
+        if within:
+            labels = tuple(intake.label(period) for period in within)
+            return intake.outcome("nothing to do", periods=labels, notes=notes)
     return _of_known(ledger, intake, known) if known else None
 
 
@@ -54,8 +57,8 @@ def _known(ledger: Ledger, intake: Intake) -> Known | None:
 
 
 def _of_known(ledger: Ledger, intake: Intake, known: Known) -> Outcome | None:
-    """Tell what it means that the ledger has this content, delivered and defined as it was then."""
-    said, delivery, live = intake.settings.decision, intake.delivery, any(known.periods.values())
+    """Tell what it means that the ledger has this content; None where it is to be read again."""
+    said, live = intake.settings.decision, any(known.periods.values())
     whole = all(known.periods.values()) and not replaced.stays_out(ledger, intake.identity)
     replaces = said == "replace" and not (whole and _alone(ledger, intake))
     adds = said == "add" and not whole and not _versioned(ledger, intake)
@@ -63,14 +66,21 @@ def _of_known(ledger: Ledger, intake: Intake, known: Known) -> Outcome | None:
         return None
     if known.periods and not live:
         return _superseded(ledger, intake)
-    if known.definition != delivery.format.fingerprint or (known.delivered != delivery.kind and said is None):
+    if _is_defined_anew(intake, known):
         return None
     _made_anew(ledger, intake)
     return intake.outcome("nothing to do", periods=tuple(intake.label(str(at)) for at in known.periods))
 
 
+def _is_defined_anew(intake: Intake, known: Known) -> bool:
+    """Tell whether what counts already is to be read again: its format is defined otherwise now, or it is said to be of another kind."""
+    delivery = intake.delivery
+    said_anew = known.delivered != delivery.kind and intake.settings.decision is None
+    return known.definition != delivery.format.fingerprint or said_anew
+
+
 def standing(ledger: Ledger, intake: Intake) -> Standing | None:
-    """Return what stands for content that counts already, and is read again only because its format is defined otherwise now."""
+    """Return what stands for content that counts already, and is read again only because it is defined anew."""
     known = _known(ledger, intake)
     if known is None or intake.settings.decision is not None or not any(known.periods.values()):
         return None
@@ -153,20 +163,18 @@ def _versioned(ledger: Ledger, intake: Intake) -> bool:
     return intake.delivery.manifest is not None or bool(ledger.value(query, {"id": intake.identity}))
 
 
-def _contained(ledger: Ledger, delivery: Delivery) -> list[str]:
-    """Return the periods of the files where each of them counts already, wholly, in a delivery of plain files."""
+def _contained(ledger: Ledger, delivery: Delivery) -> tuple[list[str], tuple[str, ...]]:
+    """Return the periods of the files where each of them counts already, wholly, in a delivery of plain files; and what to say of it."""
     if delivery.manifest is not None:
-        return []
-    values = delivery.key | {
-        "definition": delivery.format.fingerprint,
-        "replaced": REPLACED,
-    }
-    found = ledger.run(WHOLE, values | {"files": [file.sha256 for file in delivery.files]}).rows
-    there = {sha256 for _, sha256 in found}
-    if {file.sha256 for file in delivery.files} - there:
-        return []
+        return [], ()
+    values = delivery.key | {"replaced": REPLACED, "files": [file.sha256 for file in delivery.files]}
+    found = ledger.run(WHOLE, values).rows
+    if {file.sha256 for file in delivery.files} - {sha256 for _, sha256, _ in found}:
+        return [], ()
     query = "SELECT DISTINCT CAST(period AS VARCHAR) FROM ledger.delivery_periods WHERE list_contains($ids, delivery_id) ORDER BY 1"
-    return [row[0] for row in ledger.run(query, {"ids": sorted({identity for identity, _ in found})}).rows]
+    periods = ledger.run(query, {"ids": sorted({identity for identity, *_ in found})}).rows
+    old = any(definition != delivery.format.fingerprint for *_, definition in found)
+    return [row[0] for row in periods], (OLD,) if old else ()
 
 
 def _alone(ledger: Ledger, intake: Intake) -> bool:

@@ -29,7 +29,7 @@ FILES = "SELECT name, sha256, bytes, path FROM ledger.delivery_files WHERE deliv
 PERIODS = "SELECT period FROM ledger.delivery_periods WHERE delivery_id = $id"
 TAKEN = "SELECT period, delivery_id FROM ledger.takeovers WHERE seq = $seq"
 DECIDED = (  # what was said and found out about deliveries since they were taken in; table, columns that say which, columns that say what
-    ("deliveries", ("delivery_id",), ("decision", "manifest")),
+    ("deliveries", ("delivery_id",), ("decision", "manifest", "delivered")),
     ("delivery_periods", ("delivery_id", "period"), ("version",)),
 )
 

@@ -106,7 +106,10 @@ def _settle(
     notes += [verdict.why for verdict in verdicts.values() if verdict.why]
     if found and not held and not intake.standing:
         raise Superseded("; ".join(notes))
-    ledger.insert("ledger.delivery_periods", [(identity, *row[:2], row in held, row[2]) for row in found])
+    lost = [at for at in (intake.standing.taken if intake.standing else {}) if at not in verdicts]
+    speaks = [(identity, *row[:2], row in held, row[2]) for row in found]
+    speaks += [(identity, at, None, identity not in intake.standing.taken[at], 0) for at in lost if intake.standing]
+    ledger.insert("ledger.delivery_periods", speaks)
     if not intake.refreshed:
         taken = [(sequence, at, key) for at, verdict in verdicts.items() for key in sorted(verdict.taken)]
         ledger.insert("ledger.takeovers", taken)
@@ -120,6 +123,9 @@ def _settle(
             after = drops.totals(ledger, intake, at)
             drops.refuse(intake, at, before[at], after)
             notes += drops.notes(intake, at, before[at], after)
+            build.groups(ledger, delivery.source, delivery.scope, at, intake.settings.rules)
+        for at in lost:  # by its new definition it says nothing of them
+            _total(ledger, delivery.source, delivery.scope, at)
             build.groups(ledger, delivery.source, delivery.scope, at, intake.settings.rules)
         _refuse_overflow(ledger, intake)
     return [at for at, *_ in held], tuple(notes)
@@ -213,6 +219,8 @@ def _refuse_overflow(ledger: Ledger, intake: Intake) -> None:
 def _without_records(ledger: Ledger, intake: Intake, counted: int) -> tuple[str, ...]:
     """A delivery without one good record changes no period; refuse it where it would stand for an empty month."""
     delivery = intake.delivery
+    if intake.standing:
+        return ()
     period = f"{delivery.period[:4]}-{delivery.period[4:6]}-01" if delivery.period else None
     erased = period if period and succession.others(ledger, intake, period) else None
     if erased or intake.settings.decision == "replace":
