@@ -154,7 +154,12 @@ def take_in(
             else:
                 told(outcomes[-1])
             fault("delivered")
-        allocate(ledger, run)
+        try:
+            allocate(ledger, run)
+        except DoesNotReconcile:
+            for refused in refusals:  # they are not the worse, but would not be heard of
+                run.say(refused.text())
+            raise
     if refusals:
         raise together(refusals)
     return outcomes

@@ -1,11 +1,15 @@
 """Every check is shown a broken ledger and fires; on a good ledger all are silent. A check without a broken example fails."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import costctl
+from costctl import pipeline
+from costctl.bills.deliveries import Wanted
+from costctl.errors import DoesNotReconcile
 
 CHECKS = {path.stem for path in (Path(costctl.__file__).parent / "checks").glob("*.sql")}
 
@@ -194,3 +198,18 @@ def test_exactly_this_check_fires(good, places, check, statement):
     for part in statement.split(";"):
         assert place.change(part) > 0, "the example changes nothing"
     assert place.broken() == [check]
+
+
+def test_a_refusal_is_told_where_a_check_fails_too(place, monkeypatch):
+    place.bill("a.csv", [{"cost": "1"}])
+    place.ingest("a.csv")
+    place.bill("b.csv", [{"cost": "2"}])
+    told = []
+
+    def fails(*_):
+        raise DoesNotReconcile("check", "1 row breaks it")
+
+    monkeypatch.setattr(pipeline, "allocate", fails)  # as where a check finds something
+    with pytest.raises(DoesNotReconcile):
+        pipeline.take_in(replace(place.run, say=told.append), [Wanted(place.home / "b.csv")])
+    assert ["b.csv: 2026-10 of source focus is in the ledger already" in text for text in told] == [True]
