@@ -137,9 +137,6 @@ def take_in(
     have had their turn.
     """
     found, refusals = deliveries.find(items, known(run.config), replacing=decision == "replace")
-    for delivery in found:
-        for file in delivery.files:
-            formats.columns_of(delivery.format, file)
     if not found and refusals:
         raise together(refusals)
     with writing(run) as ledger:

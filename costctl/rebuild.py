@@ -83,7 +83,7 @@ def _made(run: Run, old: Ledger, at: Sequence[tuple[Recorded, list[Path]]], know
         settings = pipeline.settings(new, run)
         for item, places in at:
             _replay(new, item, places, known, settings)
-        replay.copy_decisions(old, new)
+        replay.copy_evidence(old, new)
         pipeline.allocate(new, run)
         return _content(new)
 

@@ -529,6 +529,14 @@ class TestLongWork:
         pipeline.take_in(replace(place.run, progress=told), [Wanted(file, None)])
         assert told.sums == (file.stat().st_size, 1)
 
+    @pytest.mark.parametrize("cost", ["0.00012345678901234567", "x"], ids=["rounded", "set aside"])
+    def test_progress_counts_once_what_is_read_again(self, place, monkeypatch, cost):
+        monkeypatch.setattr(packing, "BLOCK", 1_000)
+        rows = [{"cost": "1"} for _ in range(200)] + [{"cost": cost}]
+        file, told = place.bill("b.csv", rows), Watcher()
+        pipeline.take_in(replace(place.run, progress=told), [Wanted(file, None)], quarantine_rows=1)
+        assert told.sums == (file.stat().st_size, len(rows))
+
     def test_progress_moves_while_a_statement_runs(self, monkeypatch):
         estimates, told, moved = iter([-1.0, 10.0, 50.0, 50.0]), Watcher(), threading.Event()
 

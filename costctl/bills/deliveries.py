@@ -102,6 +102,9 @@ def _of_source(wanted: Sequence[Wanted], known: dict[str, Format], *, replacing:
     _refuse_both_packings([file.path for members in loose.values() for file in members])
     deliveries = [*listed.values(), *(_from_files(key, members, known) for key, members in loose.items())]
     exports.refuse_doubles(deliveries)
+    for delivery in deliveries:
+        for file in delivery.files:
+            formats.columns_of(delivery.format, file)  # refuses what lacks one that must be there
     if deliveries and notes:
         deliveries[0] = replace(deliveries[0], notes=tuple(notes))
     return deliveries

@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 
 from costctl.ledger import pipes, records, staging, stored, tags
-from costctl.ledger.intake import REPLACED, Excluded, Intake, Recount, Settings
+from costctl.ledger.intake import IS_REPLACED, REPLACED, Excluded, Intake, Recount, Settings
 from costctl.ledger.records import Reading
 from costctl.ledger.sources import Source
 from costctl.ledger.store import Ledger
@@ -19,12 +19,11 @@ from costctl.nouns import Delivery, Format, unwatched
 
 # A month that begins at midnight east of Greenwich begins on the last day of the month before it in UTC; zones go to +14:00.
 PERIOD = "CAST(date_trunc('month', f.BillingPeriodStart + INTERVAL 14 HOUR) AS DATE)"
-OUT_OF_IT = "x.delivery_id = f.delivery_id AND x.file_no = f.file_no AND x.rule = $replaced"
 MEMBERS = (  # the files that speak for a month together
     "SELECT d.delivery_id, f.file_no, d.dataset FROM ledger.deliveries AS d JOIN ledger.delivery_periods AS p USING (delivery_id) "
     "JOIN ledger.delivery_files AS f USING (delivery_id) WHERE p.live AND p.period = $period AND d.kind = 'bill' AND d.source = $source "
     "AND d.scope = $scope AND d.format = $format "
-    f"AND NOT EXISTS (SELECT 1 FROM ledger.exclusions AS x WHERE {OUT_OF_IT} AND x.billing_period = $period) ORDER BY ALL"
+    f"AND NOT EXISTS (SELECT 1 FROM ledger.exclusions AS x WHERE {IS_REPLACED} AND x.billing_period = $period) ORDER BY ALL"
 )
 Member = tuple[str, int, str]  # delivery, number of the file in it, dataset
 COUNTED = (

@@ -34,7 +34,7 @@ from costctl.ledger.intake import Excluded, Intake, Recount, Settings, Supersede
 from costctl.ledger.records import Reading
 from costctl.ledger.staging import Staged
 from costctl.ledger.store import Ledger
-from costctl.nouns import Delivery, Format, Outcome
+from costctl.nouns import Delivery, Format, Outcome, Progress
 
 __all__ = ["Settings", "load"]
 
@@ -61,16 +61,17 @@ def load(ledger: Ledger, delivery: Delivery, settings: Settings) -> Outcome:
     The same content under the same format definition is nothing to do; an older version is skipped.
     """
     delivery = archive.hashed(delivery)
-    if (
-        delivery.format.across and settings.archive == "none"
-    ):  # its months are read again when another part of them comes
-        settings = replace(settings, archive="copy")
+    if delivery.format.across and settings.archive == "none":
+        settings = replace(settings, archive="copy")  # its months are read again when more of them comes
     intake = Intake(delivery, _identity(delivery), settings, _readings(ledger, delivery, settings))
     settings.together.add(intake.identity)
-    known = repeated.outcome(ledger, intake)
-    if known is not None:
-        return known
-    intake = replace(intake, standing=settings.replayed or repeated.standing(ledger, intake))
+    standing = settings.replayed
+    if standing is None:
+        known = repeated.known(ledger, intake)
+        if done := repeated.outcome(ledger, intake, known):
+            return done
+        standing = repeated.standing(ledger, intake, known)
+    intake = replace(intake, standing=standing)
     repeated.refuse_elsewhere(ledger, intake)
     try:
         with archive.kept(ledger, intake):
@@ -103,7 +104,9 @@ def _loaded(ledger: Ledger, intake: Intake) -> Outcome:
     """
     for rounding in (False, True) if all(map(_is_usual, intake.readings)) else ():
         try:
-            return _fast(ledger, replace(intake, readings=recounts.unread(intake.readings)), rounding=rounding)
+            with pace.taken_back(intake.settings.progress) as progress:
+                attempt = replace(intake, readings=recounts.unread(intake.readings))
+                return _fast(ledger, attempt, progress, rounding=rounding)
         except GateFired as fired:
             if fired.gate not in gates.ROUNDED:
                 break
@@ -129,18 +132,18 @@ def _spool(ledger: Ledger) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _fast(ledger: Ledger, intake: Intake, *, rounding: bool) -> Outcome:
+def _fast(ledger: Ledger, intake: Intake, progress: Progress, *, rounding: bool) -> Outcome:
     gates.bind(ledger, intake.delivery.format, raising=True, rounding=rounding)
     readings, delivery = intake.readings, intake.delivery
     with _spool(ledger) as folder, ledger.transaction():
         _clear(ledger, intake)
-        with pipes.piped(readings, folder, intake.settings.progress) as places:
+        with pipes.piped(readings, folder, progress) as places:
             excluded, rounded = list[Excluded](), list[roundings.Rounding]()
             for part in _parts(readings, delivery.format):
                 relation = f"({records.relation(part, delivery.format, places, raising=True)})"
                 unpiped = [reading for reading in part if reading.file.content != "csv"]
                 size, rows = sum(reading.file.bytes for reading in unpiped), records.foretold(unpiped)
-                with pace.told(ledger, size, rows, intake.settings.progress):
+                with pace.told(ledger, size, rows, progress):
                     excluded += charges.write(ledger, delivery, intake.identity, relation)
                 types = records.types_of(part, delivery.format)
                 rounded += roundings.of_doubles(ledger, delivery.format, types, relation)
@@ -173,6 +176,8 @@ def _recorded(ledger: Ledger, intake: Intake) -> Outcome:
     with _spool(ledger) as folder:
         staged = staging.stage(ledger, intake.readings, intake.delivery.format, folder)
         fault("staged")
+        size = sum(reading.file.bytes for reading in intake.readings)
+        intake.settings.progress(size, sum(staged.counts.values()))
         bad, allowed = problems.bad(ledger), intake.settings.quarantine_rows
         if sum(bad.values()) > allowed:
             raise problems.refusal(ledger, intake.readings, allowed)
@@ -237,8 +242,7 @@ def _tried(ledger: Ledger, intake: Intake, condition: str) -> Exception | None:
 def _clear(ledger: Ledger, intake: Intake) -> None:
     """Remove what an earlier attempt or definition of the same content left."""
     for table in OF_DELIVERY:
-        if (
-            table != "delivery_totals" or not intake.refreshed
-        ):  # the others count anew; of months that it lost they are history
-            ledger.run(f"DELETE FROM ledger.{table} WHERE delivery_id = $id", {"id": intake.identity})
+        if table == "delivery_totals" and intake.refreshed:
+            continue  # of months that it lost they are history, of the others they are written anew
+        ledger.run(f"DELETE FROM ledger.{table} WHERE delivery_id = $id", {"id": intake.identity})
     fault("cleared")

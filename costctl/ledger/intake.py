@@ -13,6 +13,7 @@ from costctl.ledger.records import Reading
 from costctl.nouns import CompiledRules, Delivery, Format, InputFile, Outcome, Progress, unwatched
 
 REPLACED = "replaced by other files before"  # the rule under which records of plain files are left out
+IS_REPLACED = "x.delivery_id = f.delivery_id AND x.file_no = f.file_no AND x.rule = $replaced"  # exclusion x of file f
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,7 @@ class Standing:
 
     seq: int
     decision: str | None
-    taken: Mapping[
-        date, frozenset[str]
-    ]  # by period: the deliveries it took it from; itself where another speaks for it
+    taken: Mapping[date, frozenset[str]]  # per period: from which deliveries; from itself where another speaks for it
     left_out: frozenset[tuple[int, date]]  # files by number, and the periods in which they stay out: replaced before
 
 
@@ -43,7 +42,7 @@ class Settings:
     replayed: Standing | None = None  # an intake of another ledger, to be done again
     paths: Mapping[str, str] = field(
         default_factory=dict
-    )  # by hash: where files were found that are read from elsewhere
+    )  # by hash: where files were found, if not where they are read
 
 
 @dataclass(frozen=True)

@@ -37,3 +37,21 @@ def told(ledger: Ledger, size: int, rows: int, progress: Progress) -> Iterator[N
         done.set()
         watcher.join()
     progress(size - seen, rows - seen_rows)
+
+
+@contextmanager
+def taken_back(progress: Progress) -> Iterator[Progress]:
+    """Yield what tells `progress`; where the work fails, and is done again, what was told is taken back."""
+    lock, seen = threading.Lock(), [0, 0]
+
+    def tell(amount: int, rows: int = 0) -> None:
+        with lock:  # each file's feeder tells of its own
+            seen[0] += amount
+            seen[1] += rows
+        progress(amount, rows)
+
+    try:
+        yield tell
+    except Exception:
+        progress(-seen[0], -seen[1])
+        raise

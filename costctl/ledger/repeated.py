@@ -7,7 +7,7 @@ from datetime import date
 
 from costctl.errors import InputRefused
 from costctl.ledger import replaced
-from costctl.ledger.intake import REPLACED, Intake, Standing
+from costctl.ledger.intake import IS_REPLACED, REPLACED, Intake, Standing
 from costctl.ledger.store import Ledger
 from costctl.nouns import Delivery, Outcome
 
@@ -17,7 +17,7 @@ WHOLE = (  # files of deliveries that count in all their periods, with nothing o
     "SELECT d.delivery_id, f.sha256, d.definition FROM ledger.deliveries AS d JOIN ledger.delivery_files AS f USING (delivery_id) "
     "WHERE d.source = $source AND d.scope = $scope AND d.dataset = $dataset AND d.manifest IS NULL "
     "AND d.delivery_id IN (SELECT delivery_id FROM ledger.delivery_periods GROUP BY 1 HAVING bool_and(live)) "
-    "AND NOT EXISTS (SELECT 1 FROM ledger.exclusions AS x WHERE x.delivery_id = f.delivery_id AND x.file_no = f.file_no AND x.rule = $replaced) "
+    f"AND NOT EXISTS (SELECT 1 FROM ledger.exclusions AS x WHERE {IS_REPLACED}) "
     "AND list_contains($files, f.sha256) ORDER BY ALL"
 )
 
@@ -33,11 +33,8 @@ class Known:
     periods: dict[date, bool]  # whether it speaks for them
 
 
-def outcome(ledger: Ledger, intake: Intake) -> Outcome | None:
+def outcome(ledger: Ledger, intake: Intake, known: Known | None) -> Outcome | None:
     """Tell whether this very content is in the ledger already, and what that means; None where it is to be read."""
-    if intake.settings.replayed:
-        return None
-    known = _known(ledger, intake)
     if intake.settings.decision is None and not (known and _is_defined_anew(intake, known)):
         within, notes = _contained(ledger, intake.delivery)
         if within:
@@ -46,7 +43,7 @@ def outcome(ledger: Ledger, intake: Intake) -> Outcome | None:
     return _of_known(ledger, intake, known) if known else None
 
 
-def _known(ledger: Ledger, intake: Intake) -> Known | None:
+def known(ledger: Ledger, intake: Intake) -> Known | None:
     """Return what the ledger has of this very content."""
     values = {"id": intake.identity}
     found = ledger.run(
@@ -79,9 +76,8 @@ def _is_defined_anew(intake: Intake, known: Known) -> bool:
     return known.definition != delivery.format.fingerprint or said_anew
 
 
-def standing(ledger: Ledger, intake: Intake) -> Standing | None:
+def standing(ledger: Ledger, intake: Intake, known: Known | None) -> Standing | None:
     """Return what stands for content that counts already, and is read again only because it is defined anew."""
-    known = _known(ledger, intake)
     if known is None or intake.settings.decision is not None or not any(known.periods.values()):
         return None
     taken = {at: frozenset() if is_live else frozenset({intake.identity}) for at, is_live in known.periods.items()}

@@ -16,7 +16,7 @@ from costctl.nouns import Delivery, Format, InputFile
 
 RECORDED = """
     SELECT
-        i.seq, i.delivery_id, d.source, d.scope, d.dataset, d.format, d.definition, d.manifest, i.delivered, i.decision,
+        i.seq, i.delivery_id, d.source, d.scope, d.dataset, d.format, d.definition, d.manifest, d.delivered, i.decision, d.decision AS stands,
         COALESCE(v.live, TRUE) AS live, u.role, CAST(COALESCE(f.aside, 0) AS INTEGER) AS aside
     FROM ledger.intakes AS i
     JOIN ledger.deliveries AS d USING (delivery_id)
@@ -28,10 +28,6 @@ RECORDED = """
 FILES = "SELECT name, sha256, bytes, path FROM ledger.delivery_files WHERE delivery_id = $id ORDER BY file_no"
 PERIODS = "SELECT period FROM ledger.delivery_periods WHERE delivery_id = $id"
 TAKEN = "SELECT period, delivery_id FROM ledger.takeovers WHERE seq = $seq"
-DECIDED = (  # what was said and found out about deliveries since they were taken in; table, columns that say which, columns that say what
-    ("deliveries", ("delivery_id",), ("decision", "manifest", "delivered")),
-    ("delivery_periods", ("delivery_id", "period"), ("version",)),
-)
 
 
 @dataclass(frozen=True)
@@ -48,6 +44,7 @@ class Recorded:
     manifest: str | None
     delivered: str
     decision: str | None
+    stands: str | None  # the decision on the delivery, by its last intake or since
     live: bool
     role: str | None
     aside: int
@@ -71,26 +68,24 @@ def _whole(ledger: Ledger, item: Recorded) -> Recorded:
     taken: dict[date, set[str]] = {period: set() for (period,) in ledger.run(PERIODS, values).rows}
     for period, other in ledger.run(TAKEN, {"seq": item.seq}).rows:
         taken.setdefault(period, set()).add(other)  # by another definition it may have had other periods
-    stands = {period: frozenset(others) for period, others in taken.items()}
+    by_period = {period: frozenset(others) for period, others in taken.items()}
     left_out = replaced.stays_out(ledger, item.delivery_id)
     files = tuple(Source(*row) for row in ledger.run(FILES, values).rows)
-    return replace(item, files=files, standing=Standing(item.seq, item.decision, stands, left_out))
+    return replace(item, files=files, standing=Standing(item.seq, item.stands, by_period, left_out))
 
 
-def copy_decisions(old: Ledger, new: Ledger) -> None:
-    """Bring over what no source says: the decisions of the user, and when the provider made the same again."""
-    columns = ", ".join(new.columns("ledger.replaced_files"))
+def copy_evidence(old: Ledger, new: Ledger) -> None:
+    """Bring over what no source says any more: when each version was made, and which files the user had replaced."""
+    versions = old.run("SELECT delivery_id, period, version FROM ledger.delivery_periods").rows
+    files = old.run("SELECT source, scope, dataset, period, sha256 FROM ledger.replaced_files").rows
     with new.transaction():
-        new.replace("ledger.replaced_files", old.run(f"SELECT {columns} FROM ledger.replaced_files").rows)
-        for table, which, what in DECIDED:
-            found = old.run(f"SELECT {', '.join((*which, *what))} FROM ledger.{table}").rows
-            new.run(
-                f"CREATE OR REPLACE TEMP TABLE decided AS SELECT {', '.join((*which, *what))} FROM ledger.{table} LIMIT 0"
-            )
-            new.insert("temp.decided", found)
-            said = ", ".join(f"{name} = d.{name}" for name in what)
-            same = " AND ".join(f"d.{name} = t.{name}" for name in which)
-            new.run(f"UPDATE ledger.{table} AS t SET {said} FROM temp.decided AS d WHERE {same}")
+        new.replace("ledger.replaced_files", files)
+        new.run("CREATE TEMP TABLE versions (delivery_id VARCHAR, period DATE, version VARCHAR)")
+        new.insert("temp.versions", versions)
+        new.run(
+            "UPDATE ledger.delivery_periods AS p SET version = v.version FROM temp.versions AS v "
+            "WHERE v.delivery_id = p.delivery_id AND v.period = p.period"
+        )
 
 
 def places(ledger: Ledger, item: Recorded) -> list[Path] | None:

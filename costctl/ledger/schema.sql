@@ -22,7 +22,7 @@ CREATE TABLE ledger.deliveries (
 );
 
 -- Every time that a delivery was taken in, in their order, and what the user decided then: `rebuild` does the same again.
-CREATE TABLE ledger.intakes (seq BIGINT PRIMARY KEY, delivery_id VARCHAR NOT NULL, delivered VARCHAR NOT NULL, decision VARCHAR);
+CREATE TABLE ledger.intakes (seq BIGINT PRIMARY KEY, delivery_id VARCHAR NOT NULL, decision VARCHAR);
 
 -- From which deliveries an intake took a period; from itself where another goes on to speak for it.
 CREATE TABLE ledger.takeovers (seq BIGINT NOT NULL, period DATE NOT NULL, delivery_id VARCHAR NOT NULL);

@@ -77,8 +77,7 @@ def _record(ledger: Ledger, intake: Intake) -> int:
     sequence = standing.seq if standing else int(ledger.meta("seq") or 0) + 1
     if not intake.refreshed:
         ledger.set_meta("seq", str(sequence))
-        said = (sequence, intake.identity, delivery.kind, intake.settings.decision)
-        ledger.insert("ledger.intakes", [said])
+        ledger.insert("ledger.intakes", [(sequence, intake.identity, intake.settings.decision)])
     about = (item.kind, delivery.source, delivery.scope, delivery.dataset, item.name, item.fingerprint)
     decision = standing.decision if standing else intake.decision
     ledger.insert(
@@ -106,9 +105,10 @@ def _settle(
     notes += [verdict.why for verdict in verdicts.values() if verdict.why]
     if found and not held and not intake.standing:
         raise Superseded("; ".join(notes))
-    lost = [at for at in (intake.standing.taken if intake.standing else {}) if at not in verdicts]
+    stood = intake.standing.taken if intake.standing else {}
+    lost = [at for at in stood if at not in verdicts]
     speaks = [(identity, *row[:2], row in held, row[2]) for row in found]
-    speaks += [(identity, at, None, identity not in intake.standing.taken[at], 0) for at in lost if intake.standing]
+    speaks += [(identity, at, None, identity not in stood[at], 0) for at in lost]
     ledger.insert("ledger.delivery_periods", speaks)
     if not intake.refreshed:
         taken = [(sequence, at, key) for at, verdict in verdicts.items() for key in sorted(verdict.taken)]
