@@ -80,7 +80,9 @@ def _stored(ledger: Ledger, run: Run) -> bool:
     changed, empty = stored.ensure(ledger, run.config.store_columns)
     if empty:
         names = ", ".join(f"x_{name}" for name in empty)
-        run.say(f"note: {names}: empty in what was taken in before, until `costctl rebuild` reads the bills again")
+        run.say(
+            f"note: {names}: empty in what was taken in before, until it is read again: by `costctl ingest` from the files where they lie, by `costctl rebuild` from the archive"
+        )
     return changed
 
 

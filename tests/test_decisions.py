@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_deliveries import assembly, billed, statuses
 from test_gcp import google
+from test_revisions import assert_sums
 
 from costctl import pipeline
 from costctl.errors import InputRefused, UsageError
@@ -356,6 +357,12 @@ class TestWithoutItsManifest:
         loose.ingest("cur", decision="replace")
         assert billed(loose) == {("aws_cur", "2026-10"): 3}
         assert statuses(loose.ingest("cur")) == ["nothing to do"]
+        (loose.home / "cur/a/daily-Manifest.json").unlink()
+        (outcome,) = loose.ingest("cur")
+        assert (outcome.status, outcome.notes) == (
+            "replaced before, skipped",
+            ("what a manifest lists counts in its place",),
+        )
         rebuilt(loose)
 
     def test_the_next_comes_with_its_own(self, loose):
@@ -447,6 +454,7 @@ class TestWhateverIsSaid:
                 assert place.ask(ACCOUNTED) == []
                 assert place.ask(SPOKEN_FOR) == []
                 assert added or place.ask(COUNTED) == []
+                assert_sums(place, range(8, 11))
         rebuilt(place)
         assert place.broken() == []
 

@@ -10,6 +10,7 @@ import pytest
 from conftest import examples
 from hypothesis import given
 from hypothesis import strategies as st
+from test_deliveries import assembly
 
 from costctl import pipeline, reports
 from costctl.nouns import Span
@@ -52,13 +53,14 @@ def revised(place, monkeypatch):
     return place
 
 
-def test_each_revision_says_what_it_changed(revised, command):
+def told(command, *names):
     said = command("report", "revisions", "--period", "2026-10", "--format", "csv")
-    found = [
-        [row[name] for name in ("revision", "in_force", "account", "service", "billed", "billed_change")]
-        for row in csv.DictReader(io.StringIO(said.out))
-    ]
-    assert found == [line.split() for line in CHANGES.strip().splitlines()]
+    return [tuple(row[name] for name in names) for row in csv.DictReader(io.StringIO(said.out))]
+
+
+def test_each_revision_says_what_it_changed(revised, command):
+    found = told(command, "revision", "in_force", "account", "service", "billed", "billed_change")
+    assert found == [tuple(line.split()) for line in CHANGES.strip().splitlines()]
 
 
 def test_what_stood_side_by_side_is_replaced_together(place, command, monkeypatch):
@@ -68,15 +70,36 @@ def test_what_stood_side_by_side_is_replaced_together(place, command, monkeypatc
     place.ingest("beside.csv", decision="add")
     place.ingest("second.csv", decision="replace")
     monkeypatch.chdir(place.home)
-    said = command("report", "revisions", "--period", "2026-10", "--format", "csv")
-    rows = [
-        row for row in csv.DictReader(io.StringIO(said.out)) if row["account"] == "web" and row["service"] == "Compute"
-    ]
-    assert [(row["revision"], row["billed_change"]) for row in rows] == [
-        ("1", "10"),
-        ("2", "1"),
-        ("3", "-0.999999999999999999"),
-    ]
+    changes = told(command, "account", "service", "revision", "billed_change")
+    computed = [change for account, service, *change in changes if (account, service) == ("web", "Compute")]
+    assert computed == [["1", "10"], ["2", "1"], ["3", "-0.999999999999999999"]]
+
+
+def test_a_bill_that_its_manifest_followed_is_a_revision(place, command, monkeypatch):
+    """What came without its manifest has no scope; the export that took its place goes on with the same month."""
+    assembly(place, "cur/a", costs=[1, 2], until=5)
+    manifest = place.home / "cur/a/daily-Manifest.json"
+    text = manifest.read_text()
+    manifest.unlink()
+    place.ingest("cur")
+    manifest.write_text(text)
+    place.ingest("cur", decision="replace")
+    assembly(place, "cur/b", costs=[1, 2, 4], until=9)
+    place.ingest("cur")
+    monkeypatch.chdir(place.home)
+    names = ("scope", "revision", "in_force", "billed", "billed_change")
+    bare, export = ("-", "1", "no", "3", "3"), "daily:111"
+    assert told(command, *names) == [bare, (export, "2", "no", "3", "0"), (export, "3", "yes", "7", "4")]
+
+
+def test_who_went_back_is_the_last_revision(place, command, monkeypatch):
+    for name, rows in (("first.csv", FIRST), ("second.csv", BESIDE)):
+        place.bill(name, rows)
+    for name in ("first.csv", "second.csv", "first.csv"):
+        place.ingest(name, decision="replace")
+    monkeypatch.chdir(place.home)
+    changes = told(command, "revision", "in_force", "service", "billed_change")
+    assert changes == [("1", "no", "Compute", "1"), ("2", "yes", "Compute", "9"), ("2", "yes", "Storage", "2.5")]
 
 
 def test_a_month_delivered_once_is_left_out(revised, command):
@@ -89,6 +112,25 @@ def test_a_table_has_no_total_for_revisions_are_not_added(revised, command, monk
     said = command("report", "revisions", "--period", "2026-10", "--format", "table", "--cents")
     assert "TOTAL" not in said.out
     assert ["2026-10", "2", "web", "Storage", "0.00", "-2.50"] in [line.split() for line in said.out.splitlines()]
+
+
+def assert_sums(place, months):
+    """The changes of all revisions of a month that was delivered again sum to what is charged for it."""
+    changed, again = defaultdict(Decimal), set()
+    with pipeline.reading(place.run) as (ledger, _):
+        for month in months:
+            span = Span(date(2026, month, 1), date(2026, month + 1, 1), "month")
+            found = reports.run(ledger, reports.named("revisions"), span, calendar=None, cost="billed", tax="cost")
+            for row in found.dicts():
+                again.add((row["period"], row["source"]))
+                changed[row["period"], row["source"], row["account"], row["service"], row["currency"]] += row[
+                    "billed_change"
+                ]
+    charged = place.ask(
+        "SELECT billing_period, source, SubAccountId, ServiceName, BillingCurrency, sum(BilledCost) FROM ledger.charges GROUP BY ALL"
+    )
+    expected = {tuple(key): cost for *key, cost in charged if tuple(key[:2]) in again and cost}
+    assert {key: cost for key, cost in changed.items() if cost} == expected
 
 
 deliveries = st.lists(
@@ -116,19 +158,4 @@ def test_whatever_the_history_its_changes_sum_to_the_charges(places, history):
         bill = [dict(zip(names, (*row[:3], f"{row[3]}-05", row[4], str(number)), strict=True)) for row in rows]
         place.bill(f"{number}.csv", bill)
         place.ingest(f"{number}.csv", decision=decision)
-    told = defaultdict(Decimal)
-    with pipeline.reading(place.run) as (ledger, _):
-        for month in (9, 10):
-            span = Span(date(2026, month, 1), date(2026, month + 1, 1), "month")
-            found = reports.run(ledger, reports.named("revisions"), span, calendar=None, cost="billed", tax="cost")
-            for row in found.dicts():
-                told[row["period"], row["account"], row["service"], row["currency"]] += row["billed_change"]
-    again = place.ask("SELECT period FROM ledger.delivery_periods GROUP BY 1 HAVING count(*) > 1")
-    charged = {
-        (period, account, service, currency): cost
-        for period, account, service, currency, cost in place.ask(
-            "SELECT billing_period, SubAccountId, ServiceName, BillingCurrency, sum(BilledCost) FROM ledger.charges GROUP BY ALL"
-        )
-        if (period,) in again
-    }
-    assert {key: cost for key, cost in told.items() if cost} == {key: cost for key, cost in charged.items() if cost}
+    assert_sums(place, range(9, 11))

@@ -58,7 +58,7 @@ def test_a_changed_setting_reads_the_same_file_again(place, keeping, capsys):
     with pipeline.writing(run):
         pass
     assert said == [
-        "note: x_operation: empty in what was taken in before, until `costctl rebuild` reads the bills again"
+        "note: x_operation: empty in what was taken in before, until it is read again: by `costctl ingest` from the files where they lie, by `costctl rebuild` from the archive"
     ]
     assert place.ask("SELECT DISTINCT x_operation FROM charges") == [(None,)]
     assert place.ingest("focus.csv")[0].status == "loaded"

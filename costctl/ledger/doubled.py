@@ -112,7 +112,7 @@ def _refuse_beside(ledger: Ledger, intake: Intake, source: str, scope: str, acco
     """Refuse a bill beside one that it is, or is to replace: the same source's without a manifest, another source's."""
     delivery, said = intake.delivery, intake.settings.decision
     evidence = f"{repeated.named(source, scope)} bills {account} in the same month"
-    loose, listed = delivery.scope in repeated.NO_SCOPE, scope not in repeated.NO_SCOPE
+    loose, listed = delivery.scope == repeated.NO_SCOPE, scope != repeated.NO_SCOPE
     if source == delivery.source and loose == listed and (said is None or (said == "replace" and loose)):
         raise InputRefused(
             delivery.files[0].name,

@@ -11,7 +11,7 @@ from costctl.ledger.intake import IS_REPLACED, REPLACED, Intake, Standing
 from costctl.ledger.store import Ledger
 from costctl.nouns import Delivery, Outcome
 
-NO_SCOPE = ("", "-")
+NO_SCOPE = "-"
 OLD = "read as its format was defined before; costctl rebuild reads it again"
 WHOLE = (  # files of deliveries that count in all their periods, with nothing of the file left out
     "SELECT d.delivery_id, f.sha256, d.definition FROM ledger.deliveries AS d JOIN ledger.delivery_files AS f USING (delivery_id) "
@@ -19,6 +19,11 @@ WHOLE = (  # files of deliveries that count in all their periods, with nothing o
     "AND d.delivery_id IN (SELECT delivery_id FROM ledger.delivery_periods GROUP BY 1 HAVING bool_and(live)) "
     f"AND NOT EXISTS (SELECT 1 FROM ledger.exclusions AS x WHERE {IS_REPLACED}) "
     "AND list_contains($files, f.sha256) ORDER BY ALL"
+)
+
+LISTED = (  # whether a delivery with a manifest took the place of one without
+    "SELECT count(*) FROM ledger.takeovers AS t JOIN ledger.intakes AS i USING (seq) "
+    "JOIN ledger.deliveries AS d ON d.delivery_id = i.delivery_id WHERE t.delivery_id = $id AND d.scope <> $scope"
 )
 
 
@@ -90,6 +95,8 @@ def _superseded(ledger: Ledger, intake: Intake) -> Outcome:
         note = "another version counts in its place; --replace goes back to this one"
         return intake.outcome("older, skipped", notes=(note,))
     note = "--replace goes back to it, --add counts it beside the others"
+    if ledger.value(LISTED, {"id": intake.identity, "scope": intake.delivery.scope}):
+        note = "what a manifest lists counts in its place"
     return intake.outcome("replaced before, skipped", notes=(note,))
 
 
@@ -130,7 +137,7 @@ def refuse_elsewhere(ledger: Ledger, intake: Intake) -> None:
 
 def named(source: str, scope: str) -> str:
     """Return a source and its scope as messages name them."""
-    return f"source {source}" if scope in NO_SCOPE else f"source {source}, {scope}"
+    return f"source {source}" if scope == NO_SCOPE else f"source {source}, {scope}"
 
 
 def _is_newer(ledger: Ledger, intake: Intake) -> bool:

@@ -6,25 +6,49 @@
 -- Wide: period, source, revision, in_force=live, version, account, service, billed, billed_change=change, effective, effective_change=change
 -- Narrow: period, revision, account, service, billed, billed_change=change
 -- Total: none
-WITH delivered AS (
+WITH takers AS (
+    SELECT t.delivery_id, t.period, MAX(t.seq) AS seq
+    FROM takeovers AS t
+    GROUP BY t.delivery_id, t.period
+),
+
+-- a bill without a manifest has no scope: its month goes on as that of the export that took it over
+heirs AS (
+    SELECT o.source, o.dataset, t.period, MIN(CONCAT(n.scope, ' ', n.dataset)) AS history
+    FROM takeovers AS t
+    INNER JOIN intakes AS i ON i.seq = t.seq
+    INNER JOIN deliveries AS n ON n.delivery_id = i.delivery_id
+    INNER JOIN deliveries AS o ON o.delivery_id = t.delivery_id
+    WHERE o.scope = '-' AND n.scope <> '-'
+    GROUP BY o.source, o.dataset, t.period
+),
+
+placed AS (
     SELECT
-        d.delivery_id, d.source, d.scope, d.dataset, COALESCE(d.decision, '-') AS decision, d.manifest, d.seq, p.period, p.version, p.live,
-        ROW_NUMBER() OVER (PARTITION BY d.source, d.scope, d.dataset, p.period ORDER BY d.seq) AS revision,
-        COUNT(*) OVER (PARTITION BY d.source, d.scope, d.dataset, p.period) AS revisions
+        d.delivery_id, d.source, d.scope, d.dataset, d.manifest, d.seq, p.period, p.version, p.live,
+        CASE WHEN d.scope = '-' AND h.history IS NOT NULL THEN h.history ELSE CONCAT(d.scope, ' ', d.dataset) END AS history
     FROM deliveries AS d
     INNER JOIN delivery_periods AS p ON p.delivery_id = d.delivery_id
+    LEFT JOIN heirs AS h ON h.source = d.source AND h.dataset = d.dataset AND h.period = p.period
     -- what another kept at once was no revision
     LEFT JOIN takeovers AS t ON t.delivery_id = d.delivery_id AND t.seq = d.seq AND t.period = p.period
     WHERE d.kind = 'bill' AND p.period >= $start AND p.period < $end AND t.seq IS NULL
 ),
 
+delivered AS (
+    SELECT
+        delivery_id, source, scope, dataset, manifest, history, period, version, live,
+        ROW_NUMBER() OVER (PARTITION BY source, history, period ORDER BY seq) AS revision,
+        COUNT(*) OVER (PARTITION BY source, history, period) AS revisions
+    FROM placed
+),
+
 replaced AS (
-    SELECT o.delivery_id, o.period, MIN(n.seq) AS seq
+    SELECT o.delivery_id, o.period, i.delivery_id AS by_delivery
     FROM delivered AS o
-    INNER JOIN delivered AS n ON n.source = o.source AND n.scope = o.scope AND n.dataset = o.dataset AND n.period = o.period
-        AND n.seq > o.seq AND n.decision <> 'add'
+    INNER JOIN takers AS t ON t.delivery_id = o.delivery_id AND t.period = o.period
+    INNER JOIN intakes AS i ON i.seq = t.seq
     WHERE NOT o.live
-    GROUP BY o.delivery_id, o.period
 ),
 
 amounts AS (
@@ -38,11 +62,10 @@ amounts AS (
     WHERE d.revisions > 1
     UNION ALL
     SELECT
-        n.delivery_id, n.period, t.SubAccountId, t.ServiceName, t.BillingCurrency, CAST(0 AS BIGINT), t.charges,
+        r.by_delivery, r.period, t.SubAccountId, t.ServiceName, t.BillingCurrency, CAST(0 AS BIGINT), t.charges,
         CAST('0' AS DECIMAL(38, 18)), CAST('0' AS DECIMAL(38, 18)), CAST('0' AS DECIMAL(38, 18)), CAST('0' AS DECIMAL(38, 18)),
         t.BilledCost, t.EffectiveCost, t.ListCost, t.ContractedCost
     FROM replaced AS r
-    INNER JOIN delivered AS n ON n.seq = r.seq AND n.period = r.period
     INNER JOIN delivery_totals AS t ON t.delivery_id = r.delivery_id AND t.billing_period = r.period
 ),
 
@@ -65,4 +88,4 @@ SELECT
     s.BillingCurrency AS currency
 FROM summed AS s
 INNER JOIN delivered AS d ON d.delivery_id = s.delivery_id AND d.period = s.period
-ORDER BY s.BillingCurrency, d.period, d.source, d.scope, d.dataset, d.revision, s.SubAccountId, s.ServiceName
+ORDER BY s.BillingCurrency, d.period, d.source, d.history, d.revision, s.SubAccountId, s.ServiceName
