@@ -224,6 +224,17 @@ class TestMonthsOfOneDelivery:
         assert billed(place) == {("g", "2026-09"): 11, ("g", "2026-10"): 21}
         rebuilt(place)
 
+    def test_a_file_of_which_a_month_stays_out_does_not_count_already(self, place):
+        configure(place, "neo", "files")
+        place.bill("bills/a.csv", [{"cost": "7", "day": "2026-09-03"}, {"cost": "10"}])
+        daily(place)
+        place.bill("fix/b.csv", [{"cost": "9"}])
+        place.ingest("fix/b.csv", source="neo", decision="replace")
+        place.bill("bills/c.csv", [{"cost": "4", "day": "2026-11-02"}])
+        daily(place)
+        assert billed(place) == {("neo", "2026-09"): 7, ("neo", "2026-10"): 9, ("neo", "2026-11"): 4}
+        assert statuses(place.ingest("bills/a.csv", source="neo")) == ["replaced before, skipped"]
+
     def test_a_file_that_was_replaced_is_not_derived_again(self, place):
         configure(place, "g", "files")
         google(place, "bills/1.csv", [{"sku": "a", "cost": "10"}])
