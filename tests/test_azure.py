@@ -228,6 +228,17 @@ class TestOneMonth:
         place.ingest(first, decision="replace")
         assert place.fingerprint() == before
 
+    def test_the_provider_goes_back_to_older_numbers(self, place):
+        """The same content, made again after what replaced it, counts again; what was made between them does not."""
+        first, second = (run(place, self.MONTH, "actual", day, until=until) for day, until in ((2, 3), (4, 31)))
+        place.ingest(first)
+        older = sums(place)
+        place.ingest(second)
+        assert sums(place) != older
+        place.ingest(run(place, self.MONTH, "actual", 9, until=3))
+        assert sums(place) == older
+        assert place.ingest(second)[0].status == "older, skipped"
+
 
 class TestRuns:
     """Where the files of a run lie, and which runs count."""

@@ -232,8 +232,13 @@ class TestMonthsOfOneDelivery:
         place.ingest("fix/b.csv", source="neo", decision="replace")
         place.bill("bills/c.csv", [{"cost": "4", "day": "2026-11-02"}])
         daily(place)
-        assert billed(place) == {("neo", "2026-09"): 7, ("neo", "2026-10"): 9, ("neo", "2026-11"): 4}
+        expected = {("neo", "2026-09"): 7, ("neo", "2026-10"): 9, ("neo", "2026-11"): 4}
+        assert billed(place) == expected
         assert statuses(place.ingest("bills/a.csv", source="neo")) == ["replaced before, skipped"]
+        configure(place, "neo", "files", TestTheDefinitionChanges.STORED)
+        daily(place)
+        assert billed(place) == expected
+        rebuilt(place)
 
     def test_a_file_that_was_replaced_is_not_derived_again(self, place):
         configure(place, "g", "files")
