@@ -1,6 +1,7 @@
 """Rate cards: the shipped facts, the cards a user writes, and which one rate is in force."""
 
 import csv
+import io
 import re
 from collections import Counter
 from datetime import date
@@ -674,6 +675,51 @@ def test_lookup_says_what_else_is_known(tiny):
 def test_lookup_takes_a_chip_by_itself(tiny):
     world = tiny("1 machine=m8", "2")
     assert (ask(world, "2026-05-10", sku="one")[0]["price_per_chip_hour"]) == "2"
+
+
+ASKED = """
+    provider  sku              region              bought          term  chips  per chip  per machine
+    aws       p5.48xlarge      us-east-1           on_demand       -     8      6.88      55.04
+    aws       trn2.48xlarge    us-east-2           capacity_block  -     16     2.23505   35.7608
+    gcp       v5p-8            us-east1            on_demand       -     4      4.2       16.8
+    gcp       v6e-8            us-east1            on_demand       -     8      2.7       21.6
+    aws       g6f.large        us-east-1           on_demand       -     1/8    1.616     0.202
+    azure     ND96isr_H100_v5  eastus              on_demand       -     8      12.29     98.32
+    gcp       tpu7x-8          us-central1         on_demand       -     4      12.0      48
+    gcp       tpu7x-8          us-central1         commitment      12    4      8.4       33.6
+    gcp       tpu7x-8          us-central1         commitment      36    4      5.4       21.6
+    aws       u-p6e-gb200x72   us-east-1-dfw-2a    capacity_block  -     72     10.582    761.904
+"""  # the 8 of v5p-8 and of tpu7x-8 are cores, two of each chip
+
+
+@pytest.mark.parametrize("line", ASKED.strip().splitlines()[1:], ids=lambda line: line.split()[1])
+def test_lookup_of_what_is_often_asked(shipped, line):
+    provider, sku, region, bought, term, *expected = line.split()
+    months = None if term == "-" else int(term)
+    question = lookup.Question(provider, sku, region, date(2026, 10, 15), bought, term_months=months)
+    found = lookup.lookup(question, shipped)
+    assert [found["chips"], found["price_per_chip_hour"], found["price_per_machine_hour"]] == expected
+
+
+def test_a_chip_without_a_public_price_is_refused_until_a_card_prices_it(shipped, write):
+    question = lookup.Question("azure", "maia200", "centralus", date(2026, 10, 15), "private_contract")
+    with pytest.raises(UsageError, match="Maia 200 has no public price, and no card of yours has one") as refused:
+        lookup.lookup(question, shipped)
+    assert "costctl rates template maia200" in refused.value.remedy
+    text = listing.template("maia200", shipped)
+    with pytest.raises(UsageError, match="the price_per_chip_hour is missing"):
+        facts.load(rates.home(), [write(text)])
+    filled = text.replace(",contract,,USD,", ",contract,2.10,USD,")
+    found = lookup.lookup(question, facts.load(rates.home(), [write(filled)]))
+    assert (found["price_per_chip_hour"], found["layer"], found["note"]) == ("2.10", "contract", None)
+
+
+def test_every_chip_without_a_public_price_has_a_template(shipped):
+    unpriced = [row for row in shipped.rows("chips") if row["price_visibility"] != "public"]
+    assert len(unpriced) == 17
+    for row in unpriced:
+        (card,) = csv.DictReader(io.StringIO(listing.template(row["chip"], shipped)))
+        assert (card["chip"], card["price_per_chip_hour"], card["layer"]) == (row["short"], "", "contract")
 
 
 @pytest.mark.parametrize(

@@ -75,12 +75,21 @@ def check(at: At = None, format_: Printed = None) -> None:
 
 
 @app.command()
+def template(chip: Annotated[str, typer.Argument(help="Id or short name.")]) -> None:
+    """Print a card for a chip to fill in: yours, for what is rented under contract or has no public price."""
+    from costctl.rates import listing
+
+    typer.echo(listing.template(chip, _facts()), nl=False)
+
+
+@app.command()
 def lookup(
     provider: Annotated[str, typer.Option(help="As bills or gateways name it.")],
     sku: Annotated[str, typer.Option(help="A machine as bills name it, or a chip.")],
     region: Annotated[str | None, typer.Option(help="As the bill says it.")] = None,
     at: At = None,
     purchase: Annotated[str, typer.Option(help="on_demand, spot, commitment, capacity_block …")] = "on_demand",
+    term: Annotated[int | None, typer.Option(metavar="MONTHS", help="12 or 36; default the shortest.")] = None,
     currency: Annotated[str, typer.Option(help="ISO 4217.")] = "USD",
     stale_ok: Annotated[bool, typer.Option("--stale-ok", help="Take the nearest rate, and say so.")] = False,
     format_: Printed = None,
@@ -88,7 +97,7 @@ def lookup(
     """Print the one rate that reports use for a machine or chip on a day."""
     from costctl.rates import lookup as rates_lookup
 
-    question = rates_lookup.Question(provider, sku, region, _day(at), purchase, currency.upper())
+    question = rates_lookup.Question(provider, sku, region, _day(at), purchase, currency.upper(), term)
     emit("the rate in force", [rates_lookup.lookup(question, _facts(), stale_ok=stale_ok)], format_)
 
 

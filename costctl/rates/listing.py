@@ -14,6 +14,10 @@ from costctl.rates.facts import Facts
 from costctl.rates.intervals import Rate
 
 Texts = dict[str, str | None]
+TEMPLATE = (
+    *("provider", "machine", "chip", "region", "purchase_model", "term_months", "layer", "price_per_chip_hour"),
+    *("currency", "valid_from", "valid_to", "confidence", "source", "notes"),
+)
 
 
 def chips(facts: Facts, day: date) -> list[Texts]:
@@ -44,6 +48,22 @@ def _chip(row: Row, machines: Counter[str], prices: Counter[str | int | None], o
 def _on_demand(chip: Row, rates: list[Rate]) -> list[Rate]:
     wanted = (chip["chip"], "on_demand", "list", "USD")
     return [rate for rate in rates if (rate.key[2], rate.key[4], rate.key[6], rate.key[7]) == wanted]
+
+
+def template(name: str, facts: Facts) -> str:
+    """Return a card of one contract price of a chip, its price left empty; a card with an empty price is refused."""
+    chip = chip_named(name, facts)
+    providers = sorted({row["provider"] for row in facts.rows("machines") if row["chip"] == chip["chip"]})
+    row = dict.fromkeys(TEMPLATE, "") | {
+        "provider": providers[0] if providers else "",
+        "chip": chip["short"],
+        "region": "*",
+        "purchase_model": "private_contract",
+        "currency": "USD",
+        "layer": "contract",
+        "confidence": "contract",
+    }
+    return f"{','.join(row)}\n{','.join(row.values())}\n"
 
 
 def chip_named(name: str, facts: Facts) -> Row:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 from costctl.errors import UsageError, shown
@@ -34,13 +36,18 @@ class Question:
     day: date
     purchase_model: str = "on_demand"
     currency: str = "USD"
+    term_months: int | None = None  # None: whichever is in force, of the shortest term
     machine: str | None = None
     chip: str = ""
 
 
 def lookup(question: Question, facts: Facts, *, stale_ok: bool = False) -> dict[str, str | None]:
-    """Return the rate in force as text, with a note where there is none or where a stale one was taken."""
+    """Return the rate in force as text, with a note where there is none or where a stale one was taken.
+
+    Raises UsageError for what nobody knows, and for a chip that nobody sells at a public price and no card prices.
+    """
     asked = named(question, facts)
+    _refuse_unpublished(asked, facts)
     near = [rate for rate in facts.chip_rates if _may_price(rate, asked)]
     found = _priced(asked, near)
     card = found.get(asked.day)
@@ -50,7 +57,8 @@ def lookup(question: Question, facts: Facts, *, stale_ok: bool = False) -> dict[
         note = f"no rate known; {_known(asked, facts)}"
     if card is None and nearest is not None and stale_ok:
         card, note = found[nearest], f"stale: not in force on {asked.day}; it was on {nearest}"
-    return _answer(asked, next((rate for rate in near if rate.row.card == card), None), note)
+    rate = next((rate for rate in near if rate.row.card == card), None)
+    return _answer(asked, rate, _chips(asked, facts), note)
 
 
 def named(question: Question, facts: Facts) -> Question:
@@ -73,10 +81,25 @@ def named(question: Question, facts: Facts) -> Question:
     return replace(found, machine=machine["machine"]) if machine else found
 
 
+def _refuse_unpublished(asked: Question, facts: Facts) -> None:
+    """Refuse a chip without any price: its maker publishes none, and nothing may stand in for it."""
+    chip = facts.chips[asked.chip]
+    if chip["price_visibility"] != "none" or any(
+        (rate.key[0], rate.key[2]) == (asked.provider, asked.chip) for rate in facts.chip_rates
+    ):
+        return
+    raise UsageError(
+        "--sku",
+        f"{chip['title']} has no public price, and no card of yours has one",
+        remedy=f"costctl rates template {chip['short']} writes a card: fill in your price and name the file under `cards:` in costctl.yaml.",
+    )
+
+
 def _may_price(rate: Rate, asked: Question) -> bool:
-    provider, machine, chip, _region, purchase_model, _term, _layer, currency, _payment = rate.key
+    provider, machine, chip, _region, purchase_model, term, _layer, currency, _payment = rate.key
     key = (asked.provider, asked.chip, asked.purchase_model, asked.currency)
-    return (provider, chip, purchase_model, currency) == key and machine in (None, asked.machine)
+    same = (provider, chip, purchase_model, currency) == key and machine in (None, asked.machine)
+    return same and asked.term_months in (None, term)
 
 
 def _priced(asked: Question, rates: list[Rate]) -> dict[date, str]:
@@ -110,16 +133,33 @@ def _known(asked: Question, facts: Facts) -> str:
     return f"known for it: {', '.join(bought)}" if bought else "a card of yours can hold it"
 
 
-def _answer(asked: Question, rate: Rate | None, note: str | None) -> dict[str, str | None]:
+def _chips(asked: Question, facts: Facts) -> Fraction | None:
+    """Return how many chips the machine holds; None for a chip by itself, and where nobody knows."""
+    machine = facts.machines[asked.provider, asked.machine.lower()] if asked.machine else None
+    return Fraction(*machine["chips"]) if machine and machine["chips"] else None
+
+
+def _of_machine(rate: Rate | None, chips: Fraction | None) -> str | None:
+    """Return the price of the whole machine in an hour, to a millionth."""
+    if rate is None or chips is None:
+        return None
+    price = rate.price * chips.numerator / chips.denominator
+    return f"{price.quantize(Decimal('0.000001')).normalize():f}"
+
+
+def _answer(asked: Question, rate: Rate | None, chips: Fraction | None, note: str | None) -> dict[str, str | None]:
     texts = rate.row.texts if rate else {}
     return {
         "provider": asked.provider,
         "machine": asked.machine,
         "chip": asked.chip,
+        "chips": str(chips) if chips else None,
         "region": asked.region,
         "purchase_model": asked.purchase_model,
+        "term_months": texts.get("term_months"),
         "day": asked.day.isoformat(),
         "price_per_chip_hour": texts.get("price_per_chip_hour"),
+        "price_per_machine_hour": _of_machine(rate, chips),
         "currency": asked.currency,
         "layer": str(rate.key[6]) if rate else None,
         "valid_from": _text(rate.valid_from) if rate else None,
