@@ -371,7 +371,17 @@ ARRIVAL = {
     "calendar",
 }
 REFERENCES = {
-    *("providers", "units", "chips", "machines", "chip_prices", "model_prices", "model_aliases", "team_aliases"),
+    *(
+        "providers",
+        "units",
+        "chips",
+        "chip_power",
+        "machines",
+        "chip_prices",
+        "model_prices",
+        "model_aliases",
+        "team_aliases",
+    ),
     *("pools", "pool_deployments", "pool_weights", "pool_fixed", "capacity_owner", "rule_sets"),
     *("invoices", "reconciling_items", "fx_rates"),
 }

@@ -41,6 +41,7 @@ def test_every_fact_is_there():
     machines = sheet("machines.csv")
     scopes = {"VM", "UltraServer", "TPU slice", "attached GPU"}  # the others are spellings of bills and of price pages
     assert len(sheet("chips.csv")) == 64
+    assert Counter(row["basis"] for row in sheet("power.csv")) == {"chip": 52, "all_in": 22}
     assert sum(row["bill_scope"] in scopes for row in machines) == 274
     assert len(sheet("chip_prices")) == 1001
     wide = (
@@ -57,7 +58,9 @@ def test_every_fact_is_there():
     assert len(sheet("model_prices")) == 2040
 
 
-@pytest.mark.parametrize("name", ["chips.csv", "machines.csv", "chip_prices", "model_prices", "claims.csv"])
+@pytest.mark.parametrize(
+    "name", ["chips.csv", "power.csv", "machines.csv", "chip_prices", "model_prices", "claims.csv"]
+)
 def test_every_fact_says_from_where_and_when(name):
     rows = sheet(name)
     assert [row for row in rows if not (row["source"] and (row.get("as_of") or row.get("date")))] == []
@@ -730,6 +733,28 @@ def test_lookup_knows_its_names(tiny, change, where, remedy):
     with pytest.raises(UsageError) as caught:
         ask(tiny("1"), "2026-05-10", **change)
     assert (caught.value.where, caught.value.remedy) == (where, remedy)
+
+
+POWER = """
+    chip,basis,watts,valid_from,as_of,confidence
+    one,chip,700,,2026-01-14,vendor
+    one,all_in,1730,,2025-08,estimate
+    one,all_in,1370,,2026-09,estimate
+    two,chip,500,,2025-12-02,conflict
+"""
+
+
+def test_power_is_observed_like_a_price_and_was_there_before_anybody_looked(tiny, write):
+    tiny("1")
+    world = facts.load(write("").parent, [write("\n".join(map(str.strip, POWER.strip().splitlines())), "power.csv")])
+    held = [(rate.key, rate.price, rate.valid_from, rate.valid_to) for rate in world.power]
+    assert held == [
+        (("acme-one", "chip"), 700, None, None),
+        (("acme-one", "all_in"), 1730, None, date(2026, 9, 30)),
+        (("acme-one", "all_in"), 1370, date(2026, 9, 30), None),
+    ]
+    one, two = listing.chips(world, date(2026, 9, 29))
+    assert [(row["watts"], row["watts_of"]) for row in (one, two)] == [("1730", "all_in"), (None, None)]
 
 
 def test_the_list_counts_what_is_in_force(tiny):

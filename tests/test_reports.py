@@ -5,7 +5,7 @@ import io
 import itertools
 import json
 import re
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -230,6 +230,25 @@ def test_a_tag_cannot_break_out_of_a_markdown_cell(place, command, monkeypatch):
     assert all(char.isprintable() or char == "\n" for char in out)
     cells = [re.split(r"(?<!\\)\|", line) for line in out.splitlines() if line.startswith("|")]
     assert {len(row) for row in cells} == {len(cells[0])}
+
+
+def test_tokens_per_joule_are_at_the_power_that_is_known(ingested_quickstart, command, monkeypatch):
+    """All paid hours at all-in watts where somebody says them, else at the package's; a joule is a watt for a second."""
+    monkeypatch.chdir(ingested_quickstart)
+    rows = as_csv(command, "report", "tokens-per-dollar", *OCTOBER)
+    found = {(row["chip"], row["source"]): row for row in rows if row["model"] == "atlas-70b"}
+    for chip, source, watts, basis in (
+        ("h100", "azure/on-demand", 1370, "all_in"),
+        ("maia200", "azure/lease", 750, "chip"),
+    ):
+        row = found[chip, source]
+        joules = Decimal(row["chip_hours"]) * watts * 3600
+        assert row["power_basis"] == basis
+        assert Decimal(row["tokens_per_joule"]) == (Decimal(row["delivered_tokens"]) / joules).quantize(
+            Decimal("0.000001"), ROUND_DOWN
+        )
+    bought = next(row for row in rows if row["chip"] == "-")
+    assert (bought["tokens_per_joule"], bought["power_basis"]) == ("", "")
 
 
 def test_a_lone_dash_is_no_formula(ingested_quickstart, command, monkeypatch):

@@ -128,7 +128,11 @@ CREATE TABLE ledger.accelerator_usage (
 -- Reference facts, loaded from rates/, from the user's cards and from the configuration. valid_to is excluded, NULL is open.
 CREATE TABLE ledger.providers (name VARCHAR NOT NULL, provider VARCHAR NOT NULL);              -- as a bill or a gateway says it, lower case → our id
 CREATE TABLE ledger.units (unit VARCHAR NOT NULL, measure VARCHAR NOT NULL, multiplier BIGINT NOT NULL);  -- lower case; measure: hour | chip_hour | token
-CREATE TABLE ledger.chips (chip VARCHAR NOT NULL, short VARCHAR NOT NULL, vendor VARCHAR, title VARCHAR, family VARCHAR, memory_gb VARCHAR, tdp_w VARCHAR, price_visibility VARCHAR, source VARCHAR, as_of VARCHAR, confidence VARCHAR);
+CREATE TABLE ledger.chips (chip VARCHAR NOT NULL, short VARCHAR NOT NULL, vendor VARCHAR, title VARCHAR, family VARCHAR, memory_gb VARCHAR, price_visibility VARCHAR, source VARCHAR, as_of VARCHAR, confidence VARCHAR);
+CREATE TABLE ledger.chip_power (
+    card VARCHAR NOT NULL, chip VARCHAR NOT NULL, basis VARCHAR NOT NULL, watts BIGINT NOT NULL,   -- basis: all_in (with its share of host and network) | chip
+    valid_from DATE, valid_to DATE, as_of DATE, confidence VARCHAR, source VARCHAR
+);
 CREATE TABLE ledger.machines (
     provider VARCHAR NOT NULL, name VARCHAR NOT NULL,            -- as a bill spells it, lower case; several names may mean one machine
     machine VARCHAR NOT NULL, chip VARCHAR NOT NULL,

@@ -17,6 +17,10 @@ PURCHASE_MODELS = frozenset(
 PAYMENTS = ("none", "partial", "all_upfront")
 MEASURES = ("hour", "chip_hour", "token")
 TOKEN_CLASSES = ("input", "cache_read", "cache_write", "cache_write_long", "output", "reasoning", "audio", "image")
+POWER_BASES = (
+    "all_in",
+    "chip",
+)  # with the share of host and network, or the package alone; the first that is known is taken
 VISIBILITIES = ("public", "partial", "none")
 
 # Who says so. A fact of the last line is kept and shown, and prices nothing until somebody settles it.
@@ -51,13 +55,23 @@ FILES: dict[str, tuple[Field, ...]] = {
         Field("short", cells.name, required=True),
         *_texts(
             """vendor title family kind memory_gb memory_type mem_bw_tb_s bf16_dense_tflops fp8_dense_tflops
-            fp4_dense_tflops int8_tops tdp_w tdp_w_low tdp_w_high allin_kw_per_chip allin_kw_per_chip_2025
+            fp4_dense_tflops int8_tops
             physical_cores_per_chip default_logical_devices_per_chip counting_unit sold_as announced_or_ga"""
         ),
         Field("price_visibility", cells.one_of(VISIBILITIES)),
         *_texts("source as_of source_read"),
         *_CONFIDENCE,
         Field("notes"),
+    ),
+    "power": (
+        Field("chip", cells.name, required=True),
+        Field("basis", cells.one_of(POWER_BASES), required=True),
+        Field("watts", cells.whole, required=True),
+        *(Field(name, cells.whole) for name in ("watts_low", "watts_high")),
+        *_VALIDITY,
+        *_OBSERVED,
+        *_CONFIDENCE,
+        *_texts("source notes"),
     ),
     "machines": (
         Field("provider", cells.name, required=True),
@@ -127,6 +141,7 @@ FILES: dict[str, tuple[Field, ...]] = {
 SIGNATURES = {
     "price_per_chip_hour": "chip_prices",
     "price_per_million": "model_prices",
+    "watts": "power",
     "chips": "machines",
     "raw": "model_aliases",
 }

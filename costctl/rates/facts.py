@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 
@@ -60,14 +61,21 @@ class Facts:
         """Return the prices per million tokens that may price something, with the days they hold."""
         return self._settled("model_prices", _model_rates)
 
+    @cached_property
+    def power(self) -> list[Rate]:
+        """Return what a chip draws, in watts, with the days it holds: before it was first looked up too."""
+        return intervals.backdated(self._settled("power", _power))
+
     def _settled(self, holds: str, rates_of: Callable[[Row, Sheet], Iterator[Rate]]) -> list[Rate]:
         rates = [rate for sheet in self.of(holds) for row in sheet.rows for rate in rates_of(row, sheet)]
         own = {rate.key for rate in rates if rate.is_card}
         return intervals.settled(rate for rate in rates if rate.is_card or rate.key not in own)
 
     def clashes(self) -> list[Problem]:
-        """Return every two prices that hold on the same days for one key."""
-        return [*intervals.clashes(self.chip_rates), *intervals.clashes(self.model_rates)]
+        """Return every two prices, or powers, that hold on the same days for one key."""
+        return [
+            clash for rates in (self.chip_rates, self.model_rates, self.power) for clash in intervals.clashes(rates)
+        ]
 
 
 def _chip_rates(row: Row, sheet: Sheet) -> Iterator[Rate]:
@@ -88,6 +96,11 @@ def _model_rates(row: Row, sheet: Sheet) -> Iterator[Rate]:
         key = (row["provider"], row["model"], region, *tiers, row["token_class"], row["currency"])
         channel = row["channel"] or ""
         yield Rate(row, "price_per_million", key, row["price_per_million"], channel=channel, is_card=sheet.is_card)
+
+
+def _power(row: Row, sheet: Sheet) -> Iterator[Rate]:
+    if row["confidence"] not in UNSURE:
+        yield Rate(row, "watts", (row["chip"], row["basis"]), Decimal(row["watts"]), is_card=sheet.is_card)
 
 
 def load(home: Path, cards: Sequence[Path] = ()) -> Facts:
@@ -147,7 +160,7 @@ def _row_problems(row: Row, sheet: Sheet, facts: Facts) -> Iterator[Problem]:
     if sheet.holds in ("machines", "chip_prices", "model_prices"):
         # A provider nobody knows is taken as it is: `rates check` asks about it.
         row.values["provider"] = facts.providers.get(row["provider"], row["provider"])
-    if sheet.holds in ("machines", "chip_prices"):
+    if sheet.holds in ("machines", "chip_prices", "power"):
         yield from _chip_problems(row, facts)
     if sheet.holds == "chip_prices" and row["machine"] and row["layer"] != "model":  # an estimate has names of its own
         yield from _machine_problems(row, facts)

@@ -61,6 +61,20 @@ def _settled(rate: Rate, starts: Sequence[date]) -> Rate:
     return replace(rate, valid_from=begins, valid_to=ends)
 
 
+def backdated(rates: Iterable[Rate]) -> list[Rate]:
+    """Have what was observed first of each key hold for all days before it, too: it was so when nobody had looked yet."""
+    rates = list(rates)
+    first: dict[Key, date] = {}
+    for rate in rates:
+        first[rate.key] = min(rate.valid_from or date.min, first.get(rate.key, date.max))
+    return [
+        replace(rate, valid_from=None)
+        if rate.row["valid_from"] is None and rate.valid_from == first[rate.key]
+        else rate
+        for rate in rates
+    ]
+
+
 def beginning(row: Row) -> date | None:
     """Return the day from which a row holds, None where it is not known."""
     begins: date | None = row["valid_from"] or row["as_of"]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 
 from costctl.errors import UsageError, shown
 from costctl.files import cells
 from costctl.files.sheets import Row
-from costctl.rates.columns import LAYERS, UNSURE
+from costctl.rates.columns import LAYERS, POWER_BASES, UNSURE
 from costctl.rates.facts import Facts
-from costctl.rates.intervals import Rate
+from costctl.rates.intervals import Key, Rate
 
 Texts = dict[str, str | None]
 TEMPLATE = (
@@ -25,7 +25,16 @@ def chips(facts: Facts, day: date) -> list[Texts]:
     machines = Counter(row["chip"] for row in facts.rows("machines") if row["chips"])
     in_force = [rate for rate in facts.chip_rates if rate.holds(day)]
     prices = Counter(rate.key[2] for rate in in_force)
-    return [_chip(row, machines, prices, _on_demand(row, in_force)) for row in facts.rows("chips")]
+    power = {rate.key: rate for rate in facts.power if rate.holds(day)}
+    return [_chip(row, machines, prices, _on_demand(row, in_force)) | _power(row, power) for row in facts.rows("chips")]
+
+
+def _power(chip: Row, power: Mapping[Key, Rate]) -> Texts:
+    found = (power.get((chip["chip"], basis)) for basis in POWER_BASES)
+    rate = next((rate for rate in found if rate), None)
+    return (
+        {"watts": rate.row.texts["watts"], "watts_of": str(rate.key[1])} if rate else {"watts": None, "watts_of": None}
+    )
 
 
 def _chip(row: Row, machines: Counter[str], prices: Counter[str | int | None], on_demand: list[Rate]) -> Texts:
@@ -40,7 +49,6 @@ def _chip(row: Row, machines: Counter[str], prices: Counter[str | int | None], o
         "machines": str(machines[row["chip"]]),
         "chip": row["chip"],
         "memory_gb": row["memory_gb"],
-        "tdp_w": row["tdp_w"],
         "price_visibility": row["price_visibility"],
     }
 

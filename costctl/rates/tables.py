@@ -10,7 +10,7 @@ from costctl.rates.facts import Facts
 from costctl.rates.intervals import Key, Rate
 
 CHIP_COLUMNS = (
-    *("chip", "short", "vendor", "title", "family", "memory_gb", "tdp_w"),
+    *("chip", "short", "vendor", "title", "family", "memory_gb"),
     *("price_visibility", "source", "as_of", "confidence"),
 )
 
@@ -23,6 +23,7 @@ def tables(facts: Facts) -> dict[str, list[Line]]:
         "providers": [(row["name"], row["provider"]) for row in facts.rows("providers")],
         "units": [(row["unit"], row["measure"], row["multiplier"]) for row in facts.rows("units")],
         "chips": [tuple(row[column] for column in CHIP_COLUMNS) for row in facts.rows("chips")],
+        "chip_power": [_power(rate) for rate in facts.power],
         "machines": [*_machines(facts)],
         "chip_prices": [chip_price(rate) for rate in facts.chip_rates],
         "model_prices": [*_model_prices(facts.model_rates)],
@@ -39,6 +40,21 @@ def chip_price(rate: Rate) -> Line:
 def _line(rate: Rate, middle: Line) -> Line:
     row = rate.row
     return row.card, *middle, rate.valid_from, rate.valid_to, row["as_of"], row["confidence"], row["source"]
+
+
+def _power(rate: Rate) -> Line:
+    """Return a row of chip_power."""
+    row = rate.row
+    return (
+        row.card,
+        *rate.key,
+        int(rate.price),
+        rate.valid_from,
+        rate.valid_to,
+        row["as_of"],
+        row["confidence"],
+        row["source"],
+    )
 
 
 def _machines(facts: Facts) -> Iterator[Line]:

@@ -1,5 +1,6 @@
 -- How many delivered tokens a dollar buys, per model, chip and source: all costs of what serves the model; training, and bought tokens that nobody counted, left out.
--- Grain: one row per model, chip, source and currency, grouped by model, best first. Ratios are truncated, never totalled.
+-- Grain: one row per model, chip, source and currency, grouped by model, best first. Ratios are truncated, never totalled. Tokens per joule
+-- are at the rated power of all paid hours, with host and network (all_in) or of the package alone (chip), as power_basis says.
 -- Title: tokens per dollar
 -- Calendar: usage
 -- Wide: model, chip, source, cost, mtok=Mtok, cached_percent=cache%, output_percent=out%, tokens_per_unit=tok/$, cost_per_mtok=$/Mtok, cost_per_weighted_mtok=$/Mwtd, chip_hours=chip-h, cost_per_chip_hour=$/chip-h, serving_percent=serv%
@@ -9,12 +10,18 @@ WITH costs AS (
     SELECT
         p.model, COALESCE(c.short, p.unit_chip, '-') AS chip, COALESCE(p.unit_source, '-') AS source, p.unit, p.BillingCurrency AS currency,
         p.state, d.chip_hours,
+        CAST(d.chip_hours AS DECIMAL(28, 6)) * CAST(COALESCE(whole.watts, package.watts) AS DECIMAL(9, 0)) AS watt_hours,
+        CASE WHEN d.chip_hours = 0 THEN NULL WHEN whole.watts IS NOT NULL THEN whole.basis ELSE COALESCE(package.basis, '-') END AS power_basis,
         CASE $cost WHEN 'billed' THEN d.BilledCost WHEN 'list' THEN d.ListCost WHEN 'contracted' THEN d.ContractedCost ELSE d.EffectiveCost END AS cost,
         CASE $cost WHEN 'billed' THEN p.billed_incomplete WHEN 'list' THEN p.list_incomplete WHEN 'contracted' THEN p.contracted_incomplete
             ELSE p.effective_incomplete END AS incomplete
     FROM postings AS p
     INNER JOIN posting_days AS d ON d.posting_id = p.posting_id AND d.billing_period = p.billing_period
     LEFT JOIN chips AS c ON c.chip = p.unit_chip
+    LEFT JOIN chip_power AS whole ON whole.chip = p.chip AND whole.basis = 'all_in'
+        AND (whole.valid_from IS NULL OR whole.valid_from <= d.day) AND (whole.valid_to IS NULL OR d.day < whole.valid_to)
+    LEFT JOIN chip_power AS package ON package.chip = p.chip AND package.basis = 'chip'
+        AND (package.valid_from IS NULL OR package.valid_from <= d.day) AND (package.valid_to IS NULL OR d.day < package.valid_to)
     WHERE CASE $calendar WHEN 'usage' THEN d.day ELSE p.booked_period END >= $start
         AND CASE $calendar WHEN 'usage' THEN d.day ELSE p.booked_period END < $end
         AND p.kind NOT IN ('tax', 'credit', 'fee') AND p.purpose <> 'training' AND COALESCE(p.state, '') <> 'training'
@@ -24,6 +31,7 @@ WITH costs AS (
 summed AS (
     SELECT
         model, chip, source, currency, SUM(cost) AS cost, SUM(chip_hours) AS chip_hours,
+        SUM(watt_hours) AS watt_hours, MIN(power_basis) AS least_basis, MAX(power_basis) AS power_basis,
         SUM(CASE WHEN state IN ('serving', 'startup') THEN chip_hours END) AS serving_hours,
         BOOL_OR(COALESCE(state, 'loaded') NOT IN ('loaded', 'unused')) AS state_known, BOOL_OR(incomplete) AS incomplete
     FROM costs
@@ -34,6 +42,8 @@ summed AS (
 spent AS (
     SELECT
         model, chip, source, currency, cost, chip_hours, serving_hours, state_known, incomplete,
+        CASE WHEN least_basis <> '-' AND watt_hours > 0 THEN CAST(watt_hours AS DECIMAL(28, 0)) * 3600 END AS joules,
+        CASE WHEN least_basis = power_basis THEN NULLIF(power_basis, '-') WHEN least_basis <> '-' THEN 'mixed' END AS power_basis,
         COUNT(*) OVER (PARTITION BY model, chip, source) AS currencies,
         ROW_NUMBER() OVER (PARTITION BY model, chip, source ORDER BY cost DESC, currency) AS place
     FROM summed
@@ -58,6 +68,7 @@ joined AS (
         COALESCE(s.model, t.model) AS model, COALESCE(s.chip, t.chip) AS chip, COALESCE(s.source, t.source) AS source, s.currency, s.cost,
         CASE WHEN s.chip_hours <> 0 THEN CAST(s.chip_hours AS DECIMAL(28, 6)) END AS chip_hours, s.state_known, s.serving_hours, s.incomplete,
         CASE WHEN COALESCE(s.currencies, 1) = 1 AND s.cost >= 0 THEN millionths(s.cost) END AS paid,
+        CASE WHEN s.currencies = 1 THEN s.joules END AS joules, s.power_basis,
         NULLIF(t.tokens, 0) AS tokens, t.cached, NULLIF(t.entered, 0) AS entered, t.written, NULLIF(t.weighted, 0) AS weighted
     FROM spent AS s
     FULL JOIN delivered AS t ON t.model = s.model AND t.chip = s.chip AND t.source = s.source AND s.place = 1
@@ -71,6 +82,6 @@ SELECT
     ratio_of(paid * 1000000, tokens) AS cost_per_mtok, ratio_of(paid * 1000000, weighted) AS cost_per_weighted_mtok,
     chip_hours, ratio_of(paid * 1000000, millionths(chip_hours)) AS cost_per_chip_hour,
     CASE WHEN state_known THEN CAST(exact_quotient(millionths(COALESCE(serving_hours, CAST('0' AS DECIMAL(38, 18)))) * 100, millionths(chip_hours)) AS BIGINT) END AS serving_percent,
-    currency, incomplete
+    ratio_of(tokens * 1000000, NULLIF(joules, 0)) AS tokens_per_joule, power_basis, currency, incomplete
 FROM joined
 ORDER BY model, currency, tokens_per_unit DESC, chip, source
