@@ -4,12 +4,15 @@ import csv
 import io
 import re
 from collections import Counter
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from conftest import examples
+from hypothesis import given
+from hypothesis import strategies as st
 
 from costctl import rates
 from costctl.cli import rates as cli
@@ -600,6 +603,58 @@ def test_prices_that_hold_together_are_refused_by_both_lines(tiny):
         " 1 (rates/chip_prices/cloud.csv:2, from 2026-01-01) for the same key"
     )
     assert tiny("1 valid_from=2026-01-01 valid_to=2026-05-01", "2 valid_from=2026-05-01").clashes() == []
+
+
+DAYS = [date(2026, 10, 1) + timedelta(days=number) for number in range(31)]
+DATED = st.tuples(st.just("dated"), st.integers(0, 29), st.one_of(st.none(), st.integers(1, 12)))
+SEEN = st.tuples(st.just("seen"), st.integers(0, 29), st.none())
+
+
+def holding(rows, day):
+    """Return the numbers of the rows that hold on a day, by the table of the manual: a beginning, or until the next one begins."""
+    found = []
+    for number, (kind, start, length) in enumerate(rows):
+        later = [other for _, other, _ in rows if other > start]
+        end = start + length if length else min(later, default=99) if kind == "seen" else 99
+        if start <= day < end:
+            found.append(number)
+    return found
+
+
+@examples(25)
+@given(rows=st.lists(st.one_of(DATED, SEEN), min_size=1, max_size=5))
+def test_whatever_the_intervals_a_day_has_one_card_or_none_and_says_which_is_near(tmp_path_factory, rows):
+    folder = tmp_path_factory.mktemp("rates")
+    cells = [
+        {"valid_from": DAYS[start], "valid_to": DAYS[start] + timedelta(days=length) if length else ""}
+        if kind == "dated"
+        else {"as_of": DAYS[start]}
+        for kind, start, length in rows
+    ]
+    columns = [*DEFAULTS, "price_per_chip_hour", "valid_from", "valid_to", "as_of"]
+    for name, text in TINY.items():
+        (folder / name).write_text(text)
+    (folder / "chip_prices").mkdir()
+    with (folder / "chip_prices" / "cloud.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(DEFAULTS | {"price_per_chip_hour": 1 + number} | row for number, row in enumerate(cells))
+    world = facts.load(folder)
+    held = {day: holding(rows, number) for number, day in enumerate(DAYS)}
+    problems = world.clashes()
+    assert bool(problems) == any(len(numbers) > 1 for numbers in held.values())
+    for problem in problems:  # both lines are named
+        assert re.search(r"cloud.csv:\d+", problem.where)
+        assert re.search(r"cloud.csv:\d+", problem.what)
+    if not problems:
+        answers = rated(world, *({"day": day} for day in DAYS)).dicts()
+        prices = {row["day"]: row["price_per_chip_hour"] for row in answers}
+        assert prices == {day: 1 + numbers[0] if numbers else None for day, numbers in held.items()}
+        known = [day for day, numbers in held.items() if numbers]
+        for day in (day for day, numbers in held.items() if known and not numbers):
+            near = min(known, key=lambda other: (abs(other - day), other))
+            note = f"no rate in force; the nearest is chip_prices/cloud.csv:{2 + held[near][0]}, of {near}"
+            assert ask(world, day.isoformat())[0]["note"] == note
 
 
 def test_the_product_is_exact(tiny):
