@@ -401,12 +401,11 @@ def test_cards_may_hold_machines_spellings_and_token_prices(write):
 
 
 def test_the_card_of_the_manual_is_read(write):
-    (card,) = re.findall(r"```csv\n(.*?)```", (HOME / "README.md").read_text("utf-8"), re.DOTALL)
-    path = write(card)
-    assert [row[8] for row in rates.read([path])["chip_prices"] if row[0].startswith("card")] == [
-        Decimal("1.42"),
-        Decimal("2.10"),
-    ]
+    card, discounts = re.findall(r"```csv\n(.*?)```", (HOME / "README.md").read_text("utf-8"), re.DOTALL)
+    read = rates.read([write(card), write(discounts, "edp.csv")])["chip_prices"]
+    assert [row[8] for row in read if row[0].startswith("card")] == [Decimal("1.42"), Decimal("2.10")]
+    virginia = [row[8] for row in read if row[0].endswith(" less edp.csv:2 less edp.csv:3") and row[2] == "p5.48xlarge"]
+    assert virginia == [Decimal("6.88") * Decimal("0.91") * Decimal("0.875")]
 
 
 def test_the_manual_names_every_column_and_no_other_file():
@@ -797,6 +796,96 @@ POWER = """
     one,all_in,1370,,2026-09,estimate
     two,chip,500,,2025-12-02,conflict
 """
+
+
+OVERLAYS = """
+    discount,provider,machine,chip,region,purchase_model,kind,value,currency,order,stackable,valid_from,valid_to
+    EDP,cloud,,,,,percent_off,10,,1,yes,2026-10-05,2026-10-20
+    regional,cloud,,one,geo:us,on_demand,percent_off,5.5,,2,yes,,2026-10-10
+    cap,cloud,m1,,,,price_cap,0.5,USD,3,no,,
+    fixed,cloud,m8,,eu-west-1,,fixed_price,0.25,USD,4,yes,2026-10-01,
+"""
+
+
+@pytest.fixture
+def overlaid(tiny, write):
+    """Return the facts of tiny with the overlays in a card of the user's."""
+
+    def overlaid(*lines, overlays=OVERLAYS):
+        tiny(*lines)
+        card = write("\n".join(line.strip() for line in overlays.strip().splitlines()), "edp.csv")
+        return facts.load(card.parent, [card])
+
+    return overlaid
+
+
+@pytest.mark.parametrize(
+    ("line", "change", "expected"),
+    [
+        ("2 region=us-east-1", {"day": "2026-10-04"}, "1.89"),  # 5.5 % off
+        ("2 region=us-east-1", {"day": "2026-10-05"}, "1.701"),  # 10 % off, then 5.5 % off
+        ("2 region=us-east-1", {"day": "2026-10-10"}, "1.8"),
+        ("2 region=us-east-1", {"day": "2026-10-20"}, "2"),
+        ("2 region=*", {"day": "2026-10-04"}, "2"),  # a price for more than the overlay's regions stays
+        ("2 region=us-gov-west-1", {"day": "2026-10-04", "region": "us-gov-west-1"}, "2"),
+        ("2 region=us-east-1 purchase_model=spot", {"day": "2026-10-05", "purchase_model": "spot"}, "1.8"),
+        ("2 layer=contract", {"day": "2026-10-06"}, "2"),
+        ("2 layer=model", {"day": "2026-10-06"}, "2"),
+        ("2 region=* machine=m1", {"day": "2026-10-04", "machine": "m1"}, "0.5"),
+        ("2 region=* machine=m1", {"day": "2026-10-05", "machine": "m1"}, "1.8"),  # the cap does not stack
+        ("0.3 region=* machine=m1", {"day": "2026-10-04", "machine": "m1"}, "0.3"),
+        ("2 region=eu-west-1 machine=m8", {"day": "2026-10-25", "region": "eu-west-1"}, "0.25"),
+        (
+            "2 region=eu-west-1 machine=m8 currency=EUR",
+            {"day": "2026-10-25", "region": "eu-west-1", "currency": "EUR"},
+            "2",
+        ),
+        ("0.000000000005", {"day": "2026-10-06"}, "4E-12"),  # of half a unit of the last digit the even one stays
+    ],
+)
+def test_overlays_act_on_list_prices_within_their_scope(overlaid, line, change, expected):
+    assert price(overlaid(line), **change) == expected
+
+
+def test_a_discounted_price_names_both_places(overlaid):
+    world = overlaid("2.00 region=us-east-1")
+    assert ask(world, "2026-10-04")[0]["card"] == "chip_prices/cloud.csv:2 less edp.csv:3"
+    both, _ = ask(world, "2026-10-05")
+    assert (both["price_per_chip_hour"], both["price_per_machine_hour"]) == ("1.701", "13.608")
+    assert both["card"] == "chip_prices/cloud.csv:2 less edp.csv:2 less edp.csv:3"
+    assert ask(world, "2026-10-20")[0]["price_per_chip_hour"] == "2.00"
+    lines = listing.prices(world, "acme-one", date(2026, 10, 12))
+    assert [(line["price_per_chip_hour"], line["valid_from"], line["state"]) for line in lines] == [
+        ("1.89", None, "ended"),
+        ("1.701", "2026-10-05", "ended"),
+        ("1.8", "2026-10-10", "in force"),
+        ("2.00", "2026-10-20", "later"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cells", "where", "what"),
+    [
+        ("EDP,cloud,,,,,percent_off,100,,1,yes,,", "value", "is not below 100 percent"),
+        ("EDP,cloud,,,,,percent_off,0,,1,yes,,", "value", "is not above zero"),
+        ("EDP,cloud,,,,,price_cap,1,,1,yes,,", "currency", "the currency of the price is missing"),
+        ("EDP,cloud,,,,,halved,1,,1,yes,,", "kind", "is not one of"),
+        ("EDP,cloud,m9,,,,percent_off,1,,1,yes,,", "machine", "cloud has no such machine"),
+        ("EDP,cloud,m8,two,,,percent_off,1,,1,yes,,", "chip", "the machine m8 holds acme-one"),
+        ("EDP,cloud,,,,,percent_off,1,,1,yes,2026-02-01,2026-01-01", "valid_to", "is not after the valid_from"),
+        ("a,cloud,,,,,percent_off,1,,1,yes,,\nb,cloud,,,,,percent_off,2,,1,yes,2026-10-01,", "order", "duplicate key"),
+    ],
+)
+def test_a_wrong_overlay_is_refused(overlaid, cells, where, what):
+    with pytest.raises(UsageError, match=re.escape(what)) as refused:
+        overlaid("1", overlays=f"{OVERLAYS.split(maxsplit=1)[0]}\n{cells}")
+    assert refused.value.where.endswith(f":{where}")
+
+
+def test_the_check_tells_of_an_overlay_that_acts_on_nothing(overlaid):
+    found = check.check(overlaid("1 valid_from=2026-01-01 region=us-east-1 machine=m8"), date(2026, 10, 1))
+    idle = [problem.where.rpartition("/")[2] for problem in found.warnings if problem.what == "acts on no list price"]
+    assert idle == ["edp.csv:4:discount", "edp.csv:5:discount"]
 
 
 def test_power_is_observed_like_a_price_and_was_there_before_anybody_looked(tiny, write):

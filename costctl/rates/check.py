@@ -41,7 +41,7 @@ def check(facts: Facts, today: date) -> Findings:
         *_implausible(listed),
         *_above_list(binding, listed),
     ]
-    return Findings(errors, [*warnings, *_unknown_providers(facts), *_unused(facts)])
+    return Findings(errors, [*warnings, *_unknown_providers(facts), *_idle_overlays(facts), *_unused(facts)])
 
 
 def _contradictions(facts: Facts) -> Iterator[Problem]:
@@ -107,7 +107,7 @@ def _above_list(contracts: list[Rate], listed: list[Rate]) -> Iterator[Problem]:
     for rate in _once(contracts):
         for other in listed:
             if _same_thing(rate, other) and rate.price > other.price and rate.overlaps(other):
-                what = f"is above the list price {other.row.texts[other.column]} ({other.row.card})"
+                what = f"is above the list price {other.text} ({other.card})"
                 yield rate.row.problem(rate.column, what, "Divide a machine's price by its chips.")
                 break
 
@@ -125,6 +125,15 @@ def _unknown_providers(facts: Facts) -> Iterator[Problem]:
             if row["provider"] not in known:
                 remedy = cells.nearest(row["provider"], known) or "It prices only bills that name the provider so."
                 yield row.problem("provider", "is a provider nobody knows", remedy)
+
+
+def _idle_overlays(facts: Facts) -> Iterator[Problem]:
+    """Yield discounts that no price has: a scope narrower than every price, or a name of nothing."""
+    acting = {card for rate in facts.chip_rates for card in rate.overlays}
+    for row in facts.rows("overlays"):
+        if row.card not in acting:
+            remedy = "A price lies within an overlay where it is of the machine, chip, region and purchase model that the overlay names."
+            yield row.problem("discount", "acts on no list price", remedy)
 
 
 def _unused(facts: Facts) -> Iterator[Problem]:

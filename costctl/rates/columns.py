@@ -14,6 +14,7 @@ PURCHASE_MODELS = frozenset(
         *("internal_transfer", "reference", "contract_reported", "purchase"),
     ]
 )
+OVERLAYS = ("percent_off", "fixed_price", "price_cap")
 PAYMENTS = ("none", "partial", "all_upfront")
 MEASURES = ("hour", "chip_hour", "token")
 TOKEN_CLASSES = ("input", "cache_read", "cache_write", "cache_write_long", "output", "reasoning", "audio", "image")
@@ -104,6 +105,21 @@ FILES: dict[str, tuple[Field, ...]] = {
         *_CONFIDENCE,
         *_texts("source cross_check notes"),
     ),
+    "overlays": (
+        Field("discount", required=True),
+        Field("provider", cells.name, required=True),
+        Field("machine"),
+        Field("chip", cells.name),
+        Field("region", cells.regions),
+        Field("purchase_model", cells.one_of(PURCHASE_MODELS)),
+        Field("kind", cells.one_of(OVERLAYS), required=True),
+        Field("value", cells.price, required=True),
+        Field("currency", cells.currency),
+        Field("order", cells.whole, required=True),
+        Field("stackable", cells.one_of(("yes", "no")), required=True),
+        *_VALIDITY,
+        *_texts("source notes"),
+    ),
     "model_prices": (
         Field("provider", cells.name, required=True),
         Field("channel", cells.name),
@@ -142,6 +158,7 @@ SIGNATURES = {
     "price_per_chip_hour": "chip_prices",
     "price_per_million": "model_prices",
     "watts": "power",
+    "discount": "overlays",
     "chips": "machines",
     "raw": "model_aliases",
 }

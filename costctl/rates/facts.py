@@ -12,7 +12,7 @@ from pathlib import Path
 from costctl.errors import UsageError, shown
 from costctl.files import cells, sheets
 from costctl.files.sheets import Problem, Row, Sheet
-from costctl.rates import intervals
+from costctl.rates import intervals, overlays
 from costctl.rates.columns import FILES, SIGNATURES, UNSURE
 from costctl.rates.intervals import Rate
 
@@ -53,8 +53,8 @@ class Facts:
 
     @cached_property
     def chip_rates(self) -> list[Rate]:
-        """Return the prices per chip-hour that may price something, with the days they hold."""
-        return self._settled("chip_prices", _chip_rates)
+        """Return the prices per chip-hour that may price something, discounts taken off, with the days they hold."""
+        return overlays.applied(self._settled("chip_prices", _chip_rates), self.rows("overlays"))
 
     @cached_property
     def model_rates(self) -> list[Rate]:
@@ -157,12 +157,15 @@ def spellings(machine: Row) -> tuple[str, ...]:
 
 def _row_problems(row: Row, sheet: Sheet, facts: Facts) -> Iterator[Problem]:
     yield from _date_problems(row)
-    if sheet.holds in ("machines", "chip_prices", "model_prices"):
+    if sheet.holds in ("machines", "chip_prices", "model_prices", "overlays"):
         # A provider nobody knows is taken as it is: `rates check` asks about it.
         row.values["provider"] = facts.providers.get(row["provider"], row["provider"])
-    if sheet.holds in ("machines", "chip_prices", "power"):
+    if row["chip"] and sheet.holds in ("machines", "chip_prices", "power", "overlays"):
         yield from _chip_problems(row, facts)
-    if sheet.holds == "chip_prices" and row["machine"] and row["layer"] != "model":  # an estimate has names of its own
+    if sheet.holds == "overlays":
+        yield from overlays.problems(row)
+    named = sheet.holds == "overlays" or (sheet.holds == "chip_prices" and row["layer"] != "model")
+    if named and row["machine"]:  # an estimate has names of its own
         yield from _machine_problems(row, facts)
     if sheet.is_card and sheet.holds.endswith("_prices"):
         yield from _price_problems(row, sheet.holds)
@@ -190,7 +193,7 @@ def _machine_problems(row: Row, facts: Facts) -> Iterator[Problem]:
         names = [name for provider, name in facts.machines if provider == row["provider"]]
         remedy = cells.nearest(row["machine"], names) or "Leave it empty for a price of the chip in any machine."
         yield row.problem("machine", f"{row['provider']} has no such machine", remedy)
-    elif found["chip"] != row["chip"]:
+    elif row["chip"] not in (None, found["chip"]):
         yield row.problem("chip", f"the machine {found['machine']} holds {found['chip']}", "Correct one of the two.")
     else:
         row.values["machine"] = found["machine"]
@@ -208,6 +211,7 @@ NAMES: dict[str, Callable[[Row], Iterable[tuple[str, Hashable]]]] = {
     "chips": lambda row: [("chip", row["chip"]), ("short", row["short"])],
     "machines": lambda row: [("machine", (row["provider"], name)) for name in spellings(row)],
     "model_aliases": lambda row: [("raw", row["raw"])],
+    "overlays": lambda row: [("order", (row["provider"], row["order"]))],
 }
 
 

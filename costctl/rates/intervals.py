@@ -33,6 +33,17 @@ class Rate:
     valid_to: date | None = None
     channel: str = ""  # where the same key may be bought twice at one price
     is_card: bool = False
+    overlays: tuple[str, ...] = ()  # the discounts that are in the price, as places
+
+    @property
+    def card(self) -> str:
+        """Return the place that the price comes from, and those of the discounts on it."""
+        return " less ".join([self.row.card, *self.overlays])
+
+    @property
+    def text(self) -> str:
+        """Return the price as its source prints it, or as the discounts leave it."""
+        return f"{self.price.normalize():f}" if self.overlays else self.row.texts[self.column]
 
     def holds(self, day: date) -> bool:
         """Tell whether the price is in force on a day."""
@@ -109,4 +120,4 @@ def _clash(first: Rate, second: Rate) -> Problem | None:
 def _told(rate: Rate) -> str:
     begins = f"from {rate.valid_from}" if rate.valid_from else "since ever"
     ends = f" to {rate.valid_to}" if rate.valid_to else ""
-    return f"{rate.row.texts[rate.column]} ({rate.row.path}:{rate.row.line}, {begins}{ends})"
+    return f"{rate.text} ({rate.row.path}:{rate.row.line}, {begins}{ends})"

@@ -39,7 +39,7 @@ def _power(chip: Row, power: Mapping[Key, Rate]) -> Texts:
 
 def _chip(row: Row, machines: Counter[str], prices: Counter[str | int | None], on_demand: list[Rate]) -> Texts:
     ordered = sorted(on_demand, key=lambda rate: rate.price)
-    texts = [rate.row.texts["price_per_chip_hour"] for rate in ordered]
+    texts = [rate.text for rate in ordered]
     return {
         "short": row["short"],
         "title": row["title"],
@@ -99,11 +99,14 @@ def _order(line: Texts) -> tuple[int, list[str]]:
 
 
 def _lines(row: Row, rates: list[Rate], day: date) -> Iterator[Texts]:
-    for begins, ends in dict.fromkeys((rate.valid_from, rate.valid_to) for rate in rates):
-        same = [rate for rate in rates if (rate.valid_from, rate.valid_to) == (begins, ends)]
+    for begins, ends, card in dict.fromkeys((rate.valid_from, rate.valid_to, rate.card) for rate in rates):
+        same = [rate for rate in rates if (rate.valid_from, rate.valid_to, rate.card) == (begins, ends, card)]
         state = "in force" if same[0].holds(day) else "ended" if ends and ends <= day else "later"
         regions = " ".join(str(rate.key[3]) for rate in same)
-        yield _line(row, str(same[0].key[6]), regions, state, (begins, ends))
+        yield _line(row, str(same[0].key[6]), regions, state, (begins, ends)) | {
+            "price_per_chip_hour": same[0].text,
+            "card": card,
+        }
     if not rates:
         yield _line(row, row["layer"] or "list", " ".join(row["region"] or ("*",)), _unused(row), (None, None))
 

@@ -57,7 +57,7 @@ def lookup(question: Question, facts: Facts, *, stale_ok: bool = False) -> dict[
         note = f"no rate known; {_known(asked, facts)}"
     if card is None and nearest is not None and stale_ok:
         card, note = found[nearest], f"stale: not in force on {asked.day}; it was on {nearest}"
-    rate = next((rate for rate in near if rate.row.card == card), None)
+    rate = next((rate for rate in near if rate.card == card), None)
     return _answer(asked, rate, _chips(asked, facts), note)
 
 
@@ -158,7 +158,7 @@ def _answer(asked: Question, rate: Rate | None, chips: Fraction | None, note: st
         "purchase_model": asked.purchase_model,
         "term_months": texts.get("term_months"),
         "day": asked.day.isoformat(),
-        "price_per_chip_hour": texts.get("price_per_chip_hour"),
+        "price_per_chip_hour": rate.text if rate else None,
         "price_per_machine_hour": _of_machine(rate, chips),
         "currency": asked.currency,
         "layer": str(rate.key[6]) if rate else None,
@@ -166,7 +166,7 @@ def _answer(asked: Question, rate: Rate | None, chips: Fraction | None, note: st
         "valid_to": _text(rate.valid_to) if rate else None,
         "as_of": texts.get("as_of"),
         "confidence": texts.get("confidence"),
-        "card": rate.row.card if rate else None,
+        "card": rate.card if rate else None,
         "note": note,
     }
 

@@ -39,7 +39,7 @@ def chip_price(rate: Rate) -> Line:
 
 def _line(rate: Rate, middle: Line) -> Line:
     row = rate.row
-    return row.card, *middle, rate.valid_from, rate.valid_to, row["as_of"], row["confidence"], row["source"]
+    return rate.card, *middle, rate.valid_from, rate.valid_to, row["as_of"], row["confidence"], row["source"]
 
 
 def _power(rate: Rate) -> Line:
