@@ -352,6 +352,24 @@ class TestEveryDay:
         assert "half.csv: no format recognises this file" in said.stderr
         assert billed(place) == {("neo", "2026-10"): 5}
 
+    def test_a_file_that_lacks_a_column_keeps_its_source_out_and_no_other(self, place):
+        place.write(
+            "costctl.yaml",
+            """
+            version: 1
+            sources:
+              - {name: lacking, path: lacking, as: focus, deliveries: append}
+              - {name: neo, path: bills}
+            """,
+        )
+        place.bill("bills/a.csv", [{"cost": "5"}])
+        place.bill("lacking/a.csv", [{"cost": "7"}])
+        place.write("lacking/b.csv", "BilledCost,BillingCurrency\n1,USD\n")
+        said = place.costctl("ingest")
+        assert said.returncode == 3
+        assert "b.csv:1: lacks the columns EffectiveCost" in said.stderr
+        assert billed(place) == {("neo", "2026-10"): 5}
+
 
 class TestWithoutItsManifest:
     """A file of a manifest's delivery was there first, by itself."""

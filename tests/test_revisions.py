@@ -98,8 +98,14 @@ def test_who_went_back_is_the_last_revision(place, command, monkeypatch):
     for name in ("first.csv", "second.csv", "first.csv"):
         place.ingest(name, decision="replace")
     monkeypatch.chdir(place.home)
-    changes = told(command, "revision", "in_force", "service", "billed_change")
-    assert changes == [("1", "no", "Compute", "1"), ("2", "yes", "Compute", "9"), ("2", "yes", "Storage", "2.5")]
+    names = ("revision", "in_force", "service", "billed_change")
+    assert told(command, *names) == [
+        ("1", "no", "Compute", "1"),
+        ("2", "yes", "Compute", "9"),
+        ("2", "yes", "Storage", "2.5"),
+    ]
+    place.ingest(place.bill("third.csv", FIRST.replace("2.5 ", "4   ")), decision="replace")
+    assert told(command, *names)[3:] == [("3", "yes", "Compute", "0"), ("3", "yes", "Storage", "1.5")]
 
 
 def test_a_month_delivered_once_is_left_out(revised, command):
