@@ -19,7 +19,7 @@ from costctl.cli import rates as cli
 from costctl.errors import GateFailed, UsageError
 from costctl.files import cells
 from costctl.ledger import store
-from costctl.rates import check, facts, listing, lookup, tables
+from costctl.rates import changes, check, facts, listing, lookup, tables
 
 HOME = rates.home()
 GATHERED = date(2026, 11, 20)
@@ -886,6 +886,44 @@ def test_the_check_tells_of_an_overlay_that_acts_on_nothing(overlaid):
     found = check.check(overlaid("1 valid_from=2026-01-01 region=us-east-1 machine=m8"), date(2026, 10, 1))
     idle = [problem.where.rpartition("/")[2] for problem in found.warnings if problem.what == "acts on no list price"]
     assert idle == ["edp.csv:4:discount", "edp.csv:5:discount"]
+
+
+NEWER = """
+    discount,provider,machine,chip,region,purchase_model,kind,value,currency,order,stackable,valid_from,valid_to
+    EDP,cloud,m8,,,,percent_off,12.5,,1,yes,2026-10-05,
+"""
+
+
+def test_what_a_card_changes(tiny, write):
+    tiny("2 machine=m8", "3.0 machine=m1 term_months=12 purchase_model=reserved", "5 chip=acme-two")
+    folder = write("").parent
+    card = write("\n".join(line.strip() for line in NEWER.strip().splitlines()), "edp.csv")
+    own = write(
+        "provider,machine,chip,purchase_model,price_per_chip_hour,currency\ncloud,m8,one,on_demand,1.5,USD", "own.csv"
+    )
+    bare, discounted, owned = (changes.load(path, folder) for path in (folder, card, own))
+    assert changes.changes(bare, discounted, date(2026, 10, 4)) == []
+    (line,) = changes.changes(bare, discounted, date(2026, 10, 5))
+    assert [line[name] for name in ("change", "what", "bought", "before", "after", "percent", "card_after")] == [
+        *("other", "m8", "on_demand", "2", "1.75", "-12.5", "chip_prices/cloud.csv:2 less edp.csv:2")
+    ]
+    (line,) = changes.changes(bare, owned, date(2026, 10, 5))
+    assert [line[name] for name in ("change", "layer", "before", "after", "percent")] == [
+        "new",
+        "contract",
+        None,
+        "1.5",
+        None,
+    ]
+    (line,) = changes.changes(owned, bare, date(2026, 10, 5))
+    assert (line["change"], line["card_before"], line["card_after"]) == ("gone", "own.csv:2", None)
+
+
+def test_what_is_compared_is_there(tmp_path):
+    with pytest.raises(UsageError, match="no such file or folder"):
+        changes.load(tmp_path / "nothing", HOME)
+    with pytest.raises(UsageError, match="holds no rates"):
+        changes.load(tmp_path, HOME)
 
 
 def test_power_is_observed_like_a_price_and_was_there_before_anybody_looked(tiny, write):

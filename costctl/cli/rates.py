@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -72,6 +73,25 @@ def check(at: At = None, format_: Printed = None) -> None:
             evidence=[sentence(found) for found in findings.errors],
             remedy=findings.errors[0].remedy,
         )
+
+
+@app.command()
+def diff(
+    before: Annotated[Path, typer.Argument(help="A folder like rates/, or a card.")],
+    after: Annotated[Path, typer.Argument(help="The same, as it is to be compared.")],
+    at: At = None,
+    format_: Printed = None,
+) -> None:
+    """Show which prices in force on a day are new, gone or other.
+
+    A card is taken with the shipped rates, as a configuration would take it.
+    """
+    from costctl import rates
+    from costctl.rates import changes
+
+    home, day = rates.home(), _day(at)
+    lines = changes.changes(changes.load(before, home), changes.load(after, home), day)
+    emit(f"what changes in the rates of {day}", lines, format_)
 
 
 @app.command()

@@ -7,6 +7,8 @@ tables     the facts laid out as the ledger's tables
 lookup     the one rate in force, by the model that prices every report
 check      what is old, implausible or contradictory
 listing    chips and their prices for people
+overlays   discounts off list prices
+changes    what one set of rates changes against another
 """
 
 from __future__ import annotations

@@ -1,0 +1,80 @@
+"""What one set of rates changes against another, on a day: prices that are new, gone or other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from decimal import ROUND_HALF_EVEN, Decimal
+from pathlib import Path
+
+from costctl.errors import UsageError
+from costctl.rates import facts
+from costctl.rates.facts import Facts
+from costctl.rates.intervals import Key, Rate
+
+Texts = dict[str, str | None]
+TENTH = Decimal("0.1")
+ORDER = ("provider", "what", "bought", "region", "layer", "currency")
+
+
+def load(path: Path, home: Path) -> Facts:
+    """Return the rates of a folder like rates/, or the shipped ones with a card on them; raise UsageError for what is wrong."""
+    if not path.exists():
+        raise UsageError(str(path), "no such file or folder", remedy="Name a folder like rates/, or a card.")
+    found = facts.load(path) if path.is_dir() else facts.load(home, [path])
+    if not found.sheets:
+        remedy = "A folder of rates holds chips.csv, chip_prices/ and the others that rates/README.md lists."
+        raise UsageError(str(path), "holds no rates", remedy=remedy)
+    return found
+
+
+def changes(before: Facts, after: Facts, day: date) -> list[Texts]:
+    """Return a line for each price in force on a day that is not the same in both."""
+    lines = [
+        *_lines(before.chip_rates, after.chip_rates, day, _chip_hour),
+        *_lines(before.model_rates, after.model_rates, day, _million_tokens),
+    ]
+    return sorted(lines, key=lambda line: [line[name] or "" for name in ORDER])
+
+
+def _lines(before: Sequence[Rate], after: Sequence[Rate], day: date, named: Callable[[Key], Texts]) -> Iterator[Texts]:
+    was, now = ({rate.key: rate for rate in rates if rate.holds(day)} for rates in (before, after))
+    for key in was | now:
+        first, second = was.get(key), now.get(key)
+        if first is None or second is None or first.price != second.price:
+            yield _compared(named(key), first, second)
+
+
+def _chip_hour(key: Key) -> Texts:
+    provider, machine, chip, region, purchase_model, term, layer, currency, payment = key
+    bought = " ".join(str(word) for word in (purchase_model, f"{term}m" if term else None, payment) if word)
+    return _named(provider, machine or chip, bought, region, layer, "chip-hour", currency)
+
+
+def _million_tokens(key: Key) -> Texts:
+    provider, model, region, service_tier, context_tier, token_class, currency = key
+    return _named(provider, model, f"{token_class} {service_tier} {context_tier}", region, "list", "Mtok", currency)
+
+
+def _named(*words: object) -> Texts:
+    names = ("provider", "what", "bought", "region", "layer", "per", "currency")
+    return {name: str(word) for name, word in zip(names, words, strict=True)}
+
+
+def _compared(named: Texts, before: Rate | None, after: Rate | None) -> Texts:
+    percent = None
+    if before and after:
+        percent = f"{((after.price / before.price - 1) * 100).quantize(TENTH, ROUND_HALF_EVEN):+f}"
+    change = "new" if before is None else "gone" if after is None else "other"
+    return {
+        "change": change,
+        "provider": named["provider"],
+        "what": named["what"],
+        "bought": named["bought"],
+        "before": before.text if before else None,
+        "after": after.text if after else None,
+        "percent": percent,
+        **{name: named[name] for name in ("currency", "per", "region", "layer")},
+        "card_before": before.card if before else None,
+        "card_after": after.card if after else None,
+    }
