@@ -172,7 +172,7 @@ def answer(
         reached = bill if chosen.reaches_bill and span.whole_months else None
         if not rows.rows:
             months = ", ".join(dict.fromkeys(row[0] for row in state.periods(ledger).rows))
-            terminal.say(f"costctl: nothing to show for {span.label}; the ledger holds the billing months {months}")
+            terminal.say(f"costctl: {chosen.empty} for {span.label}; the ledger holds the billing months {months}")
     return Answer(chosen, span, in_force, cost, rows, footer, reached)
 
 

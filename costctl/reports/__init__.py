@@ -38,6 +38,7 @@ class Report:
     totalled: bool  # whether a sum over its rows means something
     top: int | None  # how many rows a terminal shows
     converts: dict[str, tuple[str, ...]]  # columns that another currency changes, with the columns they are the sum of
+    empty: str  # what no rows at all mean
     unknown: frozenset[str]  # columns in which an empty value is unknown, so that no sum over it is shown
 
 
@@ -83,6 +84,7 @@ def _read(name: str, text: str) -> Report:
         totalled=header.get("Total") != "none",
         top=int(header["Top"]) if "Top" in header else None,
         converts=_sums(header.get("Converts", "")),
+        empty=header.get("Empty", "nothing to show"),
         unknown=frozenset(column for column, _ in _columns(header.get("Unknown", ""))),
     )
 

@@ -6,6 +6,7 @@
 -- Wide: period, source, revision, in_force=live, version, account, service, billed, billed_change=change, effective, effective_change=change
 -- Narrow: period, revision, account, service, billed, billed_change=change
 -- Total: none
+-- Empty: nothing was delivered again
 WITH takers AS (
     SELECT t.delivery_id, t.period, MAX(t.seq) AS seq
     FROM takeovers AS t
