@@ -908,6 +908,13 @@ def test_a_discounted_price_names_both_places(overlaid):
     assert (both["price_per_chip_hour"], both["price_per_machine_hour"]) == ("1.701", "13.608")
     assert both["card"] == "chip_prices/cloud.csv:2 less edp.csv:2 less edp.csv:3"
     assert ask(world, "2026-10-20")[0]["price_per_chip_hour"] == "2.00"
+    alone = overlaid("2.00 valid_from=2026-01-01", overlays="\n".join(OVERLAYS.strip().splitlines()[:2]))
+    pieces = [ask(alone, day)[0] for day in ("2026-10-04", "2026-10-05", "2026-10-20")]
+    assert [(piece["card"].count("less"), piece["valid_from"], piece["valid_to"]) for piece in pieces] == [
+        (0, "2026-01-01", "2026-10-05"),
+        (1, "2026-10-05", "2026-10-20"),
+        (0, "2026-10-20", None),
+    ]
     lines = listing.prices(world, "acme-one", date(2026, 10, 12))
     assert [(line["price_per_chip_hour"], line["valid_from"], line["state"]) for line in lines] == [
         ("1.89", None, "ended"),
@@ -974,7 +981,7 @@ def test_what_a_card_changes(tiny, write):
 
 
 def test_what_is_compared_is_there(tmp_path):
-    with pytest.raises(UsageError, match="no such file or folder"):
+    with pytest.raises(UsageError, match="no such file"):
         changes.load(tmp_path / "nothing", HOME)
     with pytest.raises(UsageError, match="holds no rates"):
         changes.load(tmp_path, HOME)

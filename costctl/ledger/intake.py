@@ -40,9 +40,7 @@ class Settings:
     together: set[str] = field(default_factory=set)  # the deliveries of this command so far, by identity
     progress: Progress = unwatched
     replayed: Standing | None = None  # an intake of another ledger, to be done again
-    paths: Mapping[str, str] = field(
-        default_factory=dict
-    )  # by hash: where files were found, if not where they are read
+    paths: Mapping[str, str] = field(default_factory=dict)  # by hash: where files were found that are read elsewhere
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,12 @@ from costctl.rates.intervals import Key, Rate
 
 Texts = dict[str, str | None]
 TENTH = Decimal("0.1")
+NAMED = ("provider", "what", "bought", "currency", "per", "region", "layer")
 ORDER = ("provider", "what", "bought", "region", "layer", "currency")
 
 
 def load(path: Path, home: Path) -> Facts:
     """Return the rates of a folder like rates/, or the shipped ones with a card on them; raise UsageError for what is wrong."""
-    if not path.exists():
-        raise UsageError(str(path), "no such file or folder", remedy="Name a folder like rates/, or a card.")
     found = facts.load(path) if path.is_dir() else facts.load(home, [path])
     if not found.sheets:
         remedy = "A folder of rates holds chips.csv, chip_prices/ and the others that rates/README.md lists."
@@ -48,33 +47,28 @@ def _lines(before: Sequence[Rate], after: Sequence[Rate], day: date, named: Call
 def _chip_hour(key: Key) -> Texts:
     provider, machine, chip, region, purchase_model, term, layer, currency, payment = key
     bought = " ".join(str(word) for word in (purchase_model, f"{term}m" if term else None, payment) if word)
-    return _named(provider, machine or chip, bought, region, layer, "chip-hour", currency)
+    return _named(provider, machine or chip, bought, currency, "chip-hour", region, layer)
 
 
 def _million_tokens(key: Key) -> Texts:
     provider, model, region, service_tier, context_tier, token_class, currency = key
-    return _named(provider, model, f"{token_class} {service_tier} {context_tier}", region, "list", "Mtok", currency)
+    return _named(provider, model, f"{token_class} {service_tier} {context_tier}", currency, "Mtok", region, "list")
 
 
 def _named(*words: object) -> Texts:
-    names = ("provider", "what", "bought", "region", "layer", "per", "currency")
-    return {name: str(word) for name, word in zip(names, words, strict=True)}
+    return {name: str(word) for name, word in zip(NAMED, words, strict=True)}
 
 
 def _compared(named: Texts, before: Rate | None, after: Rate | None) -> Texts:
     percent = None
     if before and after:
         percent = f"{((after.price / before.price - 1) * 100).quantize(TENTH, ROUND_HALF_EVEN):+f}"
-    change = "new" if before is None else "gone" if after is None else "other"
     return {
-        "change": change,
-        "provider": named["provider"],
-        "what": named["what"],
-        "bought": named["bought"],
+        "change": "new" if before is None else "gone" if after is None else "other",
         "before": before.text if before else None,
         "after": after.text if after else None,
         "percent": percent,
-        **{name: named[name] for name in ("currency", "per", "region", "layer")},
+        **named,
         "card_before": before.card if before else None,
         "card_after": after.card if after else None,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from costctl.files import cells
 from costctl.files.sheets import Field
+from costctl.rates.overlays import KINDS
 
 LAYERS = ("contract", "realised", "list", "model")  # in the order in which they win
 PURCHASE_MODELS = frozenset(
@@ -14,14 +15,10 @@ PURCHASE_MODELS = frozenset(
         *("internal_transfer", "reference", "contract_reported", "purchase"),
     ]
 )
-OVERLAYS = ("percent_off", "fixed_price", "price_cap")
 PAYMENTS = ("none", "partial", "all_upfront")
 MEASURES = ("hour", "chip_hour", "token")
 TOKEN_CLASSES = ("input", "cache_read", "cache_write", "cache_write_long", "output", "reasoning", "audio", "image")
-POWER_BASES = (
-    "all_in",
-    "chip",
-)  # with the share of host and network, or the package alone; the first that is known is taken
+POWER_BASES = ("all_in", "chip")  # with its share of host and network, or the package alone; the first known is taken
 VISIBILITIES = ("public", "partial", "none")
 
 # Who says so. A fact of the last line is kept and shown, and prices nothing until somebody settles it.
@@ -56,8 +53,7 @@ FILES: dict[str, tuple[Field, ...]] = {
         Field("short", cells.name, required=True),
         *_texts(
             """vendor title family kind memory_gb memory_type mem_bw_tb_s bf16_dense_tflops fp8_dense_tflops
-            fp4_dense_tflops int8_tops
-            physical_cores_per_chip default_logical_devices_per_chip counting_unit sold_as announced_or_ga"""
+            fp4_dense_tflops int8_tops physical_cores_per_chip default_logical_devices_per_chip counting_unit sold_as announced_or_ga"""
         ),
         Field("price_visibility", cells.one_of(VISIBILITIES)),
         *_texts("source as_of source_read"),
@@ -112,7 +108,7 @@ FILES: dict[str, tuple[Field, ...]] = {
         Field("chip", cells.name),
         Field("region", cells.regions),
         Field("purchase_model", cells.one_of(PURCHASE_MODELS)),
-        Field("kind", cells.one_of(OVERLAYS), required=True),
+        Field("kind", cells.one_of(tuple(KINDS)), required=True),
         Field("value", cells.price, required=True),
         Field("currency", cells.currency),
         Field("order", cells.whole, required=True),

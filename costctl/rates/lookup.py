@@ -50,14 +50,16 @@ def lookup(question: Question, facts: Facts, *, stale_ok: bool = False) -> dict[
     _refuse_unpublished(asked, facts)
     near = [rate for rate in facts.chip_rates if _may_price(rate, asked)]
     found = _priced(asked, near)
-    card = found.get(asked.day)
+    card, day = found.get(asked.day), asked.day
     nearest = min(found, key=lambda day: (abs(day - asked.day), day), default=None)
     note = None if card or nearest is None else f"no rate in force; the nearest is {found[nearest]}, of {nearest}"
     if card is None and nearest is None:
         note = f"no rate known; {_known(asked, facts)}"
     if card is None and nearest is not None and stale_ok:
-        card, note = found[nearest], f"stale: not in force on {asked.day}; it was on {nearest}"
-    rate = next((rate for rate in near if rate.card == card), None)
+        card, day, note = found[nearest], nearest, f"stale: not in force on {asked.day}; it was on {nearest}"
+    rate = next(
+        (rate for rate in near if rate.card == card and rate.holds(day)), None
+    )  # a discount may cut it in pieces
     return _answer(asked, rate, _chips(asked, facts), note)
 
 
