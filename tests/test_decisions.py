@@ -8,7 +8,7 @@ import pytest
 from conftest import examples
 from hypothesis import given
 from hypothesis import strategies as st
-from test_deliveries import assembly, billed, statuses
+from test_deliveries import assembly, before_its_manifest, billed, statuses
 from test_gcp import google
 from test_revisions import assert_sums
 
@@ -49,17 +49,22 @@ def until(day, **more):
     return [{"cost": "1", "day": f"2026-10-{number:02}"} | more for number in range(1, day + 1)]
 
 
+def october_is_replaced(place):
+    """A file has 7 in September and 10 in October, which another with 9 took from it."""
+    configure(place, "neo", "files")
+    place.bill("bills/a.csv", [{"cost": "7", "day": "2026-09-03"}, {"cost": "10"}])
+    daily(place)
+    place.bill("fix/b.csv", [{"cost": "9"}])
+    place.ingest("fix/b.csv", source="neo", decision="replace")
+
+
 class TestTheDefinitionChanges:
     """A format's files, or the columns to store, are others than when the bills were read."""
 
     STORED = "store_columns: {note: [x_note]}"
 
     def test_what_lost_a_month_does_not_win_it_back(self, place):
-        configure(place, "neo", "files")
-        place.bill("bills/a.csv", [{"cost": "7", "day": "2026-09-03"}, {"cost": "10"}])
-        daily(place)
-        place.bill("fix/b.csv", [{"cost": "9"}])
-        place.ingest("fix/b.csv", source="neo", decision="replace")
+        october_is_replaced(place)
         configure(place, "neo", "files", self.STORED)
         assert any("neo (focus) 2026-09: 2 records" in line for line in daily(place))
         assert billed(place) == {("neo", "2026-09"): 7, ("neo", "2026-10"): 9}
@@ -105,11 +110,7 @@ class TestTheDefinitionChanges:
 
     def test_a_month_that_it_leaves_out_comes_back_with_the_one_before(self, place, monkeypatch):
         """What counts for a month counts for it, also while the definition says nothing of the month."""
-        configure(place, "neo", "files")
-        place.bill("bills/a.csv", [{"cost": "7", "day": "2026-09-03"}, {"cost": "10"}])
-        daily(place)
-        place.bill("fix/b.csv", [{"cost": "9"}])
-        place.ingest("fix/b.csv", source="neo", decision="replace")
+        october_is_replaced(place)
         known = pipeline.bills.known
         september = ("september", "\"ChargePeriodStart\" LIKE '2026-09%'")
 
@@ -225,11 +226,7 @@ class TestMonthsOfOneDelivery:
         rebuilt(place)
 
     def test_a_file_of_which_a_month_stays_out_does_not_count_already(self, place):
-        configure(place, "neo", "files")
-        place.bill("bills/a.csv", [{"cost": "7", "day": "2026-09-03"}, {"cost": "10"}])
-        daily(place)
-        place.bill("fix/b.csv", [{"cost": "9"}])
-        place.ingest("fix/b.csv", source="neo", decision="replace")
+        october_is_replaced(place)
         place.bill("bills/c.csv", [{"cost": "4", "day": "2026-11-02"}])
         daily(place)
         expected = {("neo", "2026-09"): 7, ("neo", "2026-10"): 9, ("neo", "2026-11"): 4}
@@ -376,12 +373,7 @@ class TestWithoutItsManifest:
 
     @pytest.fixture
     def loose(self, place):
-        assembly(place, "cur/a", costs=[1, 2], until=5)
-        manifest = place.home / "cur/a/daily-Manifest.json"
-        text = manifest.read_text()
-        manifest.unlink()
-        place.ingest("cur")
-        manifest.write_text(text)
+        before_its_manifest(place)
         return place
 
     def test_it_comes_with_it(self, loose):

@@ -616,6 +616,15 @@ def assembly(place, folder, *, costs, until, month="2026-10", invoice="", listed
     return folder
 
 
+def before_its_manifest(place):
+    """Take in the file of an assembly by itself; its manifest lies there afterwards."""
+    manifest = place.home / assembly(place, "cur/a", costs=[1, 2], until=5) / "daily-Manifest.json"
+    text = manifest.read_text()
+    manifest.unlink()
+    place.ingest("cur")
+    manifest.write_text(text)
+
+
 class TestManifests:
     def test_a_later_assembly_replaces(self, place):
         assembly(place, "first", costs=[1, 2], until=5)

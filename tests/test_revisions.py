@@ -10,7 +10,7 @@ import pytest
 from conftest import examples
 from hypothesis import given
 from hypothesis import strategies as st
-from test_deliveries import assembly
+from test_deliveries import assembly, before_its_manifest
 
 from costctl import pipeline, reports
 from costctl.nouns import Span
@@ -77,12 +77,7 @@ def test_what_stood_side_by_side_is_replaced_together(place, command, monkeypatc
 
 def test_a_bill_that_its_manifest_followed_is_a_revision(place, command, monkeypatch):
     """What came without its manifest has no scope; the export that took its place goes on with the same month."""
-    assembly(place, "cur/a", costs=[1, 2], until=5)
-    manifest = place.home / "cur/a/daily-Manifest.json"
-    text = manifest.read_text()
-    manifest.unlink()
-    place.ingest("cur")
-    manifest.write_text(text)
+    before_its_manifest(place)
     place.ingest("cur", decision="replace")
     assembly(place, "cur/b", costs=[1, 2, 4], until=9)
     place.ingest("cur")
