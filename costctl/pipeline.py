@@ -17,7 +17,7 @@ from costctl.config import Config
 from costctl.errors import Busy, DoesNotReconcile, InputRefused, UsageError, nearest, shown, together
 from costctl.files import sheets
 from costctl.files.faulting import fault
-from costctl.ledger import build, ingest, store, stored, tags
+from costctl.ledger import build, ingest, own, store, stored, tags
 from costctl.ledger.store import Ledger
 from costctl.nouns import CompiledRules, Format, Outcome, Progress, Rows, unwatched
 from costctl.periods import stale
@@ -138,6 +138,12 @@ def take_in(
     Neither a source with a file that cannot be read nor a refused delivery keeps the others out; InputRefused is raised when all
     have had their turn.
     """
+    if any(item.source == own.SOURCE for item in items):
+        what, remedy = (
+            "is the source of what owned and leased chips cost, booked from the cards",
+            "Give it another name.",
+        )
+        raise UsageError(f"source {own.SOURCE}", what, remedy=remedy)
     found, refusals = deliveries.find(items, known(run.config), replacing=decision == "replace")
     if not found and refusals:
         raise together(refusals)
@@ -154,7 +160,7 @@ def take_in(
                 told(outcomes[-1])
             fault("delivered")
         try:
-            allocate(ledger, run)
+            allocate(ledger, run, told)
         except DoesNotReconcile:
             for refused in refusals:  # they are not the worse, but would not be heard of
                 run.say(refused.text())
@@ -185,9 +191,11 @@ def compiled(ledger: Ledger, config: Config) -> CompiledRules:
     return rules.compile_rules(config.rules, columns, str(config.file or "costctl.yaml"))
 
 
-def allocate(ledger: Ledger, run: Run) -> None:
+def allocate(ledger: Ledger, run: Run, told: Callable[[Outcome], None] = lambda _: None) -> None:
     """Bring groups and postings up to date with rules, references and deliveries; then every check must return no rows."""
+    _book_own(ledger, run, told)
     _regroup(ledger, compiled(ledger, run.config))
+    build.sweep(ledger)
     late = stale(ledger, run.settings())
     for period, seal in late:
         build.postings(ledger, period, seal)
@@ -198,6 +206,21 @@ def allocate(ledger: Ledger, run: Run) -> None:
         except DoesNotReconcile:
             build.forget(ledger)  # so that the next run, and every report, fails again
             raise
+
+
+def _book_own(ledger: Ledger, run: Run, told: Callable[[Outcome], None]) -> None:
+    """Have the ledger hold what owned and leased chips cost in its months, as the cards say now."""
+    item, months = bills.known()[own.FORMAT], own.months(ledger)
+    seal = hashlib.sha256(repr([run.settings(), item.fingerprint, months]).encode()).hexdigest()
+    if ledger.meta("own") == seal:
+        return
+    statements = rates.statements([run.config.at(card) for card in run.config.cards], months)
+    if statements or ledger.meta("own"):
+        for outcome in own.book(ledger, statements, known(run.config)[own.FORMAT], settings(ledger, run)):
+            if outcome.status == "loaded":
+                told(outcome)
+            fault("booked")
+        ledger.set_meta("own", seal)
 
 
 def _regroup(ledger: Ledger, rule_set: CompiledRules) -> None:

@@ -376,6 +376,7 @@ REFERENCES = {
         "units",
         "chips",
         "chip_power",
+        "owned",
         "machines",
         "chip_prices",
         "model_prices",

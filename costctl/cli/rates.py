@@ -95,11 +95,15 @@ def diff(
 
 
 @app.command()
-def template(chip: Annotated[str, typer.Argument(help="Id or short name.")]) -> None:
-    """Print a card for a chip to fill in: yours, for what is rented under contract or has no public price."""
+def template(
+    chip: Annotated[str, typer.Argument(help="Id or short name.")],
+    owned: Annotated[bool, typer.Option("--owned", help="For chips of your own, by the asset register.")] = False,
+) -> None:
+    """Print a card for a chip to fill in: yours, for what is rented under contract, owned, or has no public price."""
     from costctl.rates import listing
 
-    typer.echo(listing.template(chip, _facts()), nl=False)
+    text = listing.owned_template(chip, _facts()) if owned else listing.template(chip, _facts())
+    typer.echo(text, nl=False)
 
 
 @app.command()

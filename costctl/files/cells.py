@@ -19,6 +19,8 @@ MAX_DIGITS = 19
 MAX_DECIMALS = 12
 MONEY_WHOLES = 20
 MONEY_DECIMALS = 18
+QUANTITY_WHOLES = 12
+QUANTITY_DECIMALS = 6
 MONTHS = 12
 SIGNED = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 MONTH = re.compile(r"([1-9][0-9]{3})-([0-9]{2})")
@@ -81,6 +83,25 @@ def money(text: str) -> Decimal:
             f"has more than {MONEY_WHOLES} digits before or {MONEY_DECIMALS} after the point", "Check the amount."
         )
     return Decimal(f"{text.partition('.')[0]}.{decimals.rstrip('0') or '0'}")
+
+
+def amount(text: str) -> Decimal:
+    """Return an amount that is not below zero and has at most six decimals."""
+    return _not_below_zero(money(text), MONEY_WHOLES)
+
+
+def quantity(text: str) -> Decimal:
+    """Return a quantity that is not below zero and fits DECIMAL(18,6)."""
+    return _not_below_zero(money(text), QUANTITY_WHOLES)
+
+
+def _not_below_zero(value: Decimal, wholes: int) -> Decimal:
+    if value < 0:
+        raise Wrong("is below zero", "Check the sign.")
+    if value != round(value, QUANTITY_DECIMALS) or value >= 10**wholes:
+        what = f"has more than {wholes} digits before or {QUANTITY_DECIMALS} after the point"
+        raise Wrong(what, "Round it as its source does.")
+    return value
 
 
 def month(text: str) -> date:
@@ -151,7 +172,7 @@ def one_of(options: Collection[str]) -> Reader:
 
     def read(text: str) -> str:
         if text.lower() not in options:
-            raise Wrong(f"is not one of {', '.join(sorted(options))}", nearest(text, options))
+            raise Wrong(f"is not one of {', '.join(sorted(options))}", nearest(text, options) or "Write one of them.")
         return text.lower()
 
     return read

@@ -170,6 +170,15 @@ def postings(ledger: Ledger, period: date, seal: str) -> None:
         )
 
 
+def sweep(ledger: Ledger) -> None:
+    """Forget the open billing periods that have no charges any more, with everything that was computed of them."""
+    query = "SELECT billing_period FROM ledger.periods WHERE state = 'open' AND billing_period NOT IN (SELECT billing_period FROM ledger.charge_groups)"
+    empty = [period for (period,) in ledger.run(query).rows]
+    kept = [model.name for model in models() if model.keep]
+    for table in [*kept, "periods"] if empty else ():
+        ledger.run(f"DELETE FROM ledger.{table} WHERE list_contains($periods, billing_period)", {"periods": empty})
+
+
 def derive(ledger: Ledger, period: date, names: Sequence[str]) -> None:
     """Compute some models for a period as TEMP tables, in a ledger that may be open to read only."""
     known, done = tables(ledger), set[str]()

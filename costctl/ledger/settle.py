@@ -13,7 +13,7 @@ from costctl.files.faulting import fault
 from costctl.ledger import build, charges, doubled, drops, replaced, succession
 from costctl.ledger.intake import REPLACED, Excluded, Intake, Recount, Superseded
 from costctl.ledger.store import Ledger
-from costctl.nouns import Delivery, Outcome
+from costctl.nouns import CompiledRules, Delivery, Format, Outcome
 
 MOST = 9e19  # DECIMAL(38,18) holds less than 1e20
 LARGE = 1e12  # for one delivery: ten million of these are still less than what a sum holds
@@ -179,6 +179,17 @@ def _without_scope(ledger: Ledger, intake: Intake, taken: frozenset[str], period
     for (scope,) in ledger.run(query, {"taken": sorted(taken), "scope": delivery.scope}).rows if taken else []:
         _total(ledger, delivery.source, scope, period)
         build.groups(ledger, delivery.source, scope, period, intake.settings.rules)
+
+
+def withdraw(ledger: Ledger, source: str, item: Format, period: date, rules: CompiledRules) -> None:
+    """Take out what a source says of a billing period; nothing takes its place."""
+    query = (
+        "SELECT delivery_id, scope FROM ledger.delivery_periods JOIN ledger.deliveries USING (delivery_id) "
+        "WHERE live AND period = $period AND source = $source ORDER BY ALL"
+    )
+    for identity, scope in ledger.run(query, {"source": source, "period": period}).rows:
+        succession.take_out(ledger, item, identity, period)
+        build.groups(ledger, source, scope, period, rules)
 
 
 def _total(ledger: Ledger, source: str, scope: str, period: date) -> None:

@@ -20,6 +20,7 @@ CONTENT = (
     "postings",
     "posting_days",
     "token_days",
+    "serving_days",
     "billed_to_effective",
     "delivery_totals",
     "quarantine",

@@ -50,7 +50,7 @@ def settle(ledger: Ledger, intake: Intake, period: date, version: str | None, fi
         verdict = _decided(ledger, intake, period, version, file)
     item = intake.delivery.format
     for key in verdict.taken - {intake.identity}:
-        _take_out(ledger, item, key, period)
+        take_out(ledger, item, key, period)
     if intake.identity in verdict.taken:
         charges.remove(ledger, item, intake.identity, period)
     return verdict
@@ -167,7 +167,7 @@ def _files_of(ledger: Ledger, delivery: Delivery, other: str, period: object) ->
     return {row[0] for row in held}
 
 
-def _take_out(ledger: Ledger, item: Format, identity: str, period: object) -> None:
+def take_out(ledger: Ledger, item: Format, identity: str, period: object) -> None:
     """Remove what a superseded delivery said about a period; of a bill only its totals stay."""
     values = {"id": identity, "period": period}
     ledger.run("UPDATE ledger.delivery_periods SET live = FALSE WHERE delivery_id = $id AND period = $period", values)

@@ -5,6 +5,7 @@ WITH used AS (
         g.unit, g.pool, g.provider, h.chip,
         CASE
             WHEN g.pool = 'api' THEN CONCAT(g.provider, '/api')
+            WHEN h.purchase_model = 'owned_amortised' THEN 'own'
             WHEN h.chip IS NOT NULL THEN CONCAT(g.provider, '/', CASE h.purchase_model
                 WHEN 'on_demand' THEN 'on-demand' WHEN 'capacity_block' THEN 'block' WHEN 'savings_plan' THEN 'sp' WHEN 'commitment' THEN 'cud'
                 WHEN 'private_contract' THEN 'lease' WHEN 'provisioned_throughput' THEN 'ptu' ELSE COALESCE(h.purchase_model, 'on-demand')

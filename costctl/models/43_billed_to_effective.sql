@@ -5,6 +5,8 @@ WITH told_apart AS (
     SELECT
         provider, BillingAccountId, BillingCurrency, BilledCost, EffectiveCost, billed_unknown, effective_unknown, row_count,
         CASE
+            WHEN x_purchase_model = 'owned_amortised' AND ServiceName = 'Capital charge' THEN 13
+            WHEN x_purchase_model = 'owned_amortised' THEN 12
             WHEN ChargeCategory = 'Tax' THEN 9
             WHEN ChargeCategory = 'Credit' THEN 7
             WHEN ChargeClass = 'Correction' THEN 8
@@ -24,7 +26,8 @@ WITH told_apart AS (
 parts AS (
     SELECT p.place, p.part FROM (VALUES
         (1, 'usage'), (2, 'purchases of the month'), (3, 'prepaid purchases'), (4, 'usage covered by commitments'), (5, 'negation of covered usage'),
-        (6, 'unused commitments'), (7, 'credits'), (8, 'refunds and corrections'), (9, 'tax'), (10, 'adjustments'), (11, 'usage drawn from a prepayment')
+        (6, 'unused commitments'), (7, 'credits'), (8, 'refunds and corrections'), (9, 'tax'), (10, 'adjustments'), (11, 'usage drawn from a prepayment'),
+        (12, 'owned chips'), (13, 'capital charge on owned chips')
     ) AS p(place, part)
 )
 

@@ -72,8 +72,8 @@ def stale(ledger: Ledger, settings: str) -> list[tuple[date, str]]:
     known = {
         row[0]: row[1:] for row in ledger.run("SELECT billing_period, state, fingerprint FROM ledger.periods").rows
     }
-    periods = [row[0] for row in ledger.run("SELECT DISTINCT billing_period FROM ledger.charge_groups ORDER BY 1").rows]
-    wanted = [(period, fingerprint(ledger, period, settings)) for period in sorted({*periods, *known})]
+    periods = ledger.run("SELECT DISTINCT billing_period FROM ledger.charge_groups ORDER BY 1").rows
+    wanted = [(period, fingerprint(ledger, period, settings)) for (period,) in periods]
     return [
         (period, seal)
         for period, seal in wanted

@@ -7,6 +7,7 @@ tables     the facts laid out as the ledger's tables
 lookup     the one rate in force, by the model that prices every report
 check      what is old, implausible or contradictory
 listing    chips and their prices for people
+owned      owned and leased chips: the cards of an asset register
 overlays   discounts off list prices
 changes    what one set of rates changes against another
 """
@@ -14,12 +15,13 @@ changes    what one set of rates changes against another
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from costctl.files import sheets
-from costctl.rates import facts, tables
+from costctl.rates import facts, owned, tables
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -40,6 +42,12 @@ def read(cards: Sequence[Path] = ()) -> dict[str, list[tuple[Any, ...]]]:
     found = load(cards)
     sheets.refuse(found.clashes())
     return tables.tables(found)
+
+
+def statements(cards: Sequence[Path], months: Iterable[date]) -> dict[date, str]:
+    """Return what owned and leased chips cost in each month, as statements for the ledger; none where no card holds any."""
+    kept = [card for card in cards if facts.kind_of(card)[1] == "owned"]
+    return owned.statements(load(kept).rows("owned"), months) if kept else {}
 
 
 def fingerprint(cards: Sequence[Path] = ()) -> str:

@@ -18,6 +18,8 @@ PURCHASE_MODELS = frozenset(
 PAYMENTS = ("none", "partial", "all_upfront")
 MEASURES = ("hour", "chip_hour", "token")
 TOKEN_CLASSES = ("input", "cache_read", "cache_write", "cache_write_long", "output", "reasoning", "audio", "image")
+RUNNING = ("power", "colocation", "maintenance")  # what an owned chip costs besides its purchase
+BORNE = ("card", "bill")  # charged by the card, or by a bill that is taken in anyway
 POWER_BASES = ("all_in", "chip")  # with its share of host and network, or the package alone; the first known is taken
 VISIBILITIES = ("public", "partial", "none")
 
@@ -116,6 +118,30 @@ FILES: dict[str, tuple[Field, ...]] = {
         *_VALIDITY,
         *_texts("source notes"),
     ),
+    "owned": (
+        Field("asset", required=True),
+        Field("chip", cells.name, required=True),
+        Field("chips", cells.whole, required=True),
+        Field("in_service", cells.day, required=True),
+        *_VALIDITY,
+        Field("currency", cells.currency, required=True),
+        Field("provider", cells.name),
+        *_texts("account site"),
+        *(Field(name, cells.amount) for name in ("acquisition_cost", "residual_value", "depreciation_per_month")),
+        Field("useful_life_months", cells.whole),
+        Field("capital_rate_percent", cells.price),
+        *(Field(name, cells.one_of(BORNE)) for name in RUNNING),
+        *(Field(name, cells.quantity) for name in ("kw_per_chip", "pue")),
+        Field("price_per_kwh", cells.price),
+        *(Field(f"{name}_per_month", cells.amount) for name in ("colocation", "maintenance", "commitment")),
+        Field("price_per_chip_hour", cells.price),
+        Field("chip_hours", cells.quantity),
+        Field("availability_percent", cells.price),
+        *_texts("team model purpose"),
+        *_OBSERVED,
+        *_CONFIDENCE,
+        *_texts("source notes"),
+    ),
     "model_prices": (
         Field("provider", cells.name, required=True),
         Field("channel", cells.name),
@@ -149,8 +175,9 @@ FILES: dict[str, tuple[Field, ...]] = {
     ),
 }
 
-# A user's card says by this column what it holds.
+# A user's card says by this column what it holds: the first of these that its header has.
 SIGNATURES = {
+    "asset": "owned",
     "price_per_chip_hour": "chip_prices",
     "price_per_million": "model_prices",
     "watts": "power",

@@ -12,7 +12,7 @@ from pathlib import Path
 from costctl.errors import UsageError, shown
 from costctl.files import cells, sheets
 from costctl.files.sheets import Problem, Row, Sheet
-from costctl.rates import intervals, overlays
+from costctl.rates import intervals, overlays, owned
 from costctl.rates.columns import FILES, SIGNATURES, UNSURE
 from costctl.rates.intervals import Rate
 
@@ -111,6 +111,7 @@ def load(home: Path, cards: Sequence[Path] = ()) -> Facts:
     for sheet in sorted(facts.sheets, key=lambda sheet: kinds.index(sheet.holds)):
         sheet.problems += [problem for row in sheet.rows for problem in _row_problems(row, sheet, facts)]
         sheet.problems += _repeats(sheet, seen)
+        sheet.problems += owned.disagreements(facts.rows("owned")) if sheet.holds == "owned" else []
         sheets.refuse(sheet.problems)
     return facts
 
@@ -129,9 +130,9 @@ def _shipped(home: Path, path: Path) -> Sheet:
 
 def _card(path: Path) -> Sheet:
     """Read a user's card; its header says what it holds."""
-    line, header = sheets.header_of(path)
-    holds = next((SIGNATURES[column] for column in header if column in SIGNATURES), None)
+    line, holds = kind_of(path)
     if holds is None:
+        header = sheets.header_of(path)[1]
         near = [hint for column in header if (hint := cells.nearest(column, SIGNATURES))]
         raise UsageError(
             f"{path}:{line}",
@@ -140,6 +141,12 @@ def _card(path: Path) -> Sheet:
             remedy=near[0] if near else "rates/README.md lists the columns of each kind of card.",
         )
     return sheets.read(path, Sheet(str(path), card_name(path), holds, is_card=True), FILES[holds])
+
+
+def kind_of(path: Path) -> tuple[int, str | None]:
+    """Return the line of a card's header, and what that says the card holds."""
+    line, header = sheets.header_of(path)
+    return line, next((kind for column, kind in SIGNATURES.items() if column in header), None)
 
 
 def card_name(path: Path) -> str:
@@ -157,13 +164,15 @@ def spellings(machine: Row) -> tuple[str, ...]:
 
 def _row_problems(row: Row, sheet: Sheet, facts: Facts) -> Iterator[Problem]:
     yield from _date_problems(row)
-    if sheet.holds in ("machines", "chip_prices", "model_prices", "overlays"):
+    if row["provider"] and sheet.holds in ("machines", "chip_prices", "model_prices", "overlays", "owned"):
         # A provider nobody knows is taken as it is: `rates check` asks about it.
         row.values["provider"] = facts.providers.get(row["provider"], row["provider"])
-    if row["chip"] and sheet.holds in ("machines", "chip_prices", "power", "overlays"):
+    if row["chip"] and sheet.holds in ("machines", "chip_prices", "power", "overlays", "owned"):
         yield from _chip_problems(row, facts)
     if sheet.holds == "overlays":
         yield from overlays.problems(row)
+    if sheet.holds == "owned":
+        yield from owned.problems(row)
     named = sheet.holds == "overlays" or (sheet.holds == "chip_prices" and row["layer"] != "model")
     if named and row["machine"]:  # an estimate has names of its own
         yield from _machine_problems(row, facts)

@@ -19,6 +19,11 @@ TEMPLATE = (
     *("currency", "valid_from", "valid_to", "confidence", "source", "notes"),
 )
 
+OWNED_TEMPLATE = (
+    *("power", "kw_per_chip", "pue", "price_per_kwh", "colocation", "colocation_per_month"),
+    *("maintenance", "maintenance_per_month", "site", "team", "model", "valid_to", "source"),
+)
+
 
 def chips(facts: Facts, day: date) -> list[Texts]:
     """Return every chip with its machines, its prices in force and the range of its on-demand list prices in USD."""
@@ -71,6 +76,13 @@ def template(name: str, facts: Facts) -> str:
         "layer": "contract",
         "confidence": "contract",
     }
+    return f"{','.join(row)}\n{','.join(row.values())}\n"
+
+
+def owned_template(name: str, facts: Facts) -> str:
+    """Return a card of an owned chip, its amounts left empty; a card with an empty acquisition cost is refused."""
+    row = {"asset": "", "chip": chip_named(name, facts)["short"], "chips": "", "in_service": "", "currency": "USD"}
+    row |= dict.fromkeys(("acquisition_cost", "useful_life_months", *OWNED_TEMPLATE), "")
     return f"{','.join(row)}\n{','.join(row.values())}\n"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from costctl.rates import owned
 from costctl.rates.columns import MATCHED
 from costctl.rates.facts import Facts
 from costctl.rates.intervals import Key, Rate
@@ -24,6 +25,7 @@ def tables(facts: Facts) -> dict[str, list[Line]]:
         "units": [(row["unit"], row["measure"], row["multiplier"]) for row in facts.rows("units")],
         "chips": [tuple(row[column] for column in CHIP_COLUMNS) for row in facts.rows("chips")],
         "chip_power": [_power(rate) for rate in facts.power],
+        "owned": [*owned.lines(facts.rows("owned"))],
         "machines": [*_machines(facts)],
         "chip_prices": [chip_price(rate) for rate in facts.chip_rates],
         "model_prices": [*_model_prices(facts.model_rates)],
@@ -62,6 +64,7 @@ def _machines(facts: Facts) -> Iterator[Line]:
     for (provider, name), row in facts.machines.items():
         if row["chips"] and (row["status"] is None or row["status"] in MATCHED):
             yield provider, name, row["machine"], row["chip"], *row["chips"]
+    yield from owned.machines(facts.rows("owned"), facts.chips)
 
 
 def _model_prices(rates: Iterable[Rate]) -> Iterator[Line]:

@@ -8,24 +8,14 @@
 -- Converts: cost
 WITH costs AS (
     SELECT
-        p.model, COALESCE(c.short, p.unit_chip, '-') AS chip, COALESCE(p.unit_source, '-') AS source, p.unit, p.BillingCurrency AS currency,
-        p.state, d.chip_hours,
-        CAST(d.chip_hours AS DECIMAL(28, 6)) * CAST(COALESCE(whole.watts, package.watts) AS DECIMAL(9, 0)) AS watt_hours,
-        CASE WHEN d.chip_hours = 0 THEN NULL WHEN whole.watts IS NOT NULL THEN whole.basis ELSE COALESCE(package.basis, '-') END AS power_basis,
-        CASE $cost WHEN 'billed' THEN d.BilledCost WHEN 'list' THEN d.ListCost WHEN 'contracted' THEN d.ContractedCost ELSE d.EffectiveCost END AS cost,
-        CASE $cost WHEN 'billed' THEN p.billed_incomplete WHEN 'list' THEN p.list_incomplete WHEN 'contracted' THEN p.contracted_incomplete
-            ELSE p.effective_incomplete END AS incomplete
-    FROM postings AS p
-    INNER JOIN posting_days AS d ON d.posting_id = p.posting_id AND d.billing_period = p.billing_period
-    LEFT JOIN chips AS c ON c.chip = p.unit_chip
-    LEFT JOIN chip_power AS whole ON whole.chip = p.chip AND whole.basis = 'all_in'
-        AND (whole.valid_from IS NULL OR whole.valid_from <= d.day) AND (whole.valid_to IS NULL OR d.day < whole.valid_to)
-    LEFT JOIN chip_power AS package ON package.chip = p.chip AND package.basis = 'chip'
-        AND (package.valid_from IS NULL OR package.valid_from <= d.day) AND (package.valid_to IS NULL OR d.day < package.valid_to)
-    WHERE CASE $calendar WHEN 'usage' THEN d.day ELSE p.booked_period END >= $start
-        AND CASE $calendar WHEN 'usage' THEN d.day ELSE p.booked_period END < $end
-        AND p.kind NOT IN ('tax', 'credit', 'fee') AND p.purpose <> 'training' AND COALESCE(p.state, '') <> 'training'
-        AND p.method <> 'not counted'
+        model, chip, source, BillingCurrency AS currency, state, chip_hours, power_basis,
+        CAST(chip_hours AS DECIMAL(28, 6)) * CAST(watts AS DECIMAL(9, 0)) AS watt_hours,
+        CASE $cost WHEN 'billed' THEN BilledCost WHEN 'list' THEN ListCost WHEN 'contracted' THEN ContractedCost ELSE EffectiveCost END AS cost,
+        CASE $cost WHEN 'billed' THEN billed_incomplete WHEN 'list' THEN list_incomplete WHEN 'contracted' THEN contracted_incomplete
+            ELSE effective_incomplete END AS incomplete
+    FROM serving_days
+    WHERE CASE $calendar WHEN 'usage' THEN day ELSE booked_period END >= $start
+        AND CASE $calendar WHEN 'usage' THEN day ELSE booked_period END < $end
 ),
 
 summed AS (
@@ -33,7 +23,7 @@ summed AS (
         model, chip, source, currency, SUM(cost) AS cost, SUM(chip_hours) AS chip_hours,
         SUM(watt_hours) AS watt_hours, MIN(power_basis) AS least_basis, MAX(power_basis) AS power_basis,
         SUM(CASE WHEN state IN ('serving', 'startup') THEN chip_hours END) AS serving_hours,
-        BOOL_OR(COALESCE(state, 'loaded') NOT IN ('loaded', 'unused')) AS state_known, BOOL_OR(incomplete) AS incomplete
+        BOOL_OR(state NOT IN ('loaded', 'unused')) AS state_known, BOOL_OR(incomplete) AS incomplete
     FROM costs
     GROUP BY model, chip, source, currency
 ),

@@ -1,0 +1,55 @@
+"""The source `own`: what owned and leased chips cost, booked from the cards for every month that other deliveries reach."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+from costctl.ledger import ingest, settle
+from costctl.ledger.intake import Settings
+from costctl.ledger.store import Ledger
+from costctl.nouns import Delivery, Format, Outcome, shifted
+
+SOURCE, FORMAT = "own", "own_chips"
+REACHED = (
+    "SELECT min(month), max(month) FROM ("
+    "SELECT billing_period AS month FROM ledger.charges WHERE source <> $source UNION ALL "
+    "SELECT CAST(date_trunc('month', ts_start) AS DATE) FROM ledger.token_usage UNION ALL "
+    "SELECT CAST(date_trunc('month', ts_start) AS DATE) FROM ledger.accelerator_usage)"
+)
+BOOKED = (
+    "SELECT DISTINCT p.period FROM ledger.delivery_periods AS p JOIN ledger.deliveries AS d USING (delivery_id) "
+    "WHERE p.live AND d.source = $source ORDER BY 1"
+)
+
+
+def months(ledger: Ledger) -> list[date]:
+    """Return every month from the first to the last of which the ledger holds a bill, tokens or chip time from elsewhere."""
+    first, last = ledger.run(REACHED, {"source": SOURCE}).rows[0]
+    found = [] if first is None else [first]
+    while found and found[-1] < last:
+        found.append(shifted(found[-1], 1))
+    return found
+
+
+def book(ledger: Ledger, statements: Mapping[date, str], item: Format, settings: Settings) -> Iterator[Outcome]:
+    """Have the source hold what the statements say, month by month, and nothing of other months."""
+    for (month,) in ledger.run(BOOKED, {"source": SOURCE}).rows:
+        if month not in statements:
+            with ledger.transaction():
+                settle.withdraw(ledger, SOURCE, item, month, settings.rules)
+    # a statement is made and not found, so its bytes are kept in any case, and the newest one counts
+    names = {month: f"own-{month:%Y-%m}.csv" for month in statements}
+    paths = {hashlib.sha256(text.encode()).hexdigest(): names[month] for month, text in statements.items()}
+    settings = replace(settings, decision="replace", quarantine_rows=0, archive="copy", paths=paths)
+    ledger.spool.mkdir(mode=0o700, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=ledger.spool) as folder:
+        for month, text in statements.items():
+            place = Path(folder) / names[month]
+            place.write_text(text, encoding="utf-8")
+            file = settings.inspect(place, names[month])
+            yield ingest.load(ledger, Delivery(SOURCE, "-", item.target, item, (file,)), settings)

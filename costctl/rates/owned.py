@@ -1,0 +1,157 @@
+"""Owned and leased chips: the cards of an asset register, what is wrong with them, and the statement of a month for the ledger.
+
+A row says what an asset costs from valid_from to valid_to: an owned one its acquisition cost and life, a leased one its commitment or
+its price per chip-hour. It is in service from in_service until the valid_to of its last row. The statement repeats the terms that hold
+in a month; costctl/bills/own_chips turns it into charges.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from itertools import combinations
+from typing import Any
+
+from costctl.files.sheets import Problem, Row
+from costctl.nouns import shifted
+from costctl.rates.columns import RUNNING
+
+SELF = "self"  # the provider of what is one's own
+STATEMENT = (  # the columns of a month's statement: what the asset is, then its terms as the card writes them
+    *("asset", "month", "start", "end", "chip", "chips", "chip_hours", "provider", "account", "site", "currency"),
+    *("in_service", "acquisition_cost", "residual_value", "useful_life_months", "depreciation_per_month"),
+    *("capital_rate_percent", "power", "kw_per_chip", "pue", "price_per_kwh", "colocation", "colocation_per_month"),
+    *("maintenance", "maintenance_per_month", "commitment_per_month", "price_per_chip_hour"),
+    *("team", "model", "purpose", "card"),
+)
+REGISTERED = ("chip", "in_service", "currency", "acquisition_cost", "residual_value", "useful_life_months")
+AMOUNTS = {
+    "power": ("kw_per_chip", "price_per_kwh"),
+    "colocation": ("colocation_per_month",),
+    "maintenance": ("maintenance_per_month",),
+}
+WHOLE = 100  # percent
+
+
+def statements(rows: Sequence[Row], months: Iterable[date]) -> dict[date, str]:
+    """Return the CSV statement of each month in which something is in service."""
+    found = {month: [*_lines(rows, month)] for month in months}
+    return {month: _written(lines) for month, lines in found.items() if lines}
+
+
+def _written(lines: Sequence[dict[str, str]]) -> str:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, STATEMENT, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return out.getvalue()
+
+
+def _lines(rows: Sequence[Row], month: date) -> Iterator[dict[str, str]]:
+    for row in sorted(rows, key=lambda row: (row["asset"], row["valid_from"] or date.min)):
+        first, end = max(_begins(row), month), min(row["valid_to"] or date.max, shifted(month, 1))
+        if first < end:
+            terms = {column: row.texts.get(column, "") for column in STATEMENT}
+            days = {"month": month.isoformat(), "start": first.isoformat(), "end": end.isoformat()}
+            yield terms | days | {"card": row.card}
+
+
+def _begins(row: Row) -> date:
+    day: date = max(row["in_service"], row["valid_from"] or date.min)
+    return day
+
+
+def machines(rows: Iterable[Row], chips: Mapping[str, Row]) -> Iterator[tuple[Any, ...]]:
+    """Yield the chips by their own names as machines of those who have them here: statements count chip-hours of chips."""
+    for provider, chip in sorted({(row["provider"] or SELF, row["chip"]) for row in rows}):
+        for name in (chip, chips[chip]["short"]):
+            yield provider, name, name, chip, 1, 1
+
+
+def lines(rows: Iterable[Row]) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of the ledger's table of what is owned and leased."""
+    for row in rows:
+        yield (
+            row.card,
+            row["asset"],
+            row["chip"],
+            row["chips"],
+            _begins(row),
+            row["valid_to"],
+            row["availability_percent"],
+        )
+
+
+def problems(row: Row) -> Iterator[Problem]:
+    """Yield what is wrong with one row beyond its single cells."""
+    leased = row["commitment_per_month"] is not None or row["price_per_chip_hour"] is not None
+    if (row["acquisition_cost"] is not None) == leased:
+        what = "is both owned and leased" if leased else "is neither owned nor leased"
+        remedy = "Fill acquisition_cost, or commitment_per_month and price_per_chip_hour."
+        yield row.problem("asset", what, remedy)
+    elif not leased:
+        yield from _owned_problems(row)
+    for name in RUNNING:
+        yield from _running_problems(row, name)
+    yield from _interval_problems(row)
+    if (row["availability_percent"] or 0) > WHOLE:
+        yield row.problem("availability_percent", "is above 100 percent", "Write 98.5 for 98.5 percent.")
+
+
+def _owned_problems(row: Row) -> Iterator[Problem]:
+    for name in ("useful_life_months", *RUNNING):
+        if row[name] is None:
+            remedy = "Fill the cell." if name not in RUNNING else "Say card, or bill where another bill charges it."
+            yield row.problem(name, f"the {name} is missing", remedy)
+    left = row["acquisition_cost"] - (row["residual_value"] or Decimal(0))
+    if left < 0:
+        yield row.problem("residual_value", "is above the acquisition_cost", "Check both amounts.")
+    stated, life = row["depreciation_per_month"], row["useful_life_months"]
+    if stated is not None and life and not stated * (life - 1) <= left <= stated * (life + 1):
+        what = f"does not come to {left.normalize():f} in {life} months"
+        yield row.problem("depreciation_per_month", what, "The last month takes the rest; leave it empty to divide.")
+
+
+def _running_problems(row: Row, name: str) -> Iterator[Problem]:
+    for column in AMOUNTS[name] if row[name] == "card" else ():
+        if row[column] is None:
+            yield row.problem(
+                column, f"the {column} is missing, which {name} by card needs", f"Fill it, or say {name} bill."
+            )
+
+
+def _interval_problems(row: Row) -> Iterator[Problem]:
+    first, ends = row["valid_from"], row["valid_to"]
+    if ends and ends <= row["in_service"]:
+        yield row.problem("valid_to", f"is not after the in_service {row['in_service']}", "Check both days.")
+    one_month = first and first.day == 1 and ends == shifted(first, 1)
+    if row["chip_hours"] is not None and not one_month:
+        remedy = "Give each month a row of its own: valid_from its first day, valid_to the first of the next."
+        yield row.problem("chip_hours", "are of no single month", remedy)
+
+
+def disagreements(rows: Sequence[Row]) -> Iterator[Problem]:
+    """Yield a problem for each two rows of one asset that hold on the same days, or of which the register could not be one."""
+    assets: dict[str, list[Row]] = {}
+    for row in rows:
+        assets.setdefault(row["asset"], []).append(row)
+    for same in assets.values():
+        for first, second in combinations(same, 2):
+            yield from _disagreement(*sorted((first, second), key=lambda row: row["valid_from"] or date.min))
+
+
+def _disagreement(earlier: Row, later: Row) -> Iterator[Problem]:
+    where = f"{earlier.path}:{earlier.line}"
+    first = later["valid_from"] or date.min
+    if first < (earlier["valid_to"] or date.max):
+        what = f"holds on the same days as {where} for the asset {later['asset']}"
+        yield later.problem("valid_from", what, "Close the earlier row: give it a valid_to.")
+    elif first.day != 1 and first > later["in_service"]:
+        yield later.problem("valid_from", "changes the terms within a month", "Terms change on the first of a month.")
+    for name in REGISTERED:
+        if earlier[name] != later[name]:
+            what = f"is another {name} than in {where}, for the asset {later['asset']}"
+            yield later.problem(name, what, "An asset has one; give what was bought later an asset of its own.")

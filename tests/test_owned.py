@@ -1,0 +1,342 @@
+"""Owned and leased chips: what the example works out by hand, depreciation to the last cent, and a register that changes."""
+
+import csv
+import re
+import shutil
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+
+import pytest
+from conftest import examples
+from hypothesis import given
+from hypothesis import strategies as st
+
+from costctl import bills, rates, rebuild
+from costctl.errors import UsageError
+from costctl.nouns import shifted, unwatched
+from costctl.rates import owned
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "owned-chips"
+CONFIGURED = "version: 1\ncards: [own.csv]\n"
+POD = "asset,chip,chips,in_service,valid_from,valid_to,currency,acquisition_cost,useful_life_months,power,colocation,maintenance,maintenance_per_month"
+MONEY = st.integers(0, 10**9).map(lambda cents: Decimal(cents).scaleb(-2))
+
+
+def register(place, *rows, header=POD):
+    place.write("own.csv", "\n".join([header, *rows, ""]))
+
+
+def tokens(place, *days):
+    lines = [f"{day}T00:00:00Z,{day}T01:00:00Z,self,atlas,search,1,100" for day in days]
+    place.write("tokens.csv", "\n".join(["start,end,provider,model,team,requests,output", *lines, ""]))
+    return place.ingest("tokens.csv", source="meter")
+
+
+@pytest.fixture
+def pod(place):
+    """A place with one owned chip, 4,800.00 over 48 months from January, and tokens counted in February and March."""
+    place.write("costctl.yaml", CONFIGURED)
+    register(place, "pod,h100,1,2026-01-20,,,USD,4800.00,48,bill,bill,card,10")
+    tokens(place, "2026-02-10", "2026-03-10")
+    return place
+
+
+def booked(place):
+    """Return what own chips cost, by month."""
+    query = "SELECT strftime(billing_period, '%Y-%m'), sum(EffectiveCost) FROM ledger.charges WHERE source = 'own' GROUP BY 1"
+    return dict(place.ask(query))
+
+
+@pytest.fixture(scope="module")
+def worked(places):
+    place = places()
+    shutil.copytree(EXAMPLE, place.home, dirs_exist_ok=True)
+    for line in re.search(r"```sh\n(.*?)```", (EXAMPLE / "README.md").read_text("utf-8"), re.DOTALL)[1].splitlines():
+        done = place.costctl(*line.split("#")[0].split()[1:])
+        assert done.returncode == 0, done.stderr
+    return place
+
+
+class TestTheExample:
+    """The numbers are those of examples/owned-chips/README.md, which were worked out by hand."""
+
+    def report(self, place, name, month):
+        done = place.costctl("report", name, "--period", month, "--format", "csv")
+        return list(csv.DictReader(done.stdout.splitlines()))
+
+    @pytest.mark.parametrize(
+        ("month", "asset", "column", "amount"),
+        [
+            ("2026-02", "pod-a", "depreciation", "5600"),
+            ("2026-03", "pod-a", "depreciation", "5600"),
+            ("2026-02", "pod-a", "power", "736.512"),
+            ("2026-03", "pod-a", "power", "815.424"),
+            ("2026-02", "pod-a", "capital", "1316"),
+            ("2026-03", "pod-a", "capital", "1288"),
+            ("2026-02", "pod-a", "colocation", ""),
+            ("2026-02", "pod-a", "maintenance", "448"),
+            ("2026-02", "pod-a", "cost", "8100.512"),
+            ("2026-03", "pod-a", "cost", "8151.424"),
+            ("2026-02", "pod-a", "chip_hours", "5376"),
+            ("2026-03", "pod-a", "chip_hours", "5952"),
+            ("2026-02", "pod-a", "cost_per_chip_hour", "1.506791"),
+            ("2026-02", "pod-a", "cost_per_available_hour", "1.569574"),
+            ("2026-02", "pod-a", "used_percent", "75"),
+            ("2026-02", "pod-a", "cost_per_used_hour", "2.009055"),
+            ("2026-02", "maia-lease", "rent", "229500"),
+            ("2026-03", "maia-lease", "rent", "306000"),
+            ("2026-02", "maia-lease", "unused", "20500"),
+            ("2026-03", "maia-lease", "unused", ""),
+            ("2026-02", "maia-lease", "cost", "250000"),
+        ],
+    )
+    def test_what_each_asset_costs(self, worked, month, asset, column, amount):
+        (row,) = [row for row in self.report(worked, "owned-chips", month) if row["asset"] == asset]
+        assert row[column] == amount
+
+    @pytest.mark.parametrize(
+        ("month", "search", "assistant", "idle", "unused"),
+        [
+            ("2026-02", "5681.538", "1893.846", "2025.128", "20500"),
+            ("2026-03", "5710.176", "1903.392", "2037.856", None),
+        ],
+    )
+    def test_who_owes_what_and_that_it_stands_there_once(self, worked, month, search, assistant, idle, unused):
+        rows = self.report(worked, "chargeback", month)
+        lease = {"2026-02": Decimal(229500), "2026-03": Decimal(306000)}[month]
+        expected = {
+            "search": Decimal(search),
+            "assistant": Decimal(assistant) + lease,
+            "idle without owner": Decimal(idle),
+        }
+        expected |= {"platform": Decimal(unused)} if unused else {}
+        found = {row["team"] or row["line"]: Decimal(row["total"]) for row in rows}
+        assert {who: round(amount, 3) for who, amount in found.items()} == expected  # each day's shares are cut at 1e-6
+        assert sum(found.values()) == sum(expected.values())
+        pool, rack = sum(map(Decimal, (search, assistant, idle))), Decimal(1500)
+        assert pool == {"2026-02": Decimal("8100.512"), "2026-03": Decimal("8151.424")}[month] + rack
+
+    @pytest.mark.parametrize(
+        ("month", "tokens_per_dollar", "hours"), [("2026-02", "699962", "5376"), ("2026-03", "770870", "5952")]
+    )
+    def test_how_many_tokens_a_dollar_buys(self, worked, month, tokens_per_dollar, hours):
+        rows = self.report(worked, "tokens-per-dollar", month)
+        assert [row["source"] for row in rows] == ["own", "azure/lease"]
+        assert (rows[0]["tokens_per_unit"], rows[0]["chip_hours"]) == (tokens_per_dollar, hours)
+
+    def test_what_nobody_invoices_has_parts_of_its_own(self, worked):
+        rows = self.report(worked, "billed-to-effective", "2026-02")
+        found = {row["part"]: (row["billed"], row["effective"]) for row in rows}
+        assert found["owned chips"] == ("0", "6784.512")
+        assert found["capital charge on owned chips"] == ("0", "1316")
+        assert found["prepaid purchases"] == ("250000", "0")
+        assert found["usage covered by commitments"] == ("0", "229500")
+        assert found["unused commitments"] == ("0", "20500")
+
+    def test_a_posting_leads_back_to_the_card(self, worked):
+        ((sha256,),) = worked.ask("SELECT sha256 FROM ledger.delivery_files WHERE name = 'own-2026-02.csv'")
+        said = worked.costctl("explain", f"{sha256}:2").stdout
+        assert "h100.csv:2" in said
+        assert "268800.00" in said
+
+
+@examples(6)
+@given(
+    cost=MONEY,
+    residual=st.fractions(0, 1),
+    life=st.integers(1, 40),
+    begins=st.dates(date(2020, 1, 1), date(2024, 12, 31)),
+    price=st.integers(1, 10**6).map(lambda number: Decimal(number).scaleb(-6)),
+)
+def test_depreciation_sums_to_what_is_depreciated_and_power_follows_the_hours(
+    places, cost, residual, life, begins, price
+):
+    """One statement with every month of an asset, and two more: each month but the last is alike, whatever its length."""
+    place, left = places(), (cost * residual.numerator / residual.denominator).quantize(Decimal("0.01"))
+    months = [shifted(date(begins.year, begins.month, 1), number) for number in range(life + 2)]
+    row = {"asset": "pod", "chip": "h100", "chips": "3", "currency": "USD", "in_service": str(begins)}
+    row |= {"acquisition_cost": f"{cost:f}", "residual_value": f"{left:f}", "useful_life_months": str(life)}
+    row |= {"power": "card", "kw_per_chip": "1.37", "pue": "1.1", "price_per_kwh": f"{price:f}"}
+    with place.write("own.csv", "").open("w") as out:
+        writer = csv.DictWriter(out, owned.STATEMENT, lineterminator="\n")
+        writer.writeheader()
+        for month in months:
+            days = {"month": month, "start": max(begins, month), "end": shifted(month, 1)}
+            writer.writerow(row | {key: str(day) for key, day in days.items()})
+    place.ingest("own.csv", source="register")
+    query = "SELECT billing_period, sum(EffectiveCost) FILTER (WHERE SkuMeter = '{}') FROM ledger.charges GROUP BY 1 ORDER BY 1"
+    depreciation = [amount for _, amount in place.ask(query.format("depreciation"))]
+    monthly = ((cost - left) / life).quantize(Decimal("0.01"), ROUND_HALF_UP)
+    assert depreciation[: life - 1] == [monthly] * (life - 1)
+    assert sum(depreciation[:life]) == cost - left
+    assert depreciation[life:] == [0, 0]
+    for month, amount in place.ask(query.format("power")):
+        days = (shifted(month, 1) - max(begins, month)).days
+        kwh = (days * 24 * 3 * Decimal("1.37") * Decimal("1.1")).quantize(Decimal("0.000001"))
+        assert amount == kwh * price
+
+
+class TestTheRegister:
+    """Which months are booked, and what becomes of them when a card changes."""
+
+    def test_every_month_that_others_reach_is_booked_from_the_first_one_on(self, pod):
+        assert booked(pod) == {"2026-02": 110, "2026-03": 110}
+        tokens(pod, "2026-05-02")
+        assert booked(pod) == {"2026-02": 110, "2026-03": 110, "2026-04": 110, "2026-05": 110}
+
+    def test_again_is_nothing_to_do(self, pod):
+        before = pod.ask("SELECT count(*), max(seq) FROM ledger.intakes")
+        assert pod.costctl("run").returncode == 2  # no sources
+        assert pod.costctl("report", "owned-chips").returncode == 0
+        assert pod.ask("SELECT count(*), max(seq) FROM ledger.intakes") == before
+
+    def test_a_changed_card_books_again_and_the_change_is_a_revision(self, pod):
+        register(pod, "pod,h100,1,2026-01-20,,,USD,9600.00,48,bill,bill,card,10")
+        done = pod.costctl("report", "revisions", "--period", "2026-03", "--format", "csv")
+        assert booked(pod) == {"2026-02": 210, "2026-03": 210}
+        changes = [
+            row["effective_change"] for row in csv.DictReader(done.stdout.splitlines()) if row["revision"] == "2"
+        ]
+        assert changes == ["100"]
+
+    def test_back_to_the_card_before(self, pod):
+        before = pod.fingerprint()
+        register(pod, "pod,h100,1,2026-01-20,,,USD,9600.00,48,bill,bill,card,10")
+        pod.costctl("report", "owned-chips")
+        register(pod, "pod,h100,1,2026-01-20,,,USD,4800.00,48,bill,bill,card,10")
+        pod.costctl("report", "owned-chips")
+        assert booked(pod) == {"2026-02": 110, "2026-03": 110}
+        assert pod.fingerprint() == before
+
+    def test_an_asset_that_went_costs_nothing_any_more(self, pod):
+        register(pod, "pod,h100,1,2026-01-20,,2026-03-01,USD,4800.00,48,bill,bill,card,10")
+        pod.costctl("report", "owned-chips")
+        assert booked(pod) == {"2026-02": 110}
+        assert pod.broken() == []
+
+    @pytest.mark.parametrize("text", ["version: 1\n", CONFIGURED])
+    def test_without_the_card_nothing_is_left(self, pod, text):
+        pod.write("costctl.yaml", text)
+        register(pod)
+        pod.costctl("report", "chargeback")
+        assert booked(pod) == {}
+        assert pod.broken() == []
+
+    def test_terms_change_on_the_first_of_a_month(self, pod):
+        register(
+            pod,
+            "pod,h100,1,2026-01-20,,2026-03-01,USD,4800.00,48,bill,bill,card,10",
+            "pod,h100,1,2026-01-20,2026-03-01,,USD,4800.00,48,bill,bill,card,25",
+        )
+        pod.costctl("report", "owned-chips")
+        assert booked(pod) == {"2026-02": 110, "2026-03": 125}
+
+    def test_a_rebuilt_ledger_holds_the_same(self, pod):
+        register(pod, "pod,h100,1,2026-01-20,,2026-03-01,USD,9600.00,48,bill,bill,card,10")
+        pod.costctl("report", "owned-chips")
+        before = pod.fingerprint()
+        done = rebuild.rebuild(pod.run, accept=False, watched=lambda _: unwatched)
+        assert (done.differences, pod.fingerprint()) == ((), before)
+        assert booked(pod) == {"2026-02": 210}
+
+    def test_the_card_may_come_before_or_after_the_tokens(self, pod, places):
+        late = places()
+        tokens(late, "2026-02-10", "2026-03-10")
+        late.write("costctl.yaml", CONFIGURED)
+        late.write("own.csv", (pod.home / "own.csv").read_text())
+        late.costctl("report", "owned-chips")
+        assert booked(late) == booked(pod)
+        assert late.fingerprint() == pod.fingerprint()
+
+    def test_no_other_source_is_named_own(self, pod):
+        with pytest.raises(UsageError, match="booked from the cards"):
+            pod.ingest("tokens.csv", source="own")
+
+    def test_a_statement_has_the_columns_that_its_format_reads(self):
+        item = bills.known()["own_chips"]
+        assert set(owned.STATEMENT) == {column.header for column in item.columns}
+
+
+GOOD = {
+    "asset": "pod",
+    "chip": "h100",
+    "chips": "8",
+    "in_service": "2026-01-20",
+    "currency": "USD",
+    "acquisition_cost": "4800.00",
+    "useful_life_months": "48",
+    "power": "bill",
+    "colocation": "bill",
+    "maintenance": "bill",
+}
+LEASE = {"acquisition_cost": "", "useful_life_months": "", "commitment_per_month": "100", "price_per_chip_hour": "5"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "where", "what"),
+    [
+        ([{"acquisition_cost": ""}], "2:asset", "neither owned nor leased"),
+        ([LEASE | {"acquisition_cost": "5"}], "2:asset", "both owned and leased"),
+        ([{"acquisition_cost": "4,800.00"}], "2:acquisition_cost", "is not a plain decimal number"),
+        ([{"acquisition_cost": "-1"}], "2:acquisition_cost", "is below zero"),
+        ([{"acquisition_cost": "0.0000001"}], "2:acquisition_cost", "has more than"),
+        ([{"residual_value": "4800.01"}], "2:residual_value", "is above the acquisition_cost"),
+        ([{"depreciation_per_month": "10"}], "2:depreciation_per_month", "does not come to 4800 in 48 months"),
+        ([{"useful_life_months": ""}], "2:useful_life_months", "is missing"),
+        ([{"useful_life_months": "0"}], "2:useful_life_months", "is not a positive whole number"),
+        ([{"power": ""}], "2:power", "the power is missing"),
+        ([{"power": "both"}], "2:power", "is not one of bill, card"),
+        ([{"power": "card", "price_per_kwh": "0.1"}], "2:kw_per_chip", "which power by card needs"),
+        ([{"colocation": "card"}], "2:colocation_per_month", "which colocation by card needs"),
+        ([{"chip": "h1000"}], "2:chip", "there is no such chip"),
+        ([{"chips": "1/2"}], "2:chips", "is not a positive whole number"),
+        ([{"in_service": "20.01.2026"}], "2:in_service", "is not a day"),
+        ([{"currency": "usd"}], "2:currency", "is not a currency"),
+        ([{"valid_to": "2026-01-20"}], "2:valid_to", "is not after the in_service"),
+        ([{"chip_hours": "5"}], "2:chip_hours", "are of no single month"),
+        ([{"availability_percent": "101"}], "2:availability_percent", "is above 100 percent"),
+        ([{}, {}], "3:valid_from", "holds on the same days as own.csv:2"),
+        (
+            [{"valid_to": "2026-03-05"}, {"valid_from": "2026-03-05"}],
+            "3:valid_from",
+            "changes the terms within a month",
+        ),
+        (
+            [{"valid_to": "2026-03-01"}, {"valid_from": "2026-03-01", "acquisition_cost": "5000"}],
+            "3:acquisition_cost",
+            "is another acquisition_cost than in own.csv:2",
+        ),
+    ],
+)
+def test_what_a_card_must_not_say(place, monkeypatch, rows, where, what):
+    monkeypatch.chdir(place.home)
+    columns = list(dict.fromkeys([*GOOD, *(key for row in rows for key in row)]))
+    lines = [",".join(f'"{(GOOD | row).get(column, "")}"' for column in columns) for row in rows]
+    Path("own.csv").write_text("\n".join([",".join(columns), *lines, ""]))
+    with pytest.raises(UsageError) as found:
+        rates.load([Path("own.csv")])
+    assert found.value.where == f"own.csv:{where}"
+    assert what in found.value.what
+    assert found.value.remedy
+
+
+def test_a_register_is_no_bill(place):
+    register(place, "pod,h100,1,2026-01-20,,,USD,4800.00,48,bill,bill,card,10")
+    done = place.costctl("ingest", "own.csv")
+    assert done.returncode == 3
+    assert "is a register of owned chips, not a bill" in done.stderr
+    assert "`cards:`" in done.stderr
+
+
+def test_a_template_is_a_card_to_fill_in(place, monkeypatch):
+    monkeypatch.chdir(place.home)
+    text = place.costctl("rates", "template", "h100", "--owned").stdout
+    header, row = csv.reader(text.splitlines())
+    Path("own.csv").write_text(text)
+    with pytest.raises(UsageError, match="is missing"):
+        rates.load([Path("own.csv")])
+    filled = [cell or GOOD.get(column, "") for column, cell in zip(header, row, strict=True)]
+    Path("own.csv").write_text("\n".join([",".join(header), ",".join(filled)]))
+    (found,) = rates.load([Path("own.csv")]).rows("owned")
+    assert found["acquisition_cost"] == Decimal(4800)
