@@ -377,6 +377,7 @@ REFERENCES = {
         "chips",
         "chip_power",
         "owned",
+        "claims",
         "machines",
         "chip_prices",
         "model_prices",

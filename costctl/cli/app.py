@@ -155,7 +155,7 @@ def report(
     """Show a report, or list the reports.
 
     chargeback, tokens-per-dollar, billed-to-effective, unallocated, reconciliation, revisions,
-    rate-variance, owned-chips.
+    rate-variance, owned-chips, claims.
     """
     from costctl.cli import work
 

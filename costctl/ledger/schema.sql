@@ -154,6 +154,10 @@ CREATE TABLE ledger.model_prices (
     context_tier VARCHAR NOT NULL, token_class VARCHAR NOT NULL, price_per_million DECIMAL(19,12) NOT NULL, currency VARCHAR NOT NULL,
     valid_from DATE, valid_to DATE, as_of DATE, confidence VARCHAR, source VARCHAR
 );
+CREATE TABLE ledger.claims (                                     -- what somebody says of a chip against another; never a price
+    card VARCHAR NOT NULL, subject VARCHAR NOT NULL, baseline VARCHAR NOT NULL,  -- chips by id, or what was said
+    ratio DECIMAL(19,12) NOT NULL, metric VARCHAR, source VARCHAR, date DATE
+);
 CREATE TABLE ledger.model_aliases (raw VARCHAR NOT NULL, model VARCHAR NOT NULL, valid_from DATE, valid_to DATE);   -- raw in lower case
 CREATE TABLE ledger.team_aliases (raw VARCHAR NOT NULL, team VARCHAR NOT NULL, purpose VARCHAR, valid_from DATE, valid_to DATE);  -- raw in lower case
 CREATE TABLE ledger.pools (

@@ -184,4 +184,5 @@ SIGNATURES = {
     "discount": "overlays",
     "chips": "machines",
     "raw": "model_aliases",
+    "ratio": "claims",
 }

@@ -125,7 +125,8 @@ def files(home: Path) -> list[Path]:
 def _shipped(home: Path, path: Path) -> Sheet:
     name = path.relative_to(home).as_posix()
     holds = name.split("/")[0].removesuffix(".csv")
-    return sheets.read(path, Sheet(f"rates/{name}", name, holds), FILES[holds])
+    kept = name if "/" in name else f"rates/{name}"  # a card of the user may be named power.csv, too
+    return sheets.read(path, Sheet(f"rates/{name}", kept, holds), FILES[holds])
 
 
 def _card(path: Path) -> Sheet:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from costctl.files.sheets import Row
 from costctl.rates import owned
 from costctl.rates.columns import MATCHED
 from costctl.rates.facts import Facts
@@ -25,6 +26,7 @@ def tables(facts: Facts) -> dict[str, list[Line]]:
         "units": [(row["unit"], row["measure"], row["multiplier"]) for row in facts.rows("units")],
         "chips": [tuple(row[column] for column in CHIP_COLUMNS) for row in facts.rows("chips")],
         "chip_power": [_power(rate) for rate in facts.power],
+        "claims": [_claim(row, facts) for row in facts.rows("claims")],
         "owned": [*owned.lines(facts.rows("owned"))],
         "machines": [*_machines(facts)],
         "chip_prices": [chip_price(rate) for rate in facts.chip_rates],
@@ -57,6 +59,14 @@ def _power(rate: Rate) -> Line:
         row["confidence"],
         row["source"],
     )
+
+
+def _claim(row: Row, facts: Facts) -> Line:
+    """Return a row of claims; a chip goes by its id, by whichever name it is called."""
+    chips = (facts.chips.get(row[name].lower()) for name in ("subject", "baseline"))
+    subject, baseline = (found["chip"] if found else None for found in chips)
+    named = (subject or row["subject"], baseline or row["baseline"])
+    return row.card, *named, row["ratio"], row["metric"], row["source"], row["date"]
 
 
 def _machines(facts: Facts) -> Iterator[Line]:

@@ -221,7 +221,7 @@ def _written(column: str, value: Any, types: dict[str, str], record: Record, *, 
         partial = record.get("incomplete") and column in ("total", "cost")
         return UNKNOWN if partial and not value else ("≥" if partial else "") + _money(value, cents=cents)
     if isinstance(value, Decimal) or _numeric(column, types):
-        return f"{_rounded(value, 3 if column.startswith(('cost_per', 'card_per')) else 0):,}"
+        return f"{_rounded(value, 3 if column.startswith(('cost_per', 'card_per', 'ratio_')) else 0):,}"
     return f"{value:%Y-%m}" if column == "period" else str(value)
 
 
