@@ -174,6 +174,7 @@ class Policy(Part):
     quarantine_rows: int = Field(default=0, ge=0)
     large_drop_percent: Decimal | None = Field(default=None, ge=0, le=100)
     capacity_owner: str | None = None
+    allow_estimates: bool = False
     tax: Literal["recoverable", "cost"] = "recoverable"
 
 

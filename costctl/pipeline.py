@@ -34,6 +34,7 @@ class Run:
     wait: float = 10
     say: Callable[[str], None] = lambda _: None
     progress: Progress = unwatched
+    estimates: bool = False  # whether cards that say they are estimates may charge
 
     @property
     def place(self) -> Path:
@@ -214,7 +215,8 @@ def _book_own(ledger: Ledger, run: Run, told: Callable[[Outcome], None]) -> None
     seal = hashlib.sha256(repr([run.settings(), item.fingerprint, months]).encode()).hexdigest()
     if ledger.meta("own") == seal:
         return
-    statements = rates.statements([run.config.at(card) for card in run.config.cards], months)
+    cards = [run.config.at(card) for card in run.config.cards]
+    statements = rates.statements(cards, months, estimates=run.estimates)
     if statements or ledger.meta("own"):
         for outcome in own.book(ledger, statements, known(run.config)[own.FORMAT], settings(ledger, run)):
             if outcome.status == "loaded":

@@ -249,6 +249,21 @@ class TestTheRegister:
         assert booked(late) == booked(pod)
         assert late.fingerprint() == pod.fingerprint()
 
+    def test_an_estimate_charges_nobody_unless_it_is_said_to(self, pod):
+        register(pod, "pod,h100,1,2026-01-20,,,USD,4800.00,48,bill,bill,card,12,estimate", header=f"{POD},confidence")
+        done = pod.costctl("report", "owned-chips")
+        assert done.returncode == 2
+        assert "own.csv:2:confidence: is not what teams are charged by" in done.stderr
+        assert "--allow-estimates" in done.stderr
+        assert booked(pod) == {"2026-02": 110, "2026-03": 110}
+        assert pod.costctl("report", "owned-chips", "--allow-estimates").returncode == 0
+        assert booked(pod) == {"2026-02": 112, "2026-03": 112}
+        assert pod.costctl("report", "owned-chips").returncode == 0
+        register(pod, "pod,h100,1,2026-01-20,,,USD,4800.00,48,bill,bill,card,13,estimate", header=f"{POD},confidence")
+        pod.write("costctl.yaml", f"{CONFIGURED}policy: {{allow_estimates: true}}\n")
+        assert pod.costctl("report", "owned-chips").returncode == 0
+        assert booked(pod) == {"2026-02": 113, "2026-03": 113}
+
     def test_no_other_source_is_named_own(self, pod):
         with pytest.raises(UsageError, match="booked from the cards"):
             pod.ingest("tokens.csv", source="own")

@@ -10,6 +10,7 @@ import typer
 from costctl.cli import focus, rates, trace
 from costctl.cli.options import (
     ConfigOption,
+    EstimatesOption,
     FormatOption,
     LedgerOption,
     MemoryOption,
@@ -93,6 +94,7 @@ def ingest(
             help="Set up to N bad records aside instead of refusing; exit 4 then.",
         ),
     ] = None,
+    estimates: EstimatesOption = False,
     ledger: LedgerOption = None,
     config: ConfigOption = None,
     wait: WaitOption = 10,
@@ -105,7 +107,7 @@ def ingest(
     from costctl.cli import work
 
     work.ingest(
-        work.run(config, ledger, wait, memory),
+        work.run(config, ledger, wait, memory, estimates=estimates),
         paths or [],
         as_format=as_format,
         source=source,
@@ -148,6 +150,7 @@ def report(
     no_refresh: Annotated[
         bool, typer.Option("--no-refresh", help="Show the last state even when it is stale.")
     ] = False,
+    estimates: EstimatesOption = False,
     ledger: LedgerOption = None,
     config: ConfigOption = None,
     wait: WaitOption = 10,
@@ -159,7 +162,7 @@ def report(
     """
     from costctl.cli import work
 
-    run = work.run(config, ledger, wait)
+    run = work.run(config, ledger, wait, estimates=estimates)
     work.report(
         run,
         name,
@@ -214,7 +217,11 @@ def status(
 
 @app.command()
 def run(
-    ledger: LedgerOption = None, config: ConfigOption = None, wait: WaitOption = 10, memory: MemoryOption = None
+    estimates: EstimatesOption = False,
+    ledger: LedgerOption = None,
+    config: ConfigOption = None,
+    wait: WaitOption = 10,
+    memory: MemoryOption = None,
 ) -> None:
     """Do what cron calls: ingest to export.
 
@@ -222,7 +229,7 @@ def run(
     """
     from costctl.cli import work
 
-    work.everything(work.run(config, ledger, wait, memory))
+    work.everything(work.run(config, ledger, wait, memory, estimates=estimates))
 
 
 @app.command()

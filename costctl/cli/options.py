@@ -29,6 +29,12 @@ MemoryOption = Annotated[
         help="Memory to use before spilling to disk, e.g. 512MB, with a thread for each 120 MB; default 900MB, or $COSTCTL_MEMORY.",
     ),
 ]
+EstimatesOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-estimates", help="Charge by cards that say they are estimates; `allow_estimates:` does it always."
+    ),
+]
 FormatOption = Annotated[
     str | None,
     typer.Option(

@@ -28,14 +28,16 @@ LISTED_PERIODS = 3
 SHOWN_ASIDE = 10
 
 
-def run(config_file: Path | None, ledger: Path | None, wait: float, memory: str | None = None) -> Run:
+def run(
+    config_file: Path | None, ledger: Path | None, wait: float, memory: str | None = None, *, estimates: bool = False
+) -> Run:
     """Return one invocation from the options that every command has; the memory limit is the option's, else the environment's."""
     if memory:
         os.environ["COSTCTL_MEMORY"] = memory
     found = config.load(config_file)
     if found.memory:
         os.environ.setdefault("COSTCTL_MEMORY", found.memory)
-    return Run(found, ledger, wait, terminal.say)
+    return Run(found, ledger, wait, terminal.say, estimates=estimates or found.policy.allow_estimates)
 
 
 def ingest(

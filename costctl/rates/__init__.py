@@ -44,10 +44,15 @@ def read(cards: Sequence[Path] = ()) -> dict[str, list[tuple[Any, ...]]]:
     return tables.tables(found)
 
 
-def statements(cards: Sequence[Path], months: Iterable[date]) -> dict[date, str]:
-    """Return what owned and leased chips cost in each month, as statements for the ledger; none where no card holds any."""
+def statements(cards: Sequence[Path], months: Iterable[date], *, estimates: bool) -> dict[date, str]:
+    """Return what owned and leased chips cost in each month, as statements for the ledger; none where no card holds any.
+
+    Raises UsageError for a row that says it is an estimate, unless estimates may charge.
+    """
     kept = [card for card in cards if facts.kind_of(card)[1] == "owned"]
-    return owned.statements(load(kept).rows("owned"), months) if kept else {}
+    rows = load(kept).rows("owned") if kept else []
+    sheets.refuse([] if estimates else [*owned.estimates(rows)])
+    return owned.statements(rows, months)
 
 
 def fingerprint(cards: Sequence[Path] = ()) -> str:

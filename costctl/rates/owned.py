@@ -17,7 +17,7 @@ from typing import Any
 
 from costctl.files.sheets import Problem, Row
 from costctl.nouns import shifted
-from costctl.rates.columns import RUNNING
+from costctl.rates.columns import RUNNING, UNSURE
 
 SELF = "self"  # the provider of what is one's own
 STATEMENT = (  # the columns of a month's statement: what the asset is, then its terms as the card writes them
@@ -83,6 +83,14 @@ def lines(rows: Iterable[Row]) -> Iterator[tuple[Any, ...]]:
             row["valid_to"],
             row["availability_percent"],
         )
+
+
+def estimates(rows: Iterable[Row]) -> Iterator[Problem]:
+    """Yield the rows that nobody vouches for."""
+    for row in rows:
+        if row["confidence"] in ("estimate", *UNSURE):
+            remedy = "Say contract or vendor once it is agreed, or charge it all the same: --allow-estimates."
+            yield row.problem("confidence", "is not what teams are charged by", remedy)
 
 
 def problems(row: Row) -> Iterator[Problem]:

@@ -84,6 +84,6 @@ SELECT
     component.status AS CommitmentDiscountStatus,
     CASE WHEN day = starts THEN hours - hours_a_day * (parts - 1) ELSE hours_a_day END AS ConsumedQuantity,
     CASE WHEN component.place = 1 THEN 'Chip-Hours' END AS ConsumedUnit,
-    tags AS Tags, chip AS x_machine, CASE WHEN leased THEN 'private_contract' ELSE 'owned_amortised' END AS x_purchase_model,
+    tags AS Tags, CASE WHEN component.place = 1 THEN chip END AS x_machine, CASE WHEN leased THEN 'private_contract' ELSE 'owned_amortised' END AS x_purchase_model,
     stored, file_no, record_no, CAST(ROW_NUMBER() OVER (PARTITION BY file_no, record_no ORDER BY component.place, day) AS INTEGER) AS part_no
 FROM charged
