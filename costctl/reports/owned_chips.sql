@@ -1,5 +1,5 @@
 -- What owned and leased chips cost per hour: asset by asset the month's parts, over the hours that are paid, available and used.
--- Grain: one row per asset, chip and currency. Availability is the card's, used are serving and training by the chip time of the asset;
+-- Grain: one row per asset and currency. Availability is the card's, used are serving and training by the chip time of the asset;
 -- both divide the same cost for display, nothing is charged by them. The capital charge is in the cost and not in the books.
 -- Title: owned and leased chips
 -- Calendar: billing
@@ -36,14 +36,14 @@ used AS (
 
 summed AS (
     SELECT
-        asset, x_machine, currency, SUM(cost) AS cost, COUNT(*) - COUNT(cost) AS unknown_costs, SUM(hours) AS hours,
+        asset, MAX(x_machine) AS x_machine, currency, SUM(cost) AS cost, COUNT(*) - COUNT(cost) AS unknown_costs, SUM(hours) AS hours,
         SUM(CASE WHEN part = 'depreciation' THEN cost END) AS depreciation, SUM(CASE WHEN part = 'power' THEN cost END) AS power,
         SUM(CASE WHEN part = 'colocation' THEN cost END) AS colocation, SUM(CASE WHEN part = 'maintenance' THEN cost END) AS maintenance,
         SUM(CASE WHEN part = 'capital charge' THEN cost END) AS capital,
         SUM(CASE WHEN part IN ('chip-hours', 'chip-hours beyond the commitment') THEN cost END) AS rent,
         SUM(CASE WHEN part = 'commitment not used' THEN cost END) AS unused
     FROM costs
-    GROUP BY asset, x_machine, currency
+    GROUP BY asset, currency
 ),
 
 measured AS (
