@@ -154,7 +154,7 @@ def report(
 ) -> None:
     """Show a report, or list the reports.
 
-    chargeback, tokens-per-dollar, unknown-machines, unallocated, billed-to-effective, reconciliation, revisions, rate-variance.
+    chargeback, tokens-per-dollar, billed-to-effective, unallocated, rate-variance, reconciliation, revisions, unknown-machines.
     """
     from costctl.cli import work
 
