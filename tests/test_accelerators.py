@@ -253,13 +253,15 @@ NORTH = """
 def test_cards_may_say_what_machines_look_like_and_what_they_hold(place):
     """Also of a provider that nobody else knows."""
     place.bill("october.csv", NORTH)
+    place.ingest("october.csv")
+    assert place.ask("SELECT * FROM ledger.unknown_machines") == []
     place.write("families.csv", "provider,pattern\nNorth Cloud,zed-%\n")
     place.write("costctl.yaml", "version: 1\ncards: [families.csv]\n")
     place.ingest("october.csv")
     asked = "SELECT provider, name, unit, quantity, reason FROM ledger.unknown_machines"
     assert place.ask(asked) == [("north cloud", "zed-8", "Hrs", 3, "machine not known")]
     place.write("machines.csv", "provider,machine,chip,chips\nNorth Cloud,zed-8,h100,8\n")
-    place.write("costctl.yaml", "version: 1\ncards: [families.csv, machines.csv]\n")
+    place.write("costctl.yaml", "version: 1\ncards: [machines.csv]\n")
     place.ingest("october.csv")
     assert place.ask(asked) == []
     assert place.ask("SELECT sum(chip_hours) FROM ledger.rated_chip_hours") == [(24,)]
@@ -281,6 +283,25 @@ def test_a_pool_with_an_unknown_machine_does_not_know_its_chip_hours(place):
     )
     assert found == [(None, 3600, None), ("nvidia-h100-sxm", 1320, 192)]
     assert place.broken() == []
+
+
+def test_chip_time_does_not_tile_hours_that_nobody_knows(place):
+    """A slot of 24 paid hours of eight chips is split over its states; one where some of the hours are unknown is not."""
+    place.write("costctl.yaml", "version: 1\nrules: [{name: p, when: {SubAccountId: [p]}, pool: p}]\npools: {p: {}}\n")
+    place.bill(
+        "october.csv",
+        """
+        SubAccountId  day         x_UsageType           ConsumedUnit  ConsumedQuantity  cost
+        p             2026-10-03  BoxUsage:p5.48xlarge  Hrs           24                1320
+        p             2026-10-04  BoxUsage:p5.48xlarge  Hrs           24                1320
+        p             2026-10-04  BoxUsage:p9.48xlarge  Hrs           24                2400
+        """,
+    )
+    place.write("time.csv", "pool,start,end,chips,state\np,2026-10-03,2026-10-05,8,serving\n")
+    place.ingest("october.csv", "time.csv")
+    assert place.ask("SELECT CAST(slot_start AS VARCHAR), state FROM ledger.chip_time") == [
+        ("2026-10-03 00:00:00", "serving")
+    ]
 
 
 # Nothing that is not one is listed.

@@ -154,7 +154,7 @@ def report(
 ) -> None:
     """Show a report, or list the reports.
 
-    chargeback, tokens-per-dollar, billed-to-effective, unallocated, rate-variance, reconciliation, revisions, unknown-machines.
+    chargeback, tokens-per-dollar, billed-to-effective, unallocated, revisions, reconciliation, rate-variance, unknown-machines.
     """
     from costctl.cli import work
 
