@@ -230,14 +230,14 @@ CREATE OR REPLACE TEMP MACRO marketplace_model_of(service) AS CASE WHEN contains
 -- hours that BoxUsage and UnusedBox have, `HostBoxUsage` those of its host; EMR, EKS and EBS charge for a machine beside its own line.
 CREATE OR REPLACE TEMP MACRO aws_machine_of(usage, instance, service) AS
     CASE
-        WHEN usage IS NULL OR length(instance) - length(replace(instance, '.', '')) > 1 AND NOT starts_with(instance, 'ml.') THEN instance
-        WHEN NOT contains(usage, ':') THEN CASE WHEN regexp_matches(usage, '(^|-)(Box|Spot|Dedicated)Usage$') THEN instance END
+        WHEN usage IS NULL THEN instance
+        WHEN NOT contains(usage, ':') THEN CASE WHEN contains(usage, 'BoxUsage') THEN instance END
         WHEN contains(usage, 'ml.') THEN NULLIF(regexp_extract(usage, ':(?:.*-)?(ml[.][A-Za-z0-9.\-]+)$', 1), '')
-        WHEN service ILIKE '%MapReduce%' THEN NULL
-        WHEN regexp_matches(usage, '(^|-)((Box|Spot|Dedicated|Heavy|Medium|Light|Host|ReservedHost)Usage|UnusedBox|UnusedDed|CapacityBlockFee|Node):')
-            THEN COALESCE(NULLIF(regexp_extract(usage, ':([A-Za-z0-9.\-]+)$', 1), ''), instance)
+        WHEN contains(usage, 'EBS:') OR service ILIKE '%MapReduce%' THEN NULL
+        WHEN regexp_matches(usage, '(?:^|-)(?:(?:Box|Spot|Dedicated|Heavy|Medium|Light|Host|ReservedHost)Usage|Unused(?:Box|Ded)|CapacityBlockFee|Node):') THEN split_part(usage, ':', 2)
+        WHEN regexp_matches(instance, '[.].*[.]') THEN instance      -- db.r5.large, r5.large.search
     END;
-CREATE OR REPLACE TEMP MACRO is_unused_capacity(usage) AS COALESCE(regexp_matches(usage, '(^|-)Unused(Box|Ded):'), FALSE);
+CREATE OR REPLACE TEMP MACRO is_unused_capacity(usage) AS COALESCE(contains(usage, 'UnusedBox:') OR contains(usage, 'UnusedDed:'), FALSE);
 -- Google: the SKU of the GPU or TPU, whatever is before and behind it; the cores and the memory of the same machine are SKUs of their own,
 -- a licence or a management fee comes on top of it.
 CREATE OR REPLACE TEMP MACRO gcp_machine_of(x) AS

@@ -128,7 +128,7 @@ SELECT
         WHEN LineItemType = 'DiscountedUsage' OR is_unused_reservation THEN 'reserved'
         WHEN is_of_block OR is_block_fee THEN 'capacity_block'
         WHEN is_usage AND is_unused_capacity(UsageType) THEN 'capacity_reservation'
-        WHEN is_usage AND regexp_matches(UsageType, '(^|-)(Reserved)?HostUsage:') THEN 'dedicated_host'
+        WHEN is_usage AND contains(UsageType, 'HostUsage:') THEN 'dedicated_host'
         WHEN UsageType LIKE '%SpotUsage%' THEN 'spot'
         WHEN is_usage THEN 'on_demand'
     END AS x_purchase_model,
