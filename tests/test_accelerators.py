@@ -214,6 +214,15 @@ def test_an_unknown_machine_is_an_error_row_with_its_cost(place):
     assert place.broken() == []
 
 
+def test_hours_of_which_one_is_missing_are_unknown(place):
+    """Charges of a day are summed: what one of them does not say, their sum does not either."""
+    row = {"SubAccountId": "n", "x_UsageType": "BoxUsage:p5.48xlarge", "ConsumedUnit": "Hrs"}
+    place.bill("october.csv", [row | {"ConsumedQuantity": "1"}, row | {"ConsumedQuantity": "-"}])
+    place.ingest("october.csv")
+    assert place.ask("SELECT name, reason FROM ledger.unknown_machines") == [("p5.48xlarge", "no quantity")]
+    assert place.ask("SELECT count(*), sum(chip_hours), sum(EffectiveCost) FROM ledger.postings") == [(1, None, 2)]
+
+
 @pytest.mark.parametrize("report", ["chargeback", "tokens-per-dollar"])
 def test_the_reports_say_how_many_and_how_much(place, report):
     place.bill("october.csv", UNKNOWN)

@@ -58,7 +58,7 @@ grouped AS (
         COALESCE(SUM(ListCost), CAST('0' AS DECIMAL(38, 18))) AS ListCost, COALESCE(SUM(ContractedCost), CAST('0' AS DECIMAL(38, 18))) AS ContractedCost,
         COUNT(*) - COUNT(BilledCost) AS billed_unknown, COUNT(*) - COUNT(EffectiveCost) AS effective_unknown,
         COUNT(*) - COUNT(ListCost) AS list_unknown, COUNT(*) - COUNT(ContractedCost) AS contracted_unknown,
-        SUM(quantity) AS quantity, COUNT(*) AS row_count
+        CASE WHEN MAX(x_token_class) IS NOT NULL OR COUNT(quantity) = COUNT(*) THEN SUM(quantity) END AS quantity, COUNT(*) AS row_count
     FROM told_apart
     GROUP BY ALL
 )

@@ -38,8 +38,8 @@ SELECT
         ELSE json(CAST(json_merge_patch(COALESCE(json(Tags), '{}'), regexp_replace(json(x_CostCategories), '([{,]")([^"])', '\1cost_category/\2', 'g')) AS VARCHAR))
     END AS Tags,
     COALESCE(x_Machine, CASE
-        WHEN provider ILIKE '%aws%' OR provider ILIKE '%amazon%' THEN aws_machine_of(CASE WHEN NOT contains(meter, ' ') THEN meter END, instance_type, ServiceName)
-        WHEN provider ILIKE '%oracle%' THEN COALESCE(oci_machine_of(SkuPriceId, ChargeDescription), instance_type)
+        WHEN x_UsageType IS NOT NULL OR provider ILIKE '%aws%' OR provider ILIKE '%amazon%' THEN aws_machine_of(CASE WHEN NOT contains(meter, ' ') THEN meter END, instance_type, ServiceName)
+        WHEN provider ILIKE '%oracle%' THEN COALESCE(instance_type, oci_machine_of(SkuPriceId, ChargeDescription))
         WHEN provider ILIKE '%google%' THEN COALESCE(gcp_machine_of(meter), instance_type)
         WHEN provider ILIKE '%microsoft%' OR provider ILIKE '%azure%' THEN COALESCE(instance_type, azure_machine_of(meter))
         ELSE COALESCE(instance_type, rented_machine_of(meter, COALESCE(ConsumedUnit, PricingUnit)))
