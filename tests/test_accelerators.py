@@ -5,6 +5,7 @@ The bills and their goldens are in accelerators/, whose README.md says how each 
 
 import csv
 import io
+import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -172,6 +173,25 @@ def test_every_other_machine_is_reached_from_focus(place, provider, column, leas
     column = "x_Machine" if column == "machine" else column
     place.ingest(place.bill("bill.csv", focus_rows({"gcp": "Google Cloud"}.get(provider, provider), known, column)))
     assert chip_hours(place) == {name: HOURS * chips for name, chips in known.items()}
+
+
+def test_a_machine_of_google_costs_all_of_its_skus_and_has_the_hours_of_its_chips(place):
+    """78.37 for eight GPUs, 6 for 208 cores, 5 for the memory: 89.37 for 8 chip-hours."""
+    labels = json.dumps([{"key": "team", "value": "search"}, {"key": "model", "value": "atlas"}])
+    skus = {"Nvidia H100 80GB GPU": ("8", "78.37"), "A3 Instance Core": ("208", "6"), "A3 Instance Ram": ("1872", "5")}
+    rows = []
+    for name, (hours, cost) in skus.items():
+        row = dict(zip(GCP.split(), gcp_line(name), strict=True)) | {
+            "usage.amount_in_pricing_units": hours,
+            "cost": cost,
+        }
+        rows.append([*row.values(), labels])
+    place.ingest(bill(place, "bill.csv", f"{GCP} labels", rows), form="gcp_billing")
+    said = place.costctl("report", "tokens-per-dollar", "--period", "2026-10", "--format", "csv").stdout
+    (found,) = csv.DictReader(said.splitlines())
+    assert [found[name] for name in ("model", "chip", "cost", "chip_hours", "cost_per_chip_hour")] == [
+        *("atlas", "h100", "89.37", "8", "11.17125"),
+    ]
 
 
 # What no fact knows.
