@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 
 from costctl import bills, formats, rates, rules, usage
@@ -17,7 +18,7 @@ from costctl.config import Config
 from costctl.errors import Busy, DoesNotReconcile, InputRefused, UsageError, nearest, shown, together
 from costctl.files import sheets
 from costctl.files.faulting import fault
-from costctl.ledger import build, ingest, own, store, stored, tags
+from costctl.ledger import build, ingest, own, state, store, stored, tags
 from costctl.ledger.store import Ledger
 from costctl.nouns import CompiledRules, Format, Outcome, Progress, Rows, unwatched
 from costctl.periods import stale
@@ -166,9 +167,21 @@ def take_in(
             for refused in refusals:  # they are not the worse, but would not be heard of
                 run.say(refused.text())
             raise
+        _tell_unknown(run, state.unknown_machines(ledger, [period for found in outcomes for period in found.periods]))
     if refusals:
         raise together(refusals)
     return outcomes
+
+
+def _tell_unknown(run: Run, machines: Sequence[tuple[str, str, int, Decimal, str]]) -> None:
+    """Say once, of the dearest, that accelerators were bought whose chip-hours nobody can count."""
+    if machines:
+        provider, name, _, cost, currency = machines[0]
+        charges = sum(found[2] for found in machines)
+        run.say(
+            f"warning: {charges:,} charges of accelerators have no chip-hours; the dearest machine is {provider} {shown(name)}, "
+            f"{cost:,.2f} {currency}: costctl report unknown-machines"
+        )
 
 
 def settings(ledger: Ledger, run: Run) -> ingest.Settings:

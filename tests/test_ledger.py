@@ -339,7 +339,10 @@ def filled(places):
         "ConsumedUnit": "Hours",
         "PricingCategory": "Standard",
     }
-    place.bill("bill.csv", [{"SubAccountId": "n"} | hours, {"ListUnitPrice": "x"}])
+    unknown = hours | {"x_Machine": "p9.48xlarge"}
+    place.bill(
+        "bill.csv", [{"SubAccountId": "n"} | hours, unknown, unknown | {"x_Machine": "p8.1"}, {"ListUnitPrice": "x"}]
+    )
     place.write(
         "t.csv", "start,end,provider,pool,model,team,output,requests\n2026-10-03,2026-10-03T01:00:00Z,self,p,m,a,5,1\n"
     )
@@ -379,6 +382,7 @@ REFERENCES = {
         "owned",
         "claims",
         "machines",
+        "machine_families",
         "chip_prices",
         "model_prices",
         "model_aliases",

@@ -15,7 +15,7 @@ from costctl.ledger.store import Ledger, statements
 from costctl.nouns import CompiledRules, Rows
 
 GROUPS = "charge_groups"
-GROUPED_BY = ("providers", "machines")  # the reference tables that the scan for charge groups reads
+GROUPED_BY = ("providers", "machines", "machine_families")  # the reference tables that the scan for charge groups reads
 NO_RULES = "{'rule': 0, 'team': CAST(NULL AS VARCHAR), 'model': CAST(NULL AS VARCHAR), 'purpose': CAST(NULL AS VARCHAR), 'pool': CAST(NULL AS VARCHAR)}"
 
 

@@ -226,14 +226,39 @@ CREATE OR REPLACE TEMP MACRO token_model_of(x) AS
         '(?i)[-_ ]+(mantle[-_ ])?(GA |global )?(cache[-_ ]?(read|write)|cached|thinking|batch|text|input|inpt?|output|outpt?|opt)\b.*$', '')), '');
 -- Marketplace usage types do not name the model; the service does, and the aliases know it by that name.
 CREATE OR REPLACE TEMP MACRO marketplace_model_of(service) AS CASE WHEN contains(service, ' (Amazon Bedrock Edition)') THEN service END;
-CREATE OR REPLACE TEMP MACRO machine_of(x) AS
+-- AWS: the hours of a machine stand under a few usage types, capacity that stood empty among them. `Reservation` and `DedicatedRes` repeat
+-- hours that BoxUsage and UnusedBox have, `HostBoxUsage` those of its host; EMR, EKS and EBS charge for a machine beside its own line.
+CREATE OR REPLACE TEMP MACRO aws_machine_of(usage, instance, service) AS
     CASE
-        WHEN contains(x, ':') AND regexp_matches(x, '(Usage|Ded|Host|Train|Notebk|Cluster|Reservation|Block)[A-Za-z]*:') THEN regexp_extract(x, ':([A-Za-z0-9.\-]+)$', 1)
+        WHEN usage IS NULL THEN instance
+        WHEN NOT contains(usage, ':') THEN CASE WHEN contains(usage, 'BoxUsage') THEN instance END
+        WHEN contains(usage, 'ml.') THEN NULLIF(regexp_extract(usage, ':(?:.*-)?(ml[.][A-Za-z0-9.\-]+)$', 1), '')
+        WHEN contains(usage, 'EBS:') OR service ILIKE '%MapReduce%' THEN NULL
+        WHEN regexp_matches(usage, '(?:^|-)(?:(?:Box|Spot|Dedicated|Heavy|Medium|Light|Host|ReservedHost)Usage|Unused(?:Box|Ded)|CapacityBlockFee|Node):') THEN split_part(usage, ':', 2)
+        WHEN regexp_matches(instance, '[.].*[.]') THEN instance      -- db.r5.large, r5.large.search
+    END;
+CREATE OR REPLACE TEMP MACRO is_unused_capacity(usage) AS COALESCE(contains(usage, 'UnusedBox:') OR contains(usage, 'UnusedDed:'), FALSE);
+-- Google: the SKU of the GPU or TPU, whatever is before and behind it; the cores and the memory of the same machine are SKUs of their own,
+-- a licence or a management fee comes on top of it.
+CREATE OR REPLACE TEMP MACRO gcp_machine_of(x) AS
+    CASE
+        WHEN NOT regexp_matches(x, '(?i)gpu|tpu|\bRTX ') OR regexp_matches(x, '(?i)licen[cs]|management fee|^commitment - ') THEN NULL
         WHEN regexp_matches(x, '(?i)nvidia .*gpu slice\)') THEN regexp_extract(x, '(?i)([a-z0-9]+ nvidia .*?gpu slice\))', 1)
-        WHEN regexp_matches(x, '(?i)reserved \S+ tpu') THEN regexp_extract(x, '(?i)(reserved \S+ tpu)', 1)
+        WHEN regexp_matches(x, '(?i)reserved v\S+ tpu') THEN regexp_extract(x, '(?i)(reserved v\S+ tpu)', 1)
         WHEN regexp_matches(x, '(?i)nvidia .*gpu') THEN regexp_extract(x, '(?i)(nvidia .*?gpu)', 1)
-        WHEN regexp_matches(x, '(?i)\btpu') THEN NULLIF(regexp_extract(x, '(?i)(tpu-?v?[0-9]+[a-z]*)', 1), '')
-        WHEN regexp_matches(x, '^(Standard_)?N[CDPV][A-Za-z0-9]*[_ ]|(?i)maia') THEN regexp_replace(x, ' (Spot|Low Priority)$', '')
+        WHEN regexp_matches(x, '(?i)\b[a-z]+[0-9]+ [0-9]+GB.* GPU') THEN regexp_extract(x, '(?i)\b([a-z]+[0-9]+ [0-9]+GB.*? GPU)', 1)
+        WHEN regexp_matches(x, '(?i)\bRTX .*[0-9]GB') THEN regexp_extract(x, '(?i)\b(RTX .*?[0-9]GB)', 1)
+        WHEN contains(x, ' vGPU') THEN NULLIF(regexp_extract(x, '(\d+/\d+ vGPU)', 1), '')
+        WHEN regexp_matches(x, '(?i)\btpu') THEN NULLIF(regexp_extract(x, '(?i)(tpu-?v?[0-9]+[a-z]*(?: accelerator)?)', 1), '')
+    END;
+-- Azure: the size as the meter says it. NP machines hold FPGAs.
+CREATE OR REPLACE TEMP MACRO azure_machine_of(x) AS
+    CASE WHEN regexp_matches(x, '^(Standard_)?N[CDGV]C?[0-9]|(?i)maia') THEN regexp_replace(x, ' (Spot|Low Priority)$', '') END;
+-- Others: a meter that names a chip and counts no bytes, requests or tokens.
+CREATE OR REPLACE TEMP MACRO rented_machine_of(x, unit) AS
+    CASE
+        WHEN NOT regexp_matches(COALESCE(unit, ''), '(?i)[gtmk]i?b|request|token|vcpu') AND regexp_matches(x, '(?i)\bGPUs?\b|gpu_[0-9]+x_|\bHGX\b|\bNVL[0-9]+|\bRTX\b|\bGaudi|\bMI[0-9]{3}X?\b|\b(A|B|H|L|T|V|GB|GH)(4|10|16|30|40|40S|100|200|300)\b')
+        THEN trim(x)
     END;
 -- Oracle names a shape, or bills GPU hours by part number whatever the shape; a software licence per GPU hour is no machine.
 CREATE OR REPLACE TEMP MACRO oci_machine_of(sku, description) AS

@@ -142,6 +142,10 @@ CREATE TABLE ledger.machines (
     machine VARCHAR NOT NULL, chip VARCHAR NOT NULL,
     chips_numerator BIGINT NOT NULL, chips_denominator BIGINT NOT NULL
 );
+CREATE TABLE ledger.machine_families (
+    provider VARCHAR NOT NULL, pattern VARCHAR NOT NULL,         -- of names in lower case, as LIKE reads it; provider '*' is any
+    chip VARCHAR                                                 -- of one machine whose number of chips is not confirmed, else NULL
+);
 CREATE TABLE ledger.chip_prices (
     card VARCHAR NOT NULL,           -- file:line
     provider VARCHAR NOT NULL, machine VARCHAR, chip VARCHAR NOT NULL, region VARCHAR NOT NULL, purchase_model VARCHAR NOT NULL,

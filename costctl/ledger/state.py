@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
 
 from costctl.ledger.store import Ledger
 from costctl.nouns import Rows
@@ -15,6 +16,7 @@ CONTENT = (
     "token_quantity",
     "accelerator_usage",
     "rated_chip_hours",
+    "unknown_machines",
     "chip_time",
     "allocation_shares",
     "postings",
@@ -35,6 +37,17 @@ COUNTS = {
     "quarantine_costs": IN_FORCE,
     "delivery_totals": "EXISTS (SELECT 1 FROM ledger.delivery_periods AS p WHERE p.live AND p.delivery_id = delivery_totals.delivery_id AND p.period = billing_period)",
 }
+
+
+def unknown_machines(ledger: Ledger, periods: Sequence[str]) -> list[tuple[str, str, int, Decimal, str]]:
+    """Return the machines of some months whose chip-hours are not known: provider, name, charges, billed cost and currency, the dearest first."""
+    query = (
+        "SELECT n.provider, min(trim(g.x_machine)), CAST(sum(g.row_count) AS BIGINT), sum(g.BilledCost), g.BillingCurrency "
+        "FROM ledger.unknown_machines AS n JOIN ledger.charge_groups AS g ON g.group_id = n.group_id AND g.billing_period = n.billing_period "
+        "WHERE list_contains($periods, strftime(n.billing_period, '%Y-%m')) "
+        "GROUP BY n.provider, n.name, g.BillingCurrency ORDER BY abs(sum(g.BilledCost)) DESC, n.provider, n.name, g.BillingCurrency"
+    )
+    return ledger.run(query, {"periods": list(periods)}).rows
 
 
 def deliveries(ledger: Ledger) -> Rows:

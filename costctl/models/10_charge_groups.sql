@@ -1,6 +1,6 @@
 -- The charges of one source and billing period, summed by everything that decides who bears them and what they bought.
 -- Grain: one row per group_id; its slot is the UTC day of the charges, or their own interval where that leaves the day. Groups stay few:
--- the sub-account is kept where no rule applies, machine, unit and quantity only where they buy chips or tokens.
+-- the sub-account is kept where no rule applies, machine, unit and quantity only where they buy chips, seem to, or buy tokens.
 -- Keep: yes
 WITH placed AS (
     SELECT
@@ -21,6 +21,14 @@ WITH placed AS (
     WHERE billing_period = $billing_period AND source = $source AND scope = $scope
 ),
 
+-- names that no fact knows, of families of machines that hold accelerators
+unknown AS (
+    SELECT DISTINCT c.ProviderName, c.x_machine
+    FROM (SELECT DISTINCT ProviderName, x_machine FROM charges WHERE billing_period = $billing_period AND source = $source AND scope = $scope AND x_machine IS NOT NULL) AS c
+    LEFT JOIN providers AS p ON p.name = LOWER(c.ProviderName)
+    INNER JOIN machine_families AS f ON f.provider IN (COALESCE(p.provider, LOWER(c.ProviderName), '-'), '*') AND LOWER(TRIM(c.x_machine)) LIKE f.pattern
+),
+
 told_apart AS (
     SELECT
         c.billing_period, c.source, c.scope, c.slot_start, c.slot_end, COALESCE(p.provider, LOWER(c.ProviderName), '-') AS provider,
@@ -29,15 +37,16 @@ told_apart AS (
         c.outcome.rule AS rule, c.outcome.team AS raw_team, c.outcome.pool AS pool,
         COALESCE(c.outcome.model, c.tag_model) AS raw_model, COALESCE(c.outcome.purpose, c.tag_purpose) AS raw_purpose,
         CASE WHEN c.outcome.rule = 0 THEN c.SubAccountId END AS SubAccountId,
-        CASE WHEN m.name IS NOT NULL OR c.outcome.rule = 0 THEN c.x_machine END AS x_machine,
-        CASE WHEN m.name IS NOT NULL OR c.x_token_class IS NOT NULL THEN COALESCE(c.ConsumedUnit, c.PricingUnit) END AS unit,
-        CASE WHEN m.name IS NOT NULL OR c.x_token_class IS NOT NULL THEN
+        CASE WHEN m.name IS NOT NULL OR n.x_machine IS NOT NULL OR c.outcome.rule = 0 THEN c.x_machine END AS x_machine,
+        CASE WHEN m.name IS NOT NULL OR n.x_machine IS NOT NULL OR c.x_token_class IS NOT NULL THEN COALESCE(c.ConsumedUnit, c.PricingUnit) END AS unit,
+        CASE WHEN m.name IS NOT NULL OR n.x_machine IS NOT NULL OR c.x_token_class IS NOT NULL THEN
             CASE WHEN c.ConsumedUnit IS NULL OR c.ConsumedQuantity IS NULL THEN c.PricingQuantity ELSE c.ConsumedQuantity END
         END AS quantity,
         c.BilledCost, c.EffectiveCost, c.ListCost, c.ContractedCost
     FROM placed AS c
     LEFT JOIN providers AS p ON p.name = LOWER(c.ProviderName)
-    LEFT JOIN machines AS m ON m.provider = p.provider AND m.name = LOWER(TRIM(c.x_machine))
+    LEFT JOIN machines AS m ON m.provider = COALESCE(p.provider, LOWER(c.ProviderName)) AND m.name = LOWER(TRIM(c.x_machine))
+    LEFT JOIN unknown AS n ON n.ProviderName IS NOT DISTINCT FROM c.ProviderName AND n.x_machine = c.x_machine
 ),
 
 grouped AS (
@@ -49,7 +58,7 @@ grouped AS (
         COALESCE(SUM(ListCost), CAST('0' AS DECIMAL(38, 18))) AS ListCost, COALESCE(SUM(ContractedCost), CAST('0' AS DECIMAL(38, 18))) AS ContractedCost,
         COUNT(*) - COUNT(BilledCost) AS billed_unknown, COUNT(*) - COUNT(EffectiveCost) AS effective_unknown,
         COUNT(*) - COUNT(ListCost) AS list_unknown, COUNT(*) - COUNT(ContractedCost) AS contracted_unknown,
-        SUM(quantity) AS quantity, COUNT(*) AS row_count
+        CASE WHEN MAX(x_token_class) IS NOT NULL OR COUNT(quantity) = COUNT(*) THEN SUM(quantity) END AS quantity, COUNT(*) AS row_count
     FROM told_apart
     GROUP BY ALL
 )

@@ -12,7 +12,7 @@ named AS (
             WHEN g.ChargeCategory = 'Tax' THEN 'tax'
             WHEN g.ChargeCategory = 'Credit' THEN 'credit'
             WHEN g.ChargeCategory = 'Purchase' THEN 'fee'
-            WHEN g.CommitmentDiscountStatus = 'Unused' THEN 'unused'
+            WHEN g.CommitmentDiscountStatus = 'Unused' OR g.x_purchase_model = 'capacity_reservation' THEN 'unused'
             ELSE 'usage'
         END AS nature,
         CASE WHEN t.team IS NOT NULL THEN t.team WHEN r.teams = 0 THEN TRIM(g.raw_team) END AS team,

@@ -1,5 +1,6 @@
 -- The cost ledger: every charge group and every part of a pool as one posting of one kind.
--- Grain: one row per posting_id. Summed per billing account, invoice, period and currency the postings equal the charges.
+-- Grain: one row per posting_id. Summed per billing account, invoice, period and currency the postings equal the charges. chip_hours is NULL
+-- where accelerators were bought and their number is not known.
 -- Keep: yes
 WITH posted AS (
     SELECT
@@ -12,7 +13,7 @@ WITH posted AS (
         g.slot_start, g.slot_end, g.source, g.provider, g.BillingAccountId, g.InvoiceId, g.BillingCurrency, g.ChargeCategory, g.RegionId,
         h.chip, g.x_purchase_model AS purchase_model, CAST(NULL AS DECIMAL(38, 0)) AS base, CAST(NULL AS DECIMAL(38, 0)) AS base_total,
         g.BilledCost, g.EffectiveCost, g.ListCost, g.ContractedCost,
-        CAST(COALESCE(h.chip_hours, CAST('0' AS DECIMAL(18, 6))) AS DECIMAL(38, 18)) AS chip_hours,
+        CASE WHEN n.group_id IS NULL THEN CAST(COALESCE(h.chip_hours, CAST('0' AS DECIMAL(18, 6))) AS DECIMAL(38, 18)) END AS chip_hours,
         g.billed_unknown, g.effective_unknown, g.list_unknown, g.contracted_unknown,
         g.billed_unknown > 0 AS billed_incomplete, g.effective_unknown > 0 AS effective_incomplete,
         g.list_unknown > 0 AS list_incomplete, g.contracted_unknown > 0 AS contracted_incomplete,
@@ -20,6 +21,7 @@ WITH posted AS (
     FROM attributed_groups AS g
     CROSS JOIN capacity_owner AS o
     LEFT JOIN chip_hours AS h ON h.group_id = g.group_id
+    LEFT JOIN unknown_machines AS n ON n.group_id = g.group_id AND n.billing_period = g.billing_period
     WHERE g.pool IS NULL
     UNION ALL
     SELECT

@@ -6,7 +6,7 @@ SELECT
     COALESCE(p.state, 'loaded') AS state, p.BillingCurrency, COALESCE(whole.watts, package.watts) AS watts,
     CASE WHEN d.chip_hours = 0 THEN NULL WHEN whole.watts IS NOT NULL THEN whole.basis ELSE COALESCE(package.basis, '-') END AS power_basis,
     SUM(d.BilledCost) AS BilledCost, SUM(d.EffectiveCost) AS EffectiveCost, SUM(d.ListCost) AS ListCost, SUM(d.ContractedCost) AS ContractedCost,
-    SUM(d.chip_hours) AS chip_hours, BOOL_OR(p.billed_incomplete) AS billed_incomplete, BOOL_OR(p.effective_incomplete) AS effective_incomplete,
+    CASE WHEN COUNT(*) = COUNT(d.chip_hours) THEN SUM(d.chip_hours) END AS chip_hours, BOOL_OR(p.billed_incomplete) AS billed_incomplete, BOOL_OR(p.effective_incomplete) AS effective_incomplete,
     BOOL_OR(p.list_incomplete) AS list_incomplete, BOOL_OR(p.contracted_incomplete) AS contracted_incomplete
 FROM postings AS p
 INNER JOIN posting_days AS d ON d.posting_id = p.posting_id AND d.billing_period = p.billing_period

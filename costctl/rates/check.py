@@ -119,7 +119,7 @@ def _same_thing(rate: Rate, other: Rate) -> bool:
 
 
 def _unknown_providers(facts: Facts) -> Iterator[Problem]:
-    known = set(facts.providers.values())
+    known = {*facts.providers.values(), "*"}
     for sheet in facts.sheets:
         for row in sheet.rows if sheet.is_card and sheet.holds != "model_aliases" else ():
             if row["provider"] not in known:

@@ -84,6 +84,13 @@ FILES: dict[str, tuple[Field, ...]] = {
         *_OBSERVED,
         Field("notes"),
     ),
+    "families": (
+        Field("provider", cells.name, required=True),
+        Field("pattern", cells.name, required=True),
+        *_texts("source"),
+        *_OBSERVED,
+        Field("notes"),
+    ),
     "chip_prices": (
         Field("provider", cells.name, required=True),
         Field("machine"),
@@ -183,6 +190,7 @@ SIGNATURES = {
     "watts": "power",
     "discount": "overlays",
     "chips": "machines",
+    "pattern": "families",
     "raw": "model_aliases",
     "ratio": "claims",
 }

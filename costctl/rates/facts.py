@@ -165,7 +165,7 @@ def spellings(machine: Row) -> tuple[str, ...]:
 
 def _row_problems(row: Row, sheet: Sheet, facts: Facts) -> Iterator[Problem]:
     yield from _date_problems(row)
-    if row["provider"] and sheet.holds in ("machines", "chip_prices", "model_prices", "overlays", "owned"):
+    if row["provider"] and sheet.holds in ("machines", "families", "chip_prices", "model_prices", "overlays", "owned"):
         # A provider nobody knows is taken as it is: `rates check` asks about it.
         row.values["provider"] = facts.providers.get(row["provider"], row["provider"])
     if row["chip"] and sheet.holds in ("machines", "chip_prices", "power", "overlays", "owned"):
@@ -220,6 +220,7 @@ NAMES: dict[str, Callable[[Row], Iterable[tuple[str, Hashable]]]] = {
     "units": lambda row: [("unit", row["unit"])],
     "chips": lambda row: [("chip", row["chip"]), ("short", row["short"])],
     "machines": lambda row: [("machine", (row["provider"], name)) for name in spellings(row)],
+    "families": lambda row: [("pattern", (row["provider"], row["pattern"]))],
     "model_aliases": lambda row: [("raw", row["raw"])],
     "overlays": lambda row: [("order", (row["provider"], row["order"]))],
 }

@@ -29,6 +29,7 @@ def tables(facts: Facts) -> dict[str, list[Line]]:
         "claims": [_claim(row, facts) for row in facts.rows("claims")],
         "owned": [*owned.lines(facts.rows("owned"))],
         "machines": [*_machines(facts)],
+        "machine_families": [*_families(facts)],
         "chip_prices": [chip_price(rate) for rate in facts.chip_rates],
         "model_prices": [*_model_prices(facts.model_rates)],
         "model_aliases": [*_aliases(facts)],
@@ -72,9 +73,20 @@ def _claim(row: Row, facts: Facts) -> Line:
 def _machines(facts: Facts) -> Iterator[Line]:
     """Yield the machines to match bill lines with: their number of chips is known, their name the provider's."""
     for (provider, name), row in facts.machines.items():
-        if row["chips"] and (row["status"] is None or row["status"] in MATCHED):
+        if _is_matched(row):
             yield provider, name, row["machine"], row["chip"], *row["chips"]
     yield from owned.machines(facts.rows("owned"), facts.chips)
+
+
+def _is_matched(machine: Row) -> bool:
+    return bool(machine["chips"]) and (machine["status"] is None or machine["status"] in MATCHED)
+
+
+def _families(facts: Facts) -> Iterator[Line]:
+    """Yield what names of machines with accelerators look like, and the names of those whose number of chips is not confirmed."""
+    patterns = {(row["provider"], row["pattern"]): None for row in facts.rows("families")}
+    names = {(provider, name): row["chip"] for (provider, name), row in facts.machines.items() if not _is_matched(row)}
+    yield from ((*key, chip) for key, chip in (patterns | names).items())
 
 
 def _model_prices(rates: Iterable[Rate]) -> Iterator[Line]:

@@ -185,6 +185,9 @@ def _coverage(found: dict[str, Any], cost: str) -> str:
     ]
     if found["incomplete_rows"]:
         parts.append(f"{found['incomplete_rows']:,} charges without {cost} cost (≥)")
+    if found["unknown_machine_rows"]:
+        money = _short(found["unknown_machine_cost"])
+        parts.append(f"{found['unknown_machine_rows']:,} charges of unknown machines, {money}, have no chip-hours")
     return " · ".join(parts)
 
 

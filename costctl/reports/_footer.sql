@@ -1,4 +1,4 @@
--- What stands under every report: how much of the cost and of the tokens has an owner, what is unallocated, unpriced or unknown.
+-- What stands under every report: how much of the cost and of the tokens has an owner, what is unallocated, unpriced or unknown, and which accelerators have no chip-hours.
 -- Grain: one row per currency.
 WITH costs AS (
     SELECT
@@ -18,6 +18,17 @@ unknown AS (
     FROM postings
     WHERE booked_period >= $start AND booked_period < $end
     GROUP BY BillingCurrency
+),
+
+uncounted AS (
+    SELECT
+        g.BillingCurrency AS currency, SUM(CAST(g.row_count AS DECIMAL(38, 0))) AS unknown_machine_rows,
+        SUM(CASE $cost WHEN 'billed' THEN g.BilledCost WHEN 'list' THEN g.ListCost WHEN 'contracted' THEN g.ContractedCost ELSE g.EffectiveCost END) AS unknown_machine_cost
+    FROM unknown_machines AS n
+    INNER JOIN charge_groups AS g ON g.group_id = n.group_id AND g.billing_period = n.billing_period
+    WHERE CASE $calendar WHEN 'usage' THEN CAST(g.slot_start AS DATE) ELSE n.billing_period END >= $start
+        AND CASE $calendar WHEN 'usage' THEN CAST(g.slot_start AS DATE) ELSE n.billing_period END < $end
+    GROUP BY g.BillingCurrency
 ),
 
 counted AS (
@@ -40,8 +51,10 @@ summed AS (
 SELECT
     s.currency, CAST(exact_quotient(millionths(s.owned) * 100, millionths(s.whole)) AS BIGINT) AS attributed_percent,
     CAST(exact_quotient(c.owned * 100, c.delivered) AS BIGINT) AS owned_percent,
-    s.unallocated, s.unpriced_rows, CAST(u.incomplete_rows AS BIGINT) AS incomplete_rows
+    s.unallocated, s.unpriced_rows, CAST(u.incomplete_rows AS BIGINT) AS incomplete_rows,
+    CAST(n.unknown_machine_rows AS BIGINT) AS unknown_machine_rows, n.unknown_machine_cost
 FROM summed AS s
 CROSS JOIN counted AS c
 LEFT JOIN unknown AS u ON u.currency = s.currency
+LEFT JOIN uncounted AS n ON n.currency = s.currency
 ORDER BY s.currency

@@ -15,7 +15,11 @@ ADDED = ("other", "mtok", "change_percent", "share_percent")
 SUMMED = ("delivered_tokens", "chip_hours", "unknown_costs", "charges")
 UNKNOWN = "-"
 MONEY = "DECIMAL(38,18)"
-RULES_SHOWN = 5
+HINTS_SHOWN = 5
+HINTS = {
+    "rule": "what would place the largest; rules go below your own in costctl.yaml, with a team in place of TEAM:",
+    "remedy": "what would count the largest; a line of provider,machine,chip,chips goes into a card of machines, named under cards: in costctl.yaml:",
+}
 WHOLE_MILLIONS = 100
 
 Record = dict[str, Any]
@@ -93,16 +97,14 @@ def _title(answer: Answer) -> str:
 
 
 def _notes(records: Sequence[Record], shown: Sequence[Record]) -> list[str]:
-    """Say what a shortened table leaves out, and the rules that would place its largest rows."""
+    """Say what a shortened table leaves out, and what would mend its largest rows."""
     notes = []
     if len(shown) < len(records):
         notes.append(f"{len(records) - len(shown)} smaller rows are in --format csv; the total holds them")
-    rules = list(dict.fromkeys(record["rule"] for record in records if record.get("rule")))
-    if rules:
-        notes += [
-            "what would place the largest; rules go below your own in costctl.yaml, with a team in place of TEAM:"
-        ]
-        notes += [f"  {rule}" for rule in rules[:RULES_SHOWN]]
+    for column, sentence in HINTS.items():
+        hints = list(dict.fromkeys(record[column] for record in records if record.get(column)))
+        if hints:
+            notes += [sentence, *(f"  {hint}" for hint in hints[:HINTS_SHOWN])]
     return notes
 
 

@@ -20,7 +20,7 @@ WITH costs AS (
 
 summed AS (
     SELECT
-        model, chip, source, currency, SUM(cost) AS cost, SUM(chip_hours) AS chip_hours,
+        model, chip, source, currency, SUM(cost) AS cost, CASE WHEN COUNT(*) = COUNT(chip_hours) THEN SUM(chip_hours) END AS chip_hours,
         SUM(watt_hours) AS watt_hours, MIN(power_basis) AS least_basis, MAX(power_basis) AS power_basis,
         SUM(CASE WHEN state IN ('serving', 'startup') THEN chip_hours END) AS serving_hours,
         BOOL_OR(state NOT IN ('loaded', 'unused')) AS state_known, BOOL_OR(incomplete) AS incomplete
@@ -62,7 +62,7 @@ joined AS (
         NULLIF(t.tokens, 0) AS tokens, t.cached, NULLIF(t.entered, 0) AS entered, t.written, NULLIF(t.weighted, 0) AS weighted
     FROM spent AS s
     FULL JOIN delivered AS t ON t.model = s.model AND t.chip = s.chip AND t.source = s.source AND s.place = 1
-    WHERE COALESCE(s.chip_hours, CAST('0' AS DECIMAL(38, 18))) <> 0 OR COALESCE(t.tokens, 0) <> 0
+    WHERE COALESCE(s.chip_hours, CAST('0' AS DECIMAL(38, 18))) <> 0 OR COALESCE(t.tokens, 0) <> 0 OR (s.model IS NOT NULL AND s.chip_hours IS NULL)
 )
 
 SELECT

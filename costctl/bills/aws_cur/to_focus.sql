@@ -10,6 +10,8 @@ WITH typed AS (
         LineItemType LIKE '%Discount' AS is_discount,
         LineItemType IN ('SavingsPlanRecurringFee', 'RIFee') AS is_recurring_fee,
         LineItemType IN ('Usage', 'SavingsPlanCoveredUsage', 'DiscountedUsage') AS is_usage,
+        LineItemType = 'Usage' AND COALESCE(CapacityReservationType ILIKE '%block%', FALSE) AS is_of_block,
+        LineItemType IN ('Fee', 'Refund') AND COALESCE(contains(UsageType, 'CapacityBlockFee:'), FALSE) AS is_block_fee,
         COALESCE(LineItemType = 'Refund' AND ProductCode LIKE '%SavingsPlans' AND COALESCE(Description LIKE 'Refund for one-time fee%', TRUE), FALSE) AS is_refunded_plan,
         -- CUR 2.0 keeps tags in maps; a blank value is no tag (in any file: under a CASE the lists take longer)
         joined_members(list_concat(
@@ -64,6 +66,7 @@ SELECT
         WHEN is_unused THEN unused
         WHEN LineItemType IN ('SavingsPlanCoveredUsage', 'DiscountedUsage') THEN amortised
         WHEN LineItemType = 'SavingsPlanNegation' OR pays_for_usage THEN CAST(0 AS DECIMAL(38, 18))
+        WHEN is_of_block AND billed = 0 THEN CAST(NULL AS DECIMAL(38, 18))    -- the block's fee paid for them: not free, and how much of it the file does not say
         ELSE billed
     END AS EffectiveCost,
     CASE
@@ -116,11 +119,16 @@ SELECT
             json_object('aws:iam_principal', IamPrincipal)
         ) AS VARCHAR)), '{}')
     END AS Tags,
-    CASE WHEN is_usage OR is_unused_reservation OR LineItemType = 'SavingsPlanNegation' THEN COALESCE(InstanceType, entry(Product, 'instance_type'), machine_of(UsageType)) END AS x_machine,
+    CASE
+        WHEN is_usage OR is_unused_reservation OR LineItemType = 'SavingsPlanNegation' OR is_block_fee
+            THEN aws_machine_of(UsageType, COALESCE(InstanceType, entry(Product, 'instance_type')), COALESCE(ProductCode, ServiceCode))
+    END AS x_machine,
     CASE
         WHEN LineItemType IN ('SavingsPlanCoveredUsage', 'SavingsPlanNegation') OR (is_unused AND LineItemType = 'SavingsPlanRecurringFee') THEN 'savings_plan'
         WHEN LineItemType = 'DiscountedUsage' OR is_unused_reservation THEN 'reserved'
-        WHEN CapacityReservationType ILIKE '%block%' AND is_usage THEN 'capacity_block'
+        WHEN is_of_block OR is_block_fee THEN 'capacity_block'
+        WHEN is_usage AND is_unused_capacity(UsageType) THEN 'capacity_reservation'
+        WHEN is_usage AND contains(UsageType, 'HostUsage:') THEN 'dedicated_host'
         WHEN UsageType LIKE '%SpotUsage%' THEN 'spot'
         WHEN is_usage THEN 'on_demand'
     END AS x_purchase_model,

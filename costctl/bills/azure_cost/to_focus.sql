@@ -144,9 +144,9 @@ SELECT
     NULLIF(json_unbraced(Tags), '{}') AS Tags,
     CASE
         WHEN held_by_amortised THEN NULL
-        WHEN role IN ('usage', 'covered') AND MeterCategory = 'Virtual Machines' THEN COALESCE(json_extract_string(details, '$.ServiceType'), machine_of(MeterName))
-        WHEN role IN ('usage', 'covered') AND MeterCategory IS NULL THEN machine_of(MeterName)
-        WHEN charge_type = 'unusedreservation' THEN COALESCE(json_extract_string(details, '$.ServiceType'), NULLIF(regexp_extract(concat_ws(' ', ProductOrderName, ProductName), '(Standard_\w+)', 1), ''), machine_of(MeterName))
+        WHEN role IN ('usage', 'covered') AND MeterCategory = 'Virtual Machines' THEN COALESCE(json_extract_string(details, '$.ServiceType'), azure_machine_of(MeterName))
+        WHEN role IN ('usage', 'covered') AND MeterCategory IS NULL THEN azure_machine_of(MeterName)
+        WHEN charge_type = 'unusedreservation' THEN COALESCE(json_extract_string(details, '$.ServiceType'), NULLIF(regexp_extract(concat_ws(' ', ProductOrderName, ProductName), '(Standard_\w+)', 1), ''), azure_machine_of(MeterName))
     END AS x_machine,
     CASE
         WHEN role IN ('covered', 'unused') THEN CASE commitment WHEN 'Spend' THEN 'savings_plan' ELSE 'reserved' END

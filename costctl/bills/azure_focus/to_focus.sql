@@ -44,13 +44,13 @@ SELECT
             THEN COALESCE(
                 NULLIF(regexp_extract(COALESCE(details ->> '$.ServiceType', details ->> '$.x_ServiceType', details ->> '$.InstanceType'), '^(Standard_\w+|Basic_\w+)$', 1), ''),
                 CASE WHEN is_unused THEN NULLIF(regexp_extract(concat_ws(' ', x_SkuDescription, ChargeDescription), '(Standard_\w+)', 1), '') END,
-                machine_of(SkuMeter)
+                azure_machine_of(SkuMeter)
             )
     END AS x_machine,
     CASE
         WHEN ChargeCategory <> 'Usage' THEN NULL
         WHEN CommitmentDiscountStatus IS NOT NULL THEN CASE WHEN CommitmentDiscountCategory = 'Spend' THEN 'savings_plan' ELSE 'reserved' END
-        WHEN PricingCategory = 'Dynamic' OR x_PricingSubcategory = 'Spot' THEN 'spot'
+        WHEN PricingCategory = 'Dynamic' OR x_PricingSubcategory = 'Spot' OR regexp_matches(SkuMeter, ' (Spot|Low Priority)$') THEN 'spot'
         ELSE 'on_demand'
     END AS x_purchase_model,
     CASE WHEN token_class IS NOT NULL THEN token_model_of(SkuMeter) END AS x_model_raw,

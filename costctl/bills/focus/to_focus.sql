@@ -7,6 +7,7 @@ WITH typed AS (
             CASE PricingCategory WHEN 'On-Demand' THEN 'Standard' WHEN 'Commitment-Based' THEN 'Committed' ELSE PricingCategory END AS PricingCategory
         ),
         COALESCE(x_UsageType, SkuMeter, ChargeDescription) AS meter,
+        COALESCE(ProviderName, ServiceProviderName) AS provider,
         json_extract_string(CASE WHEN json_valid(SkuPriceDetails) THEN SkuPriceDetails END, '$.InstanceType') AS instance_type
     FROM records
 )
@@ -36,13 +37,20 @@ SELECT
         WHEN x_CostCategories IS NULL THEN json(Tags)
         ELSE json(CAST(json_merge_patch(COALESCE(json(Tags), '{}'), regexp_replace(json(x_CostCategories), '([{,]")([^"])', '\1cost_category/\2', 'g')) AS VARCHAR))
     END AS Tags,
-    COALESCE(x_Machine, instance_type, oci_machine_of(SkuPriceId, ChargeDescription), machine_of(meter)) AS x_machine,
+    COALESCE(x_Machine, CASE
+        WHEN x_UsageType IS NOT NULL OR provider ILIKE '%aws%' OR provider ILIKE '%amazon%' THEN aws_machine_of(CASE WHEN NOT contains(meter, ' ') THEN meter END, instance_type, ServiceName)
+        WHEN provider ILIKE '%oracle%' THEN COALESCE(instance_type, oci_machine_of(SkuPriceId, ChargeDescription))
+        WHEN provider ILIKE '%google%' THEN COALESCE(gcp_machine_of(meter), instance_type)
+        WHEN provider ILIKE '%microsoft%' OR provider ILIKE '%azure%' THEN COALESCE(instance_type, azure_machine_of(meter))
+        ELSE COALESCE(instance_type, rented_machine_of(meter, COALESCE(ConsumedUnit, PricingUnit)))
+    END) AS x_machine,
     COALESCE(
         x_PurchaseModel,
         CASE
             WHEN CommitmentDiscountId IS NOT NULL AND CommitmentDiscountCategory = 'Spend' THEN 'savings_plan'
-            WHEN CommitmentDiscountId IS NOT NULL THEN CASE WHEN COALESCE(ProviderName, ServiceProviderName) LIKE 'Google%' THEN 'commitment' ELSE 'reserved' END
+            WHEN CommitmentDiscountId IS NOT NULL THEN CASE WHEN provider LIKE 'Google%' THEN 'commitment' ELSE 'reserved' END
             WHEN PricingCategory = 'Dynamic' THEN 'spot'
+            WHEN CapacityReservationStatus = 'Unused' OR is_unused_capacity(meter) THEN 'capacity_reservation'
             WHEN PricingCategory = 'Standard' THEN 'on_demand'
         END
     ) AS x_purchase_model,

@@ -183,10 +183,10 @@ SELECT
     tags_of(list_concat(
         namespaced(labels(Labels), ''), namespaced(labels(ProjectLabels), 'project/'), namespaced(labels(SystemLabels), 'system/'), namespaced(labels(TagBindings), 'tag/')
     )) AS Tags,
-    CASE WHEN kind IN ('usage', 'unused') THEN machine_of(Sku) END AS x_machine,
+    CASE WHEN kind IN ('usage', 'unused') THEN gcp_machine_of(Sku) END AS x_machine,
     CASE
         WHEN kind IN ('fee', 'unused') OR kind = 'usage' AND is_covered THEN 'commitment'
-        WHEN kind = 'usage' AND contains(Sku, 'DWS Calendar Mode') THEN 'calendar_reservation'
+        WHEN kind = 'usage' AND regexp_matches(Sku, 'DWS Calendar Mode|in Calendar Mode') THEN 'calendar_reservation'
         WHEN kind = 'usage' AND regexp_matches(Sku, '(?i)DWS|flex[- ]start') THEN 'flex_start'
         WHEN kind = 'usage' THEN CASE WHEN is_spot THEN 'spot' ELSE 'on_demand' END
     END AS x_purchase_model,

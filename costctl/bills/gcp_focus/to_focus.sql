@@ -68,10 +68,10 @@ SELECT
         namespaced(labels(ViewTags), ''), namespaced(labels(Labels), ''), namespaced(labels(ProjectLabels), 'project/'),
         namespaced(labels(SystemLabels), 'system/'), namespaced(labels(TagBindings), 'tag/')
     )) AS Tags,
-    CASE WHEN kind = 'usage' THEN machine_of(ChargeDescription) END AS x_machine,
+    CASE WHEN kind = 'usage' THEN gcp_machine_of(ChargeDescription) END AS x_machine,
     CASE
         WHEN kind IN ('fee', 'unused') OR kind = 'usage' AND is_covered THEN 'commitment'
-        WHEN kind = 'usage' AND contains(ChargeDescription, 'DWS Calendar Mode') THEN 'calendar_reservation'
+        WHEN kind = 'usage' AND regexp_matches(ChargeDescription, 'DWS Calendar Mode|in Calendar Mode') THEN 'calendar_reservation'
         WHEN kind = 'usage' AND regexp_matches(ChargeDescription, '(?i)DWS|flex[- ]start') THEN 'flex_start'
         WHEN kind = 'usage' THEN CASE WHEN is_spot THEN 'spot' ELSE 'on_demand' END
     END AS x_purchase_model,
