@@ -14,6 +14,7 @@ CONTENT = (
     "token_usage",
     "token_quantity",
     "accelerator_usage",
+    "model_names",
     "rated_chip_hours",
     "chip_time",
     "allocation_shares",

@@ -25,7 +25,7 @@ named AS (
     LEFT JOIN providers AS p ON p.name = LOWER(u.provider)
     LEFT JOIN pool_deployments AS d ON d.deployment = u.deployment
     LEFT JOIN team_aliases AS t ON t.raw = LOWER(TRIM(u.team_raw)) AND CAST(u.ts_start AS DATE) >= t.valid_from AND CAST(u.ts_start AS DATE) < t.valid_to
-    LEFT JOIN model_aliases AS a ON a.raw = LOWER(TRIM(u.model_raw)) AND CAST(u.ts_start AS DATE) >= a.valid_from AND CAST(u.ts_start AS DATE) < a.valid_to
+    LEFT JOIN model_names AS a ON a.raw = LOWER(TRIM(u.model_raw)) AND CAST(u.ts_start AS DATE) >= a.valid_from AND CAST(u.ts_start AS DATE) < a.valid_to
     WHERE CAST(u.ts_start AS DATE) >= s.first_day AND CAST(u.ts_start AS DATE) < s.end_day
 ),
 
