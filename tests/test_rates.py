@@ -192,7 +192,10 @@ def test_names_are_compared_in_lower_case_and_said_once(shipped):
 
 def test_spellings_lead_to_the_same_thing(shipped):
     read = tables.tables(shipped)
-    providers, aliases = dict(read["providers"]), {row[0]: row[1] for row in read["model_aliases"]}
+    providers, aliases = (
+        {row[0]: row[1] for row in read["providers"]},
+        {row[0]: row[1] for row in read["model_aliases"]},
+    )
     assert {providers[name] for name in ("amazon web services", "aws", "aws.bedrock", "bedrock")} == {"aws"}
     assert {providers[name] for name in ("microsoft", "microsoft azure", "azure.ai.openai")} == {"azure"}
     assert {aliases[name] for name in ("claude4.6sonnet", "*.anthropic.claude-sonnet-4-6")} == {"claude-sonnet-4-6"}
@@ -223,6 +226,8 @@ def test_short_names_fit_narrow_tables():
 
 HEADER = "provider,chip,purchase_model,price_per_chip_hour,currency"
 GOOD = "aws,trn2,capacity_block,1.42,USD"
+TOKENS = "provider,model,token_class,price_per_million,currency"
+ONE = "openai,gpt-7,input,1.5,USD"
 
 
 @pytest.fixture
@@ -376,6 +381,62 @@ WRONG = {
         "'inputs'",
         "input?",
     ),
+    "an unknown step": (
+        f"{TOKENS},context_tier\n{ONE},base tier",
+        "2:context_tier",
+        "is not a step",
+        "'base tier'",
+        "up to 272k",
+    ),
+    "a step of no number": (
+        f"{TOKENS},context_tier\n{ONE},up to 272 k",
+        "2:context_tier",
+        "is not a step",
+        "'up to 272 k'",
+        "272k",
+    ),
+    "a step turned round": (
+        f"{TOKENS},context_tier\n{ONE},above 272k up to 128k",
+        "2:context_tier",
+        "ends before it begins",
+        "'above 272k up to 128k'",
+        "smaller number first",
+    ),
+    "an unknown window": (
+        f"{TOKENS},time_window_utc\n{ONE},1:00-4:00",
+        "2:time_window_utc",
+        "is not a part of the day",
+        "'1:00-4:00'",
+        "01:00-04:00",
+    ),
+    "a window beyond the day": (
+        f"{TOKENS},time_window_utc\n{ONE},20:00-24:01",
+        "2:time_window_utc",
+        "is not a part of the day",
+        "'20:00-24:01'",
+        "UTC",
+    ),
+    "an empty window": (
+        f"{TOKENS},time_window_utc\n{ONE},00:00-24:00",
+        "2:time_window_utc",
+        "begins where it ends",
+        "'00:00-24:00'",
+        "whole day",
+    ),
+    "windows that overlap": (
+        f"{TOKENS},time_window_utc\n{ONE},22:00-02:00\n{ONE.replace('1.5', '3')},01:59-04:00",
+        "3:price_per_million",
+        "card.csv:2, since ever) for the same key, and for some of the same requests",
+        "'3'",
+        "valid_to",
+    ),
+    "steps that overlap": (
+        f"{TOKENS},context_tier\n{ONE},up to 200k\n{ONE.replace('1.5', '3')},above 199999",
+        "3:price_per_million",
+        "card.csv:2, since ever) for the same key, and for some of the same requests",
+        "'3'",
+        "valid_to",
+    ),
 }
 
 
@@ -448,8 +509,57 @@ def test_cards_may_hold_machines_spellings_and_token_prices(write):
         "claude-sonnet-5",
         "ours",
     ]
-    key = ("anthropic", "claude-opus-5", "*", "standard", "all", "output")
-    assert [row[7] for row in read["model_prices"] if row[1:7] == key] == [Decimal(21)]
+    key = (
+        "anthropic",
+        None,
+        "claude-opus-5",
+        "*",
+        "standard",
+        None,
+        None,
+        None,
+        None,
+        "output",
+        "contract",
+        Decimal(21),
+    )
+    assert [row[1:13] for row in read["model_prices"] if row[0] == "tokens.csv:2"] == [key]
+
+
+RIVALS = """
+    first                   second                          rivals
+    up to 200k              above 200k                      no
+    up to 200k              all                             no
+    above 100k up to 200k   above 200k                      no
+    up to 100k              above 99999 up to 100000        yes
+    up to 1k                above 1000                      no
+    01:00-04:00             04:00-06:00                     no
+    01:00-04:00             all                             no
+    16:30-00:30             00:00-00:01                     yes
+    16:30-00:30             00:30-16:30                     no
+    16:30-00:00             00:00-16:30                     no
+    23:00-24:00             22:00-23:01                     yes
+"""
+
+
+@pytest.mark.parametrize("line", RIVALS.strip().splitlines()[1:])
+def test_a_step_and_a_window_have_no_rival(write, line):
+    first, second, rivals = re.split(r"\s{2,}", line.strip())
+    rows = [
+        f"openai,gpt-7,input,{price},USD,{text if 'k' in text or 'a' in text else ''},{text if ':' in text else ''}"
+        for price, text in ((1, first), (2, second))
+    ]
+    path = write("\n".join([f"{TOKENS},context_tier,time_window_utc", *rows]))
+    clashes = [clash for clash in rates.load([path]).clashes() if clash.where.startswith(str(path))]
+    assert len(clashes) == (rivals == "yes")
+    for clash in clashes:
+        assert (clash.where, f"{path}:2" in clash.what) == (f"{path}:3:price_per_million", True)
+
+
+def test_a_step_and_a_window_are_kept_as_numbers(write):
+    path = write(f"{TOKENS},context_tier,time_window_utc\n{ONE},Above 128k up to 272000,16:30-00:30\n{ONE},,\n")
+    found = [row[6:10] for row in rates.read([path])["model_prices"] if row[0].startswith("card.csv")]
+    assert found == [(128_000, 272_000, 990, 1440), (128_000, 272_000, 0, 30), (None, None, None, None)]
 
 
 def test_the_card_of_the_manual_is_read(write):
@@ -978,6 +1088,17 @@ def test_what_a_card_changes(tiny, write):
     ]
     (line,) = changes.changes(owned, bare, date(2026, 10, 5))
     assert (line["change"], line["card_before"], line["card_after"]) == ("gone", "own.csv:2", None)
+
+
+def test_what_a_card_of_token_prices_changes(tiny, write):
+    folder = write("").parent
+    tiny("2 machine=m8")
+    card = write(f"{TOKENS},context_tier,time_window_utc,channel\n{ONE},up to 272k,01:00-04:00,azure-openai\n")
+    bare, owned = (changes.load(path, folder) for path in (folder, card))
+    (line,) = changes.changes(bare, owned, date(2026, 10, 5))
+    assert [line[name] for name in ("change", "what", "bought", "per", "layer", "after")] == [
+        *("new", "gpt-7", "input standard up to 272k 01:00-04:00 azure-openai", "Mtok", "contract", "1.5")
+    ]
 
 
 def test_what_is_compared_is_there(tmp_path):

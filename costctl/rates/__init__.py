@@ -2,6 +2,7 @@
 
 columns    which columns a file has, and the words they take
 intervals  when a price holds
+scopes     for which prompts and hours a token price is
 facts      all files together, checked against each other
 tables     the facts laid out as the ledger's tables
 lookup     the one rate in force, by the model that prices every report
