@@ -125,6 +125,13 @@ BROKEN = {
             for cost in ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
         ),
     ],
+    "rated_tokens_equal_token_days": [
+        "UPDATE ledger.rated_tokens SET tokens = tokens + 1",
+        "UPDATE ledger.rated_tokens SET team = 'search'",
+        "UPDATE ledger.rated_tokens SET reason = NULL",
+        "UPDATE ledger.rated_tokens SET price_per_million = 1, reason = NULL",
+        "DELETE FROM ledger.rated_tokens",
+    ],
     "rates_do_not_overlap": [
         "INSERT INTO ledger.chip_prices SELECT card || 'x', * EXCLUDE (card) REPLACE (price_per_chip_hour + 1 AS price_per_chip_hour) FROM ledger.chip_prices LIMIT 1",
         "INSERT INTO ledger.chip_prices SELECT card || 'x', * EXCLUDE (card) REPLACE (price_per_chip_hour + 1 AS price_per_chip_hour, NULL AS valid_from, NULL AS valid_to) FROM ledger.chip_prices LIMIT 1",

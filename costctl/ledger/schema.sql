@@ -105,7 +105,8 @@ CREATE TABLE ledger.token_usage (
     billing_account VARCHAR, region VARCHAR,
     model_raw VARCHAR, deployment VARCHAR, pool VARCHAR, chip VARCHAR,
     team_raw VARCHAR, purpose VARCHAR, task VARCHAR NOT NULL, outcome VARCHAR NOT NULL,
-    requests BIGINT, convention VARCHAR NOT NULL, convention_proof VARCHAR NOT NULL
+    requests BIGINT, convention VARCHAR NOT NULL, convention_proof VARCHAR NOT NULL,
+    service_tier VARCHAR             -- batch | flex | priority | fast | provisioned …; NULL is standard: no source tells more of it
 );
 
 -- Disjoint token classes: they never overlap, so a sum is always right. A class the source does not report is absent.

@@ -21,6 +21,7 @@ CONTENT = (
     "postings",
     "posting_days",
     "token_days",
+    "rated_tokens",
     "billed_to_effective",
     "delivery_totals",
     "quarantine",

@@ -1,7 +1,8 @@
--- Every model name that bills, token counts and chip time use, with the one model that it means on a day; NULL where no alias knows it.
+-- Every model name that bills, token counts and chip time use, with the one model that it means on a day, NULL where no alias knows it, and the route it names.
 -- Grain: one row per name in lower case and span of days; the spans of a name tile all days, so that a join by day finds exactly one.
 -- An alias is the whole name, or a pattern: `*` stands for any text, `?` for one character. The whole name wins, then the pattern with
 -- the most other characters; where two of these mean two models nobody knows which, and the name is as unknown as one without an alias.
+-- A route is where a cloud may serve it, which decides its price: `us.` of an inference profile and `us/` of a data zone are geo:us.
 -- Keep: yes
 WITH used AS (
     SELECT raw_model AS name FROM charge_groups WHERE billing_period = $billing_period
@@ -48,7 +49,14 @@ ranked AS (
 )
 
 SELECT
-    $billing_period AS billing_period, raw, CASE WHEN MIN(model) = MAX(model) THEN MIN(model) END AS model, valid_from, valid_to
+    $billing_period AS billing_period, raw, CASE WHEN MIN(model) = MAX(model) THEN MIN(model) END AS model,
+    CASE
+        WHEN raw LIKE 'global.%' OR raw LIKE '%/global.%' THEN 'global'
+        WHEN SPLIT_PART(REGEXP_REPLACE(raw, '^.*/', '', 'g'), '.', 1) IN ('us', 'eu', 'apac', 'jp', 'au', 'us-gov')
+            THEN CONCAT('geo:', SPLIT_PART(REGEXP_REPLACE(raw, '^.*/', '', 'g'), '.', 1))
+        WHEN raw LIKE 'us/%' OR raw LIKE '%/us/%' THEN 'geo:us'
+        WHEN raw LIKE 'eu/%' OR raw LIKE '%/eu/%' THEN 'geo:eu'
+    END AS route, valid_from, valid_to
 FROM ranked
 WHERE place = 1
 GROUP BY raw, valid_from, valid_to
