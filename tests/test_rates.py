@@ -1222,6 +1222,65 @@ def test_the_commands_print_rows_of_text(printed):
     assert rows[0]["price_per_chip_hour"] == "6.88"
 
 
+LOOKUP = ("lookup", "--provider", "deepseek", "--sku", "deepseek/deepseek-v4-pro")
+
+
+@pytest.mark.parametrize(
+    ("at", "prices"),
+    [
+        ("2026-11-10T00:59:59.999999Z", ["0.66", "0.022", "1.98"]),
+        ("2026-11-10T01:00:00Z", ["1.32", "0.044", "3.96"]),
+        ("2026-11-10T04:59:59+01:00", ["1.32", "0.044", "3.96"]),
+        ("2026-11-10T04:00:00", ["0.66", "0.022", "1.98"]),
+        ("2026-11-10", [None] * 3),
+    ],
+)
+def test_a_model_is_looked_up_at_an_instant(printed, at, prices):
+    _, rows, _ = printed(*LOOKUP, "--at", at)
+    assert [row["token_class"] for row in rows] == ["input", "cache_read", "output"]
+    assert [row["price_per_million"] for row in rows] == prices
+    notes = {row["note"] for row in rows}
+    assert notes == {None if prices[0] else "its time spans a change of price"}
+    assert {type(value) for row in rows for value in row.values()} <= {str, type(None)}
+    windows = {row["time_window_utc"] for row in rows}
+    assert windows == {"01:00-04:00" if prices[0] == "1.32" else None}
+
+
+@pytest.mark.parametrize(
+    ("words", "price"),
+    [
+        (("--tokens-in", "272000"), "2"),
+        (("--tokens-in", "272001"), "4"),
+        (("--tokens-in", "272001", "--tier", "Batch"), "2"),
+        (("--tokens-in", "1", "--tier", "provisioned"), None),
+        ((), None),
+    ],
+)
+def test_a_model_is_looked_up_for_a_prompt(printed, words, price):
+    _, rows, _ = printed("lookup", "--provider", "openai", "--sku", "gpt-6-sol", "--at", "2026-11-20", *words)
+    (row,) = [row for row in rows if row["token_class"] == "input"]
+    assert row["price_per_million"] == price
+
+
+def test_a_lookup_knows_the_users_names_and_cards(printed, tmp_path):
+    (tmp_path / "card.csv").write_text(f"{TOKENS},valid_to\n{ONE},2026-12-01\n")
+    (tmp_path / "names.csv").write_text("raw,model\nprod-*,gpt-7\n")
+    (tmp_path / "costctl.yaml").write_text('version: 1\ncards: ["card.csv"]\nmodel_aliases: names.csv\n')
+    _, (row,), _ = printed("lookup", "--provider", "OpenAI", "--sku", "Prod-Chat", "--at", "2026-11-30")
+    shown = [row[name] for name in ("model", "price_per_million", "layer", "valid_to", "card")]
+    assert shown == ["gpt-7", "1.5", "contract", "2026-12-01", "card.csv:2"]
+    _, (row,), _ = printed("lookup", "--provider", "OpenAI", "--sku", "Prod-Chat", "--at", "2026-12-01")
+    assert (row["price_per_million"], row["note"]) == (None, "no price in force")
+
+
+def test_every_price_of_a_model_is_shown(printed):
+    title, rows, _ = printed("show", "DeepSeek-V4-Pro", "--at", "2026-11-10")
+    assert title == "deepseek-v4-pro · per million tokens"
+    states = Counter(row["state"] for row in rows if row["channel"] == "deepseek-api")
+    assert states == {"in force": 9, "ended": 3, "not used: conflict": 3, "not used: no price per million": 1}
+    assert {row["time_window_utc"] for row in rows} == {None, "01:00-04:00", "06:00-10:00"}
+
+
 def test_the_commands_read_the_cards_of_the_configuration(printed, tmp_path):
     (tmp_path / "card.csv").write_text(f"{HEADER},machine\naws,h100,on_demand,3.10,USD,p5.48xlarge\n")
     (tmp_path / "costctl.yaml").write_text('version: 1\ncards: ["card.csv"]\n')

@@ -1,9 +1,16 @@
 """Tokens at the card price in force: at the boundary second and token, through a whole ingest; never guessed, never lost."""
 
+import re
+from datetime import datetime, timedelta
 from fractions import Fraction
 
 import pytest
-from conftest import table
+from conftest import examples, table
+from hypothesis import given
+from hypothesis import strategies as st
+
+from costctl.rates import facts, tokens
+from costctl.rates.scopes import DAY
 
 # A card of round prices: a model whose price doubles for some hours, one with a step, one with both, one plain.
 CARD = """
@@ -60,11 +67,11 @@ def rated(places):
         place.ingest("bill.csv", "tokens.csv")
         assert place.broken() == []
         found = [{} for _ in records]
-        for team, kind, price, reason, cost, tokens in place.ask(
+        for team, kind, price, reason, cost, number in place.ask(
             "SELECT team, token_class, price_per_million, reason, rate_cost, tokens FROM ledger.rated_tokens"
         ):
             assert (cost is None) == (price is None)
-            assert price is None or Fraction(cost) == Fraction(price) * tokens / 1_000_000
+            assert price is None or Fraction(cost) == Fraction(price) * number / 1_000_000
             found[int(team)][kind] = reason if price is None else f"{price.normalize():f}"
         return found
 
@@ -246,3 +253,88 @@ def test_a_contract_comes_before_the_list_and_leaves_it_what_it_does_not_price(r
     card = f"{CARD}    openai,,gpt-6-sol,*,,,,input,1.50,USD,2026-11-01,\n"
     record = at("gpt-6-sol", "2026-11-20T12:00:00", provider="openai", input_uncached="300000", output="1")
     assert rated([record], card) == [{"input": "1.5", "output": "15"}]
+
+
+# Whatever the windows and the steps: at every second, for every prompt, one price or a refusal that names both lines.
+
+MINUTES = st.sampled_from([0, 1, 30, 60, 240, 600, 990, 1439])
+BOUNDS = st.sampled_from([1000, 2000, 3000])
+WINDOWS = st.none() | st.tuples(MINUTES, MINUTES).filter(lambda pair: pair[0] != pair[1])
+STEPS = st.none() | st.tuples(st.none() | BOUNDS, st.none() | BOUNDS).filter(
+    lambda pair: pair != (None, None) and (None in pair or pair[0] < pair[1])
+)
+MIDNIGHT = datetime(2026, 11, 10)  # noqa: DTZ001  UTC
+
+
+def as_texts(step, window):
+    """Return how a card writes a step and a window."""
+    above, up_to = step or (None, None)
+    words = [f"above {above}" if above else "", f"up to {up_to}" if up_to else ""]
+    clock = "-".join(f"{minute // 60:02}:{minute % 60:02}" for minute in window) if window else ""
+    return " ".join(filter(None, words)), clock
+
+
+def holds(row, second, prompt):
+    """Tell whether a row is for a second of the day and a prompt."""
+    (above, up_to), window = row[0] or (None, None), row[1]
+    if window and window[0] < window[1]:
+        in_window = window[0] * 60 <= second < window[1] * 60
+    else:
+        in_window = not window or second >= window[0] * 60 or second < window[1] * 60
+    return in_window and (above is None or prompt > above) and (up_to is None or prompt <= up_to)
+
+
+def kind(row):
+    """Return which of two rows is closer to a request: hours before the whole day, then a step before all prompts."""
+    return row[1] is not None, row[0] is not None
+
+
+def rivals(row, other):
+    """Tell whether two rows are for one request and neither is closer."""
+    return kind(row) == kind(other) and any(holds(row, *point) and holds(other, *point) for point in POINTS)
+
+
+SECONDS = sorted(
+    {(minute * 60 + shift) % (DAY * 60) for minute in (0, 1, 30, 60, 240, 600, 990, 1439) for shift in (-1, 0)}
+)
+POINTS = [(second, prompt) for second in SECONDS for prompt in (0, 999, 1000, 1001, 2000, 2001, 3000, 3001)]
+
+
+def world_of(folder, rows):
+    """Return the facts of a card of these rows; the first costs 1, the second 2."""
+    lines = [",".join(["together", "tide", "input", str(1 + n), "USD", *as_texts(*row)]) for n, row in enumerate(rows)]
+    card = folder / "card.csv"
+    card.write_text("\n".join([f"{','.join(COLUMNS)}", *lines]))
+    return facts.load(folder, [card])
+
+
+COLUMNS = ("provider", "model", "token_class", "price_per_million", "currency", "context_tier", "time_window_utc")
+
+
+@examples(25)
+@given(rows=st.lists(st.tuples(STEPS, WINDOWS), min_size=1, max_size=6))
+def test_every_second_and_every_prompt_has_one_price_or_none_or_both_lines_are_named(tmp_path_factory, rows):
+    folder = tmp_path_factory.mktemp("card")
+    clashes = world_of(folder, rows).clashes()
+    named = {
+        tuple(sorted(int(line) for line in set(re.findall(r"card.csv:(\d+)", f"{clash.where} {clash.what}"))))
+        for clash in clashes
+    }
+    assert named == {
+        (2 + first, 2 + second)
+        for second in range(len(rows))
+        for first in range(second)
+        if rivals(rows[first], rows[second])
+    }
+    kept = []
+    for row in rows:
+        kept += [] if any(rivals(row, other) for other in kept) else [row]
+    world = world_of(folder, kept)
+    assert world.clashes() == []
+    questions = [
+        tokens.Question("together", "tide", None, *[MIDNIGHT + timedelta(seconds=second)] * 2, prompt)
+        for second, prompt in POINTS
+    ]
+    found = [answer["input"]["price_per_million"] for answer in tokens.rated(questions, world.model_rates, [], [])]
+    closest = [max((row for row in kept if holds(row, *point)), key=kind, default=None) for point in POINTS]
+    assert found == [None if row is None else 1 + kept.index(row) for row in closest]

@@ -63,6 +63,12 @@ def lookup(question: Question, facts: Facts, *, stale_ok: bool = False) -> dict[
     return _answer(asked, rate, _chips(asked, facts), note)
 
 
+def is_of_chips(provider: str, sku: str, facts: Facts) -> bool:
+    """Tell whether a SKU is a machine of the provider, or a chip; else it may be a model."""
+    owner = facts.providers.get(provider.lower(), provider.lower())
+    return (owner, sku.lower()) in facts.machines or sku.lower() in facts.chips
+
+
 def named(question: Question, facts: Facts) -> Question:
     """Return the question in our names; raise UsageError for a machine or chip nobody knows."""
     provider = facts.providers.get(question.provider.lower(), question.provider.lower())

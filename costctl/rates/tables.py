@@ -20,15 +20,20 @@ Line = tuple[Any, ...]
 def tables(facts: Facts) -> dict[str, list[Line]]:
     """Return the rows of each reference table."""
     return {
-        "providers": [(row["name"], row["provider"], row["channel"]) for row in facts.rows("providers")],
+        "providers": providers(facts),
         "units": [(row["unit"], row["measure"], row["multiplier"]) for row in facts.rows("units")],
         "chips": [tuple(row[column] for column in CHIP_COLUMNS) for row in facts.rows("chips")],
         "chip_power": [_power(rate) for rate in facts.power],
         "machines": [*_machines(facts)],
         "chip_prices": [chip_price(rate) for rate in facts.chip_rates],
         "model_prices": [model_price(rate) for rate in facts.model_rates],
-        "model_aliases": [*_aliases(facts)],
+        "model_aliases": [*aliases(facts)],
     }
+
+
+def providers(facts: Facts) -> list[Line]:
+    """Return the rows of providers."""
+    return [(row["name"], row["provider"], row["channel"]) for row in facts.rows("providers")]
 
 
 def chip_price(rate: Rate) -> Line:
@@ -72,7 +77,7 @@ def model_price(rate: Rate) -> Line:
     return _line(rate, (*named, *asked, token_class, layer, rate.price, currency))
 
 
-def _aliases(facts: Facts) -> Iterator[Line]:
+def aliases(facts: Facts) -> Iterator[Line]:
     """Yield the aliases; a name the user maps is mapped by the user alone."""
     sheets = facts.of("model_aliases")
     own = {row["raw"] for sheet in sheets if sheet.is_card for row in sheet.rows}
