@@ -154,7 +154,8 @@ def report(
 ) -> None:
     """Show a report, or list the reports.
 
-    chargeback, tokens-per-dollar, billed-to-effective, unallocated, reconciliation, revisions, rate-variance.
+    chargeback, tokens-per-dollar, billed-to-effective, unallocated, reconciliation, revisions, rate-variance,
+    token-variance, unknown-models.
     """
     from costctl.cli import work
 
