@@ -1,7 +1,7 @@
 -- Bought tokens at the card price in force for them; where a record does not tell which of several prices it is there is none, but a reason.
 -- Grain: one row per day, pool, provider, channel, model, team, service tier, token class as billed, card, price and reason. The bill stays
 -- the cost: this checks it, and prices what no bill does. A lot has a price where all prices that may be its own are the same: at every time
--- from its first minute to its last, for every length its prompts may have, for every class its tokens may be of.
+-- of its records, for every length their prompts may have, for every class its tokens may be of.
 -- Keep: yes
 WITH classes AS (
     SELECT m.counted, m.priced FROM (VALUES
@@ -17,16 +17,16 @@ WITH classes AS (
 
 candidates AS (
     SELECT
-        b.lot, p.prompt_above, p.token_class, MIN(p.lowest) AS lowest, MAX(p.highest) AS highest, COUNT(p.lowest) < COUNT(*) AS has_gaps,
+        b.lot, p.step, p.token_class, MIN(p.lowest) AS lowest, MAX(p.highest) AS highest, COUNT(p.lowest) < COUNT(*) AS has_gaps,
         MIN(CASE WHEN p.lowest < p.highest OR p.card IS NOT NULL AND p.currency IS NULL THEN 0 ELSE 1 END) AS is_told,
         MIN(p.currency) AS currency, MAX(p.currency) AS other_currency, MIN(p.layer) AS layer, MIN(p.card) AS card
     FROM bought_tokens AS b
     INNER JOIN classes AS m ON m.counted = b.token_class
     INNER JOIN token_prices AS p ON p.provider = b.provider AND p.model = LOWER(b.bought_model) AND p.service_tier = b.service_tier AND p.token_class = m.priced
         AND p.channel IS NOT DISTINCT FROM b.channel AND p.region IS NOT DISTINCT FROM b.region AND p.route IS NOT DISTINCT FROM b.route
-        AND p.day >= b.day AND p.day <= b.last_day AND (p.day > b.day OR p.minute_to > b.first_minute) AND (p.day < b.last_day OR p.minute_from <= b.last_minute)
-        AND (p.prompt_above < b.longest_prompt OR b.longest_prompt IS NULL) AND (p.prompt_up_to >= b.shortest_prompt OR p.prompt_up_to IS NULL)
-    GROUP BY b.lot, p.prompt_above, p.token_class
+        AND p.day >= b.day AND p.day <= b.last_day AND (p.day > b.day OR p.part >= b.first_part) AND (p.day < b.last_day OR p.part <= b.last_part)
+        AND p.step >= b.first_step AND (p.step <= b.last_step OR b.last_step IS NULL)
+    GROUP BY b.lot, p.step, p.token_class
 ),
 
 judged AS (
@@ -37,7 +37,7 @@ judged AS (
             WHEN MIN(is_told) = 0 OR MIN(currency) <> MAX(other_currency) THEN 'several prices: nothing tells the channel, or the currency'
             WHEN BOOL_OR(lowest < highest OR has_gaps AND lowest IS NOT NULL) THEN 'its time spans a change of price'
             WHEN COUNT(lowest) = COUNT(*) AND MIN(lowest) = MAX(highest) THEN NULL
-            WHEN COUNT(DISTINCT prompt_above) > 1 THEN 'the price depends on the length of each prompt'
+            WHEN COUNT(DISTINCT step) > 1 THEN 'the price depends on the length of each prompt'
             ELSE 'the price depends on classes that are not counted apart'
         END AS reason
     FROM candidates

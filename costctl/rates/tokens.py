@@ -14,7 +14,7 @@ from costctl.rates import tables
 from costctl.rates.facts import Facts
 from costctl.rates.intervals import Rate
 
-MODELS = ("model_names", "driving_usage", "token_prices", "bought_tokens", "rated_tokens")
+MODELS = ("model_names", "driving_usage", "price_bounds", "token_prices", "bought_tokens", "rated_tokens")
 STUBS = (  # what these read of bills, of which there are none here
     "charge_groups (billing_period DATE, raw_model VARCHAR, x_model_raw VARCHAR)",
     "attributed_groups (slot_start TIMESTAMP, slot_end TIMESTAMP)",
