@@ -68,7 +68,7 @@ BROKEN = {
         "INSERT INTO ledger.model_aliases SELECT * FROM ledger.model_aliases LIMIT 1",
         "INSERT INTO ledger.model_aliases SELECT raw, 'another', valid_from, valid_to FROM ledger.model_aliases LIMIT 1",
         "INSERT INTO ledger.pool_deployments VALUES ('atlas-70b-p5', 'another')",
-        "INSERT INTO ledger.providers VALUES ('anthropic', 'another')",
+        "INSERT INTO ledger.providers VALUES ('anthropic', 'another', NULL)",
         "INSERT INTO ledger.machines SELECT provider, name, 'another', chip, 1, 1 FROM ledger.machines LIMIT 1",
         "INSERT INTO ledger.units VALUES ('hours', 'token', 1)",
     ],
@@ -125,9 +125,19 @@ BROKEN = {
             for cost in ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
         ),
     ],
+    "rated_tokens_equal_token_days": [
+        "UPDATE ledger.rated_tokens SET tokens = tokens + 1",
+        "UPDATE ledger.rated_tokens SET team = 'search'",
+        "UPDATE ledger.rated_tokens SET reason = NULL",
+        "UPDATE ledger.rated_tokens SET price_per_million = 1, reason = NULL",
+        "DELETE FROM ledger.rated_tokens",
+    ],
     "rates_do_not_overlap": [
         "INSERT INTO ledger.chip_prices SELECT card || 'x', * EXCLUDE (card) REPLACE (price_per_chip_hour + 1 AS price_per_chip_hour) FROM ledger.chip_prices LIMIT 1",
         "INSERT INTO ledger.chip_prices SELECT card || 'x', * EXCLUDE (card) REPLACE (price_per_chip_hour + 1 AS price_per_chip_hour, NULL AS valid_from, NULL AS valid_to) FROM ledger.chip_prices LIMIT 1",
+        "INSERT INTO ledger.model_prices SELECT card || 'x', * EXCLUDE (card) REPLACE (price_per_million + 1 AS price_per_million) FROM ledger.model_prices WHERE minute_from IS NULL LIMIT 1",
+        "INSERT INTO ledger.model_prices SELECT card || 'x', * EXCLUDE (card) REPLACE (price_per_million + 1 AS price_per_million, prompt_above - 1 AS prompt_above, prompt_above + 1 AS prompt_up_to) FROM ledger.model_prices WHERE prompt_above > 0 LIMIT 1",
+        "INSERT INTO ledger.model_prices SELECT card || 'x', * EXCLUDE (card) REPLACE (price_per_million + 1 AS price_per_million, minute_to - 1 AS minute_from, minute_to + 1 AS minute_to) FROM ledger.model_prices WHERE minute_to = 240 LIMIT 1",
     ],
     "records_are_accounted_for": [
         "UPDATE ledger.delivery_files SET records = records + 1 WHERE kept = 4",

@@ -344,7 +344,9 @@ def filled(places):
         "bill.csv", [{"SubAccountId": "n"} | hours, unknown, unknown | {"x_Machine": "p8.1"}, {"ListUnitPrice": "x"}]
     )
     place.write(
-        "t.csv", "start,end,provider,pool,model,team,output,requests\n2026-10-03,2026-10-03T01:00:00Z,self,p,m,a,5,1\n"
+        "t.csv",
+        "start,end,provider,pool,model,team,output,requests\n2026-10-03,2026-10-03T01:00:00Z,self,p,m,a,5,1\n"
+        "2026-10-03,2026-10-03T01:00:00Z,openai,,gpt-5,a,5,1\n",
     )
     place.write("c.csv", "pool,start,end,chips,state\np,2026-10-03,2026-10-03T01:00:00Z,8,serving\n")
     place.ingest("bill.csv", "t.csv", "c.csv", quarantine_rows=1)

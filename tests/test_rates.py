@@ -208,10 +208,13 @@ def test_names_are_compared_in_lower_case_and_said_once(shipped):
 
 def test_spellings_lead_to_the_same_thing(shipped):
     read = tables.tables(shipped)
-    providers, aliases = dict(read["providers"]), {row[0]: row[1] for row in read["model_aliases"]}
+    providers, aliases = (
+        {row[0]: row[1] for row in read["providers"]},
+        {row[0]: row[1] for row in read["model_aliases"]},
+    )
     assert {providers[name] for name in ("amazon web services", "aws", "aws.bedrock", "bedrock")} == {"aws"}
     assert {providers[name] for name in ("microsoft", "microsoft azure", "azure.ai.openai")} == {"azure"}
-    assert {aliases[name] for name in ("claude4.6sonnet", "us.anthropic.claude-sonnet-4-6")} == {"claude-sonnet-4-6"}
+    assert {aliases[name] for name in ("claude4.6sonnet", "*.anthropic.claude-sonnet-4-6")} == {"claude-sonnet-4-6"}
 
 
 def test_a_prepaid_token_is_no_token(shipped):
@@ -239,6 +242,8 @@ def test_short_names_fit_narrow_tables():
 
 HEADER = "provider,chip,purchase_model,price_per_chip_hour,currency"
 GOOD = "aws,trn2,capacity_block,1.42,USD"
+TOKENS = "provider,model,token_class,price_per_million,currency"
+ONE = "openai,gpt-7,input,1.5,USD"
 
 
 @pytest.fixture
@@ -392,6 +397,62 @@ WRONG = {
         "'inputs'",
         "input?",
     ),
+    "an unknown step": (
+        f"{TOKENS},context_tier\n{ONE},base tier",
+        "2:context_tier",
+        "is not a step",
+        "'base tier'",
+        "up to 272k",
+    ),
+    "a step of no number": (
+        f"{TOKENS},context_tier\n{ONE},up to 272 k",
+        "2:context_tier",
+        "is not a step",
+        "'up to 272 k'",
+        "272k",
+    ),
+    "a step turned round": (
+        f"{TOKENS},context_tier\n{ONE},above 272k up to 128k",
+        "2:context_tier",
+        "ends before it begins",
+        "'above 272k up to 128k'",
+        "smaller number first",
+    ),
+    "an unknown window": (
+        f"{TOKENS},time_window_utc\n{ONE},1:00-4:00",
+        "2:time_window_utc",
+        "is not a part of the day",
+        "'1:00-4:00'",
+        "01:00-04:00",
+    ),
+    "a window beyond the day": (
+        f"{TOKENS},time_window_utc\n{ONE},20:00-24:01",
+        "2:time_window_utc",
+        "is not a part of the day",
+        "'20:00-24:01'",
+        "UTC",
+    ),
+    "an empty window": (
+        f"{TOKENS},time_window_utc\n{ONE},00:00-24:00",
+        "2:time_window_utc",
+        "begins where it ends",
+        "'00:00-24:00'",
+        "whole day",
+    ),
+    "windows that overlap": (
+        f"{TOKENS},time_window_utc\n{ONE},22:00-02:00\n{ONE.replace('1.5', '3')},01:59-04:00",
+        "3:price_per_million",
+        "card.csv:2, since ever) for the same key, and for some of the same requests",
+        "'3'",
+        "valid_to",
+    ),
+    "steps that overlap": (
+        f"{TOKENS},context_tier\n{ONE},up to 200k\n{ONE.replace('1.5', '3')},above 199999",
+        "3:price_per_million",
+        "card.csv:2, since ever) for the same key, and for some of the same requests",
+        "'3'",
+        "valid_to",
+    ),
 }
 
 
@@ -464,8 +525,57 @@ def test_cards_may_hold_machines_spellings_and_token_prices(write):
         "claude-sonnet-5",
         "ours",
     ]
-    key = ("anthropic", "claude-opus-5", "*", "standard", "all", "output")
-    assert [row[7] for row in read["model_prices"] if row[1:7] == key] == [Decimal(21)]
+    key = (
+        "anthropic",
+        None,
+        "claude-opus-5",
+        "*",
+        "standard",
+        None,
+        None,
+        None,
+        None,
+        "output",
+        "contract",
+        Decimal(21),
+    )
+    assert [row[1:13] for row in read["model_prices"] if row[0] == "tokens.csv:2"] == [key]
+
+
+RIVALS = """
+    first                   second                          rivals
+    up to 200k              above 200k                      no
+    up to 200k              all                             no
+    above 100k up to 200k   above 200k                      no
+    up to 100k              above 99999 up to 100000        yes
+    up to 1k                above 1000                      no
+    01:00-04:00             04:00-06:00                     no
+    01:00-04:00             all                             no
+    16:30-00:30             00:00-00:01                     yes
+    16:30-00:30             00:30-16:30                     no
+    16:30-00:00             00:00-16:30                     no
+    23:00-24:00             22:00-23:01                     yes
+"""
+
+
+@pytest.mark.parametrize("line", RIVALS.strip().splitlines()[1:])
+def test_a_step_and_a_window_have_no_rival(write, line):
+    first, second, rivals = re.split(r"\s{2,}", line.strip())
+    rows = [
+        f"openai,gpt-7,input,{price},USD,{text if 'k' in text or 'a' in text else ''},{text if ':' in text else ''}"
+        for price, text in ((1, first), (2, second))
+    ]
+    path = write("\n".join([f"{TOKENS},context_tier,time_window_utc", *rows]))
+    clashes = [clash for clash in rates.load([path]).clashes() if clash.where.startswith(str(path))]
+    assert len(clashes) == (rivals == "yes")
+    for clash in clashes:
+        assert (clash.where, f"{path}:2" in clash.what) == (f"{path}:3:price_per_million", True)
+
+
+def test_a_step_and_a_window_are_kept_as_numbers(write):
+    path = write(f"{TOKENS},context_tier,time_window_utc\n{ONE},Above 128k up to 272000,16:30-00:30\n{ONE},,\n")
+    found = [row[6:10] for row in rates.read([path])["model_prices"] if row[0].startswith("card.csv")]
+    assert found == [(128_000, 272_000, 990, 1440), (128_000, 272_000, 0, 30), (None, None, None, None)]
 
 
 def test_the_card_of_the_manual_is_read(write):
@@ -998,6 +1108,17 @@ def test_what_a_card_changes(tiny, write):
     assert (line["change"], line["card_before"], line["card_after"]) == ("gone", "own.csv:2", None)
 
 
+def test_what_a_card_of_token_prices_changes(tiny, write):
+    folder = write("").parent
+    tiny("2 machine=m8")
+    card = write(f"{TOKENS},context_tier,time_window_utc,channel\n{ONE},up to 272k,01:00-04:00,azure-openai\n")
+    bare, owned = (changes.load(path, folder) for path in (folder, card))
+    (line,) = changes.changes(bare, owned, date(2026, 10, 5))
+    assert [line[name] for name in ("change", "what", "bought", "per", "layer", "after")] == [
+        *("new", "gpt-7", "input standard up to 272k 01:00-04:00 azure-openai", "Mtok", "contract", "1.5")
+    ]
+
+
 def test_what_is_compared_is_there(tmp_path):
     with pytest.raises(UsageError, match="no such file"):
         changes.load(tmp_path / "nothing", HOME)
@@ -1117,6 +1238,65 @@ def test_the_commands_print_rows_of_text(printed):
         assert format_ == "json"
         assert {type(value) for row in rows for value in row.values()} <= {str, type(None)}
     assert rows[0]["price_per_chip_hour"] == "6.88"
+
+
+LOOKUP = ("lookup", "--provider", "deepseek", "--sku", "deepseek/deepseek-v4-pro")
+
+
+@pytest.mark.parametrize(
+    ("at", "prices"),
+    [
+        ("2026-11-10T00:59:59.999999Z", ["0.66", "0.022", "1.98"]),
+        ("2026-11-10T01:00:00Z", ["1.32", "0.044", "3.96"]),
+        ("2026-11-10T04:59:59+01:00", ["1.32", "0.044", "3.96"]),
+        ("2026-11-10T04:00:00", ["0.66", "0.022", "1.98"]),
+        ("2026-11-10", [None] * 3),
+    ],
+)
+def test_a_model_is_looked_up_at_an_instant(printed, at, prices):
+    _, rows, _ = printed(*LOOKUP, "--at", at)
+    assert [row["token_class"] for row in rows] == ["input", "cache_read", "output"]
+    assert [row["price_per_million"] for row in rows] == prices
+    notes = {row["note"] for row in rows}
+    assert notes == {None if prices[0] else "its time spans a change of price"}
+    assert {type(value) for row in rows for value in row.values()} <= {str, type(None)}
+    windows = {row["time_window_utc"] for row in rows}
+    assert windows == {"01:00-04:00" if prices[0] == "1.32" else None}
+
+
+@pytest.mark.parametrize(
+    ("words", "price"),
+    [
+        (("--tokens-in", "272000"), "2"),
+        (("--tokens-in", "272001"), "4"),
+        (("--tokens-in", "272001", "--tier", "Batch"), "2"),
+        (("--tokens-in", "1", "--tier", "provisioned"), None),
+        ((), None),
+    ],
+)
+def test_a_model_is_looked_up_for_a_prompt(printed, words, price):
+    _, rows, _ = printed("lookup", "--provider", "openai", "--sku", "gpt-6-sol", "--at", "2026-11-20", *words)
+    (row,) = [row for row in rows if row["token_class"] == "input"]
+    assert row["price_per_million"] == price
+
+
+def test_a_lookup_knows_the_users_names_and_cards(printed, tmp_path):
+    (tmp_path / "card.csv").write_text(f"{TOKENS},valid_to\n{ONE},2026-12-01\n")
+    (tmp_path / "names.csv").write_text("raw,model\nprod-*,gpt-7\n")
+    (tmp_path / "costctl.yaml").write_text('version: 1\ncards: ["card.csv"]\nmodel_aliases: names.csv\n')
+    _, (row,), _ = printed("lookup", "--provider", "OpenAI", "--sku", "Prod-Chat", "--at", "2026-11-30")
+    shown = [row[name] for name in ("model", "price_per_million", "layer", "valid_to", "card")]
+    assert shown == ["gpt-7", "1.5", "contract", "2026-12-01", "card.csv:2"]
+    _, (row,), _ = printed("lookup", "--provider", "OpenAI", "--sku", "Prod-Chat", "--at", "2026-12-01")
+    assert (row["price_per_million"], row["note"]) == (None, "no price in force")
+
+
+def test_every_price_of_a_model_is_shown(printed):
+    title, rows, _ = printed("show", "DeepSeek-V4-Pro", "--at", "2026-11-10")
+    assert title == "deepseek-v4-pro · per million tokens"
+    states = Counter(row["state"] for row in rows if row["channel"] == "deepseek-api")
+    assert states == {"in force": 9, "ended": 3, "not used: conflict": 3, "not used: no price per million": 1}
+    assert {row["time_window_utc"] for row in rows} == {None, "01:00-04:00", "06:00-10:00"}
 
 
 def test_the_commands_read_the_cards_of_the_configuration(printed, tmp_path):

@@ -157,8 +157,9 @@ def report(
 ) -> None:
     """Show a report, or list the reports.
 
-    chargeback, tokens-per-dollar, billed-to-effective, unallocated, unknown-machines, reconciliation,
-    revisions, rate-variance, owned-chips, claims.
+    chargeback, tokens-per-dollar, billed-to-effective, unallocated,
+    unknown-machines, unknown-models, reconciliation, revisions,
+    rate-variance, token-variance, owned-chips, claims.
     """
     from costctl.cli import work
 

@@ -1,9 +1,9 @@
-"""costctl rates: what chips cost, from which card, and whether the cards hold together."""
+"""costctl rates: what chips and tokens cost, from which card, and whether the cards hold together."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:  # --help reads no rates
+    from costctl.config import Config
     from costctl.rates.facts import Facts
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="What chips cost, and from which card.")
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="What chips and tokens cost, and from which card.")
 
 
 class Format(StrEnum):
@@ -38,13 +39,18 @@ def list_chips(at: At = None, format_: Printed = None) -> None:
 
 @app.command()
 def show(
-    chip: Annotated[str, typer.Argument(help="Id or short name.")], at: At = None, format_: Printed = None
+    name: Annotated[str, typer.Argument(help="Id or short name of a chip, or a model.")],
+    at: At = None,
+    format_: Printed = None,
 ) -> None:
-    """Show every price of a chip, and why one is not used."""
+    """Show every price of a chip, or of a model's tokens, and why one is not used."""
     from costctl.rates import listing
 
     facts = _facts()
-    found = listing.chip_named(chip, facts)
+    if model := listing.model_named(name, facts):
+        emit(f"{model} · per million tokens", listing.token_prices(facts, model, _day(at)), format_)
+        return
+    found = listing.chip_named(name, facts)
     emit(f"{found['chip']} · {found['title']}", listing.prices(facts, found["chip"], _day(at)), format_)
 
 
@@ -109,20 +115,40 @@ def template(
 @app.command()
 def lookup(
     provider: Annotated[str, typer.Option(help="As bills or gateways name it.")],
-    sku: Annotated[str, typer.Option(help="A machine as bills name it, or a chip.")],
+    sku: Annotated[str, typer.Option(help="A machine as bills name it, a chip, or a model.")],
     region: Annotated[str | None, typer.Option(help="As the bill says it.")] = None,
-    at: At = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="TIME", help="A day, or of a model 2026-11-10T01:00:00Z; default now."),
+    ] = None,
     purchase: Annotated[str, typer.Option(help="on_demand, spot, commitment, capacity_block …")] = "on_demand",
     term: Annotated[int | None, typer.Option(metavar="MONTHS", help="12 or 36; default the shortest.")] = None,
     currency: Annotated[str, typer.Option(help="ISO 4217.")] = "USD",
-    stale_ok: Annotated[bool, typer.Option("--stale-ok", help="Take the nearest rate, and say so.")] = False,
+    tier: Annotated[str, typer.Option(help="Of a model: standard, batch, flex, priority, fast.")] = "standard",
+    tokens_in: Annotated[
+        int | None, typer.Option("--tokens-in", min=0, metavar="NUMBER", help="Of a model: the prompt, cached or not.")
+    ] = None,
+    stale_ok: Annotated[bool, typer.Option("--stale-ok", help="Of a chip: take the nearest rate, and say so.")] = False,
     format_: Printed = None,
 ) -> None:
-    """Print the one rate that reports use for a machine or chip on a day."""
+    """Print the one rate that reports use, for a machine or chip on a day or for each token class of a model."""
+    from costctl.errors import UsageError, shown
     from costctl.rates import lookup as rates_lookup
+    from costctl.rates import tables, tokens
+    from costctl.rules import teams
 
-    question = rates_lookup.Question(provider, sku, region, _day(at), purchase, currency.upper(), term)
-    emit("the rate in force", [rates_lookup.lookup(question, _facts(), stale_ok=stale_ok)], format_)
+    facts, settings, (start, end) = _facts(), _settings(), _instants(at)
+    if rates_lookup.is_of_chips(provider, sku, facts):
+        if tokens_in is not None:
+            raise UsageError(
+                "--tokens-in", f"{shown(sku)} is a machine or a chip", remedy="Ask for a model's name, or leave it out."
+            )
+        question = rates_lookup.Question(provider, sku, region, start.date(), purchase, currency.upper(), term)
+        emit("the rate in force", [rates_lookup.lookup(question, facts, stale_ok=stale_ok)], format_)
+        return
+    asked = tokens.Question(provider, sku, region, start, end, tokens_in, tier.lower(), currency.upper())
+    names = teams.model_aliases(settings, tables.aliases(facts))
+    emit("the prices in force, per million tokens", tokens.lookup(asked, facts, names), format_)
 
 
 def emit(title: str, rows: Sequence[dict[str, str | None]], format_: Format | None) -> None:
@@ -132,11 +158,33 @@ def emit(title: str, rows: Sequence[dict[str, str | None]], format_: Format | No
     render.emit(title, rows, format_.value if format_ else None)
 
 
-def _facts() -> Facts:
-    from costctl import config, rates
+def _settings() -> Config:
+    from costctl import config
 
-    settings = config.load()
+    return config.load()
+
+
+def _facts() -> Facts:
+    from costctl import rates
+
+    settings = _settings()
     return rates.load([settings.at(card) for card in settings.cards])
+
+
+def _instants(at: str | None) -> tuple[datetime, datetime]:
+    """Return the instants between which the answer must hold, in UTC: the one that was asked about, or a whole day."""
+    if at is None or "T" not in at:
+        start = datetime.combine(_day(at), datetime.min.time()) if at else datetime.now(UTC).replace(tzinfo=None)
+        return start, start + timedelta(days=1) if at else start
+    from costctl.errors import UsageError, shown
+
+    try:
+        moment = datetime.fromisoformat(at)
+    except ValueError as error:
+        remedy = "Write it as 2026-11-10T01:00:00Z, or as the day 2026-11-10."
+        raise UsageError("--at", f"{shown(at)} is no time", remedy=remedy) from error
+    instant = (moment.astimezone(UTC) if moment.tzinfo else moment).replace(tzinfo=None)
+    return instant, instant
 
 
 def _day(at: str | None) -> date:

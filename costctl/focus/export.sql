@@ -1,6 +1,6 @@
 -- Charges as rows of a FOCUS 1.2 Cost and Usage file: its 57 columns in the order of the specification, then ours as x_.
 -- Grain: one row per charge. CHARGES() is the ledger's charges with every optional column it does not store as NULL, RULES() the
--- compiled rules, IN_PERIOD() the condition of the period; team, model and purpose are named as in models/11_attributed_groups.sql. A charge of a pool has no team: x_pool says which.
+-- compiled rules, IN_PERIOD() the condition of the period; team, model and purpose are named as in models/12_attributed_groups.sql. A charge of a pool has no team: x_pool says which.
 WITH placed AS (
     SELECT
         *, RULES() AS outcome, CAST(ChargePeriodStart AS DATE) AS day,
@@ -38,6 +38,6 @@ LEFT JOIN delivery_files AS f ON f.delivery_id = c.delivery_id AND f.file_no = c
 LEFT JOIN services AS general ON general.service = c.ServiceName AND general.meter = ''
 LEFT JOIN services AS metered ON metered.service = c.ServiceName AND metered.meter = c.meter
 LEFT JOIN team_aliases AS t ON t.raw = lower(trim(c.outcome.team)) AND c.day >= t.valid_from AND c.day < t.valid_to
-LEFT JOIN model_aliases AS declared ON declared.raw = lower(trim(COALESCE(c.outcome.model, c.tag_model)))
-    AND c.day >= declared.valid_from AND c.day < declared.valid_to
-LEFT JOIN model_aliases AS billed ON billed.raw = lower(trim(c.x_model_raw)) AND c.day >= billed.valid_from AND c.day < billed.valid_to
+LEFT JOIN model_names AS declared ON declared.billing_period = c.billing_period
+    AND declared.raw = lower(trim(COALESCE(c.outcome.model, c.tag_model))) AND c.day >= declared.valid_from AND c.day < declared.valid_to
+LEFT JOIN model_names AS billed ON billed.billing_period = c.billing_period AND billed.raw = lower(trim(c.x_model_raw)) AND c.day >= billed.valid_from AND c.day < billed.valid_to

@@ -105,7 +105,8 @@ CREATE TABLE ledger.token_usage (
     billing_account VARCHAR, region VARCHAR,
     model_raw VARCHAR, deployment VARCHAR, pool VARCHAR, chip VARCHAR,
     team_raw VARCHAR, purpose VARCHAR, task VARCHAR NOT NULL, outcome VARCHAR NOT NULL,
-    requests BIGINT, convention VARCHAR NOT NULL, convention_proof VARCHAR NOT NULL
+    requests BIGINT, convention VARCHAR NOT NULL, convention_proof VARCHAR NOT NULL,
+    service_tier VARCHAR             -- batch | flex | priority | fast | provisioned …; NULL is standard: no source tells more of it
 );
 
 -- Disjoint token classes: they never overlap, so a sum is always right. A class the source does not report is absent.
@@ -126,7 +127,7 @@ CREATE TABLE ledger.accelerator_usage (
 );
 
 -- Reference facts, loaded from rates/, from the user's cards and from the configuration. valid_to is excluded, NULL is open.
-CREATE TABLE ledger.providers (name VARCHAR NOT NULL, provider VARCHAR NOT NULL);              -- as a bill or a gateway says it, lower case → our id
+CREATE TABLE ledger.providers (name VARCHAR NOT NULL, provider VARCHAR NOT NULL, channel VARCHAR);  -- as a bill or a gateway says it, lower case → our id, and the channel where the name tells it
 CREATE TABLE ledger.units (unit VARCHAR NOT NULL, measure VARCHAR NOT NULL, multiplier BIGINT NOT NULL);  -- lower case; measure: hour | chip_hour | token
 CREATE TABLE ledger.chips (chip VARCHAR NOT NULL, short VARCHAR NOT NULL, vendor VARCHAR, title VARCHAR, family VARCHAR, memory_gb VARCHAR, price_visibility VARCHAR, source VARCHAR, as_of VARCHAR, confidence VARCHAR);
 CREATE TABLE ledger.owned (                                      -- owned and leased chips, by the cards of an asset register
@@ -154,8 +155,12 @@ CREATE TABLE ledger.chip_prices (
     valid_from DATE, valid_to DATE, as_of DATE, confidence VARCHAR, source VARCHAR
 );
 CREATE TABLE ledger.model_prices (
-    card VARCHAR NOT NULL, provider VARCHAR NOT NULL, model VARCHAR NOT NULL, region VARCHAR NOT NULL, service_tier VARCHAR NOT NULL,
-    context_tier VARCHAR NOT NULL, token_class VARCHAR NOT NULL, price_per_million DECIMAL(19,12) NOT NULL, currency VARCHAR NOT NULL,
+    card VARCHAR NOT NULL, provider VARCHAR NOT NULL,
+    channel VARCHAR,                 -- anthropic-api | aws-bedrock | google-vertex | azure-foundry …; NULL is any
+    model VARCHAR NOT NULL, region VARCHAR NOT NULL, service_tier VARCHAR NOT NULL,
+    prompt_above BIGINT, prompt_up_to BIGINT,                    -- prompts of more tokens than, and of at most so many; NULL is without bound
+    minute_from INTEGER, minute_to INTEGER,                      -- minutes of the UTC day, half-open and within it; NULL is the whole day
+    token_class VARCHAR NOT NULL, layer VARCHAR NOT NULL, price_per_million DECIMAL(19,12) NOT NULL, currency VARCHAR NOT NULL,
     valid_from DATE, valid_to DATE, as_of DATE, confidence VARCHAR, source VARCHAR
 );
 CREATE TABLE ledger.claims (                                     -- what somebody says of a chip against another; never a price

@@ -24,7 +24,7 @@ stated AS (
     CROSS JOIN roster AS r
     INNER JOIN accelerator_usage AS a ON a.pool = s.pool AND a.ts_start < s.slot_end AND a.ts_end > s.slot_start
     LEFT JOIN team_aliases AS t ON t.raw = LOWER(TRIM(a.team_raw)) AND CAST(a.ts_start AS DATE) >= t.valid_from AND CAST(a.ts_start AS DATE) < t.valid_to
-    LEFT JOIN model_aliases AS m ON m.raw = LOWER(TRIM(a.model_raw)) AND CAST(a.ts_start AS DATE) >= m.valid_from AND CAST(a.ts_start AS DATE) < m.valid_to
+    LEFT JOIN model_names AS m ON m.raw = LOWER(TRIM(a.model_raw)) AND CAST(a.ts_start AS DATE) >= m.valid_from AND CAST(a.ts_start AS DATE) < m.valid_to
     GROUP BY ALL
 ),
 

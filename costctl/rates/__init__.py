@@ -2,11 +2,13 @@
 
 columns    which columns a file has, and the words they take
 intervals  when a price holds
+scopes     for which prompts and hours a token price is
 facts      all files together, checked against each other
 tables     the facts laid out as the ledger's tables
-lookup     the one rate in force, by the model that prices every report
+lookup     the one rate of a machine or chip in force, by the model that prices every report
+tokens     the prices of a model at an instant and for a prompt, likewise
 check      what is old, implausible or contradictory
-listing    chips and their prices for people
+listing    chips, models and their prices for people
 owned      owned and leased chips: the cards of an asset register
 overlays   discounts off list prices
 changes    what one set of rates changes against another

@@ -10,7 +10,7 @@ from pathlib import Path
 from costctl.errors import UsageError
 from costctl.rates import facts
 from costctl.rates.facts import Facts
-from costctl.rates.intervals import Key, Rate
+from costctl.rates.intervals import Rate
 
 Texts = dict[str, str | None]
 TENTH = Decimal("0.1")
@@ -36,23 +36,26 @@ def changes(before: Facts, after: Facts, day: date) -> list[Texts]:
     return sorted(lines, key=lambda line: [line[name] or "" for name in ORDER])
 
 
-def _lines(before: Sequence[Rate], after: Sequence[Rate], day: date, named: Callable[[Key], Texts]) -> Iterator[Texts]:
-    was, now = ({rate.key: rate for rate in rates if rate.holds(day)} for rates in (before, after))
+def _lines(before: Sequence[Rate], after: Sequence[Rate], day: date, named: Callable[[Rate], Texts]) -> Iterator[Texts]:
+    was, now = ({(rate.key, rate.scope): rate for rate in rates if rate.holds(day)} for rates in (before, after))
     for key in was | now:
         first, second = was.get(key), now.get(key)
-        if first is None or second is None or first.price != second.price:
-            yield _compared(named(key), first, second)
+        rate = first or second
+        if rate and (first is None or second is None or first.price != second.price):
+            yield _compared(named(rate), first, second)
 
 
-def _chip_hour(key: Key) -> Texts:
-    provider, machine, chip, region, purchase_model, term, layer, currency, payment = key
+def _chip_hour(rate: Rate) -> Texts:
+    provider, machine, chip, region, purchase_model, term, layer, currency, payment = rate.key
     bought = " ".join(str(word) for word in (purchase_model, f"{term}m" if term else None, payment) if word)
     return _named(provider, machine or chip, bought, currency, "chip-hour", region, layer)
 
 
-def _million_tokens(key: Key) -> Texts:
-    provider, model, region, service_tier, context_tier, token_class, currency = key
-    return _named(provider, model, f"{token_class} {service_tier} {context_tier}", currency, "Mtok", region, "list")
+def _million_tokens(rate: Rate) -> Texts:
+    provider, channel, model, region, service_tier, token_class, layer, currency = rate.key
+    scope = (rate.row.texts.get("context_tier", "all"), rate.row.texts.get("time_window_utc"))
+    bought = " ".join(str(word) for word in (token_class, service_tier, *scope, channel) if word)
+    return _named(provider, model, bought, currency, "Mtok", region, layer)
 
 
 def _named(*words: object) -> Texts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from costctl.files import cells
 from costctl.files.sheets import Field
+from costctl.rates import scopes
 from costctl.rates.overlays import KINDS
 
 LAYERS = ("contract", "realised", "list", "model")  # in the order in which they win
@@ -43,7 +44,11 @@ _OBSERVED = (Field("as_of", cells.about),)
 _CONFIDENCE = (Field("confidence", cells.one_of(CONFIDENCES)),)
 
 FILES: dict[str, tuple[Field, ...]] = {
-    "providers": (Field("name", cells.name, required=True), Field("provider", cells.name, required=True)),
+    "providers": (
+        Field("name", cells.name, required=True),
+        Field("provider", cells.name, required=True),
+        Field("channel", cells.name),
+    ),
     "units": (
         Field("unit", cells.name, required=True),
         Field("measure", cells.one_of(MEASURES), required=True),
@@ -156,9 +161,10 @@ FILES: dict[str, tuple[Field, ...]] = {
         Field("channel_model_id"),
         Field("region", cells.regions),
         Field("service_tier", cells.name),
-        Field("context_tier", cells.name),
-        Field("time_window_utc"),
+        Field("context_tier", scopes.context),
+        Field("time_window_utc", scopes.window),
         Field("token_class", cells.one_of(TOKEN_CLASSES), required=True),
+        Field("layer", cells.one_of(LAYERS)),
         Field("price_per_million", cells.price),
         Field("currency", cells.currency, required=True),
         *_texts("us_inference_multiplier fast_multiplier"),

@@ -15,6 +15,7 @@ from costctl.files.sheets import Problem, Row, Sheet
 from costctl.rates import intervals, overlays, owned
 from costctl.rates.columns import FILES, SIGNATURES, UNSURE
 from costctl.rates.intervals import Rate
+from costctl.rates.scopes import Scope
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,8 @@ class Facts:
 
     def _settled(self, holds: str, rates_of: Callable[[Row, Sheet], Iterator[Rate]]) -> list[Rate]:
         rates = [rate for sheet in self.of(holds) for row in sheet.rows for rate in rates_of(row, sheet)]
-        own = {rate.key for rate in rates if rate.is_card}
-        return intervals.settled(rate for rate in rates if rate.is_card or rate.key not in own)
+        own = {(rate.key, rate.scope) for rate in rates if rate.is_card}
+        return intervals.settled(rate for rate in rates if rate.is_card or (rate.key, rate.scope) not in own)
 
     def clashes(self) -> list[Problem]:
         """Return every two prices, or powers, that hold on the same days for one key."""
@@ -89,13 +90,17 @@ def _chip_rates(row: Row, sheet: Sheet) -> Iterator[Rate]:
 
 
 def _model_rates(row: Row, sheet: Sheet) -> Iterator[Rate]:
-    if row["price_per_million"] is None or row["confidence"] in UNSURE or row["time_window_utc"]:
-        return  # a price for some hours of the day has no place in a table of days
+    if row["price_per_million"] is None or row["confidence"] in UNSURE:
+        return
+    layer = row["layer"] or ("contract" if sheet.is_card else "list")
+    above, up_to = row["context_tier"] or (None, None)
     for region in row["region"] or ("*",):
-        tiers = (row["service_tier"] or "standard", row["context_tier"] or "all")
-        key = (row["provider"], row["model"], region, *tiers, row["token_class"], row["currency"])
-        channel = row["channel"] or ""
-        yield Rate(row, "price_per_million", key, row["price_per_million"], channel=channel, is_card=sheet.is_card)
+        where = (row["provider"], row["channel"], row["model"], region, row["service_tier"] or "standard")
+        key = (*where, row["token_class"], layer, row["currency"])
+        for start, end in row["time_window_utc"] or ((None, None),):
+            scope = Scope(above, up_to, start, end)
+            price = row["price_per_million"]
+            yield Rate(row, "price_per_million", key, price, scope=scope, is_card=sheet.is_card)
 
 
 def _power(row: Row, sheet: Sheet) -> Iterator[Rate]:

@@ -17,6 +17,7 @@ from decimal import Decimal
 from itertools import combinations
 
 from costctl.files.sheets import Problem, Row
+from costctl.rates.scopes import WHOLE, Scope
 
 Key = tuple[str | int | None, ...]
 
@@ -31,7 +32,7 @@ class Rate:
     price: Decimal
     valid_from: date | None = None
     valid_to: date | None = None
-    channel: str = ""  # where the same key may be bought twice at one price
+    scope: Scope = WHOLE  # the requests it is for, where several prices of a key are in force together
     is_card: bool = False
     overlays: tuple[str, ...] = ()  # the discounts that are in the price, as places
 
@@ -58,11 +59,11 @@ class Rate:
 def settled(rates: Iterable[Rate]) -> list[Rate]:
     """Give each price the days it holds, in the order of the rows."""
     rates = list(rates)
-    begins: dict[Key, set[date]] = defaultdict(set)
+    begins: dict[tuple[Key, Scope], set[date]] = defaultdict(set)
     for rate in rates:
-        begins[rate.key].add(beginning(rate.row) or date.min)
+        begins[rate.key, rate.scope].add(beginning(rate.row) or date.min)
     starts = {key: sorted(days) for key, days in begins.items()}
-    return [_settled(rate, starts[rate.key]) for rate in rates]
+    return [_settled(rate, starts[rate.key, rate.scope]) for rate in rates]
 
 
 def _settled(rate: Rate, starts: Sequence[date]) -> Rate:
@@ -94,7 +95,7 @@ def beginning(row: Row) -> date | None:
 
 
 def clashes(rates: Iterable[Rate]) -> Iterator[Problem]:
-    """Yield a problem for each two rows that price one key differently, or twice alike, on the same day."""
+    """Yield a problem for each two rows that price one key differently, or twice alike, for the same requests on the same day."""
     keyed: dict[Key, list[Rate]] = defaultdict(list)
     for rate in rates:
         keyed[rate.key].append(rate)
@@ -102,19 +103,24 @@ def clashes(rates: Iterable[Rate]) -> Iterator[Problem]:
     for group in keyed.values():
         for first, second in combinations(group, 2):
             lines = (first.row.card, second.row.card)
-            if lines not in seen and (problem := _clash(first, second)):
+            rivals = first.scope.rivals(second.scope)
+            if rivals and lines not in seen and (problem := _clash(first, second)):
                 seen.add(lines)
                 yield problem
 
 
 def _clash(first: Rate, second: Rate) -> Problem | None:
-    same_start = first.valid_from == second.valid_from and first.channel == second.channel
+    same_start = first.valid_from == second.valid_from
     if same_start and first.price == second.price and first.overlaps(second):
         return second.row.problem(second.column, f"repeats {_told(first)}", "Remove one of the two rows.")
     if first.price == second.price or not first.overlaps(second):
         return None
     what = f"{_told(second)} holds on the same days as {_told(first)} for the same key"
-    return second.row.problem(second.column, what, "Close the earlier row: give it a valid_to.")
+    remedy = "Close the earlier row: give it a valid_to."
+    if first.scope != second.scope:
+        what += ", and for some of the same requests"
+        remedy = "Part their steps or their hours, or close the earlier row: give it a valid_to."
+    return second.row.problem(second.column, what, remedy)
 
 
 def _told(rate: Rate) -> str:

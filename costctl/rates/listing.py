@@ -1,4 +1,4 @@
-"""Chips and their prices for people: what is known, what is in force, and why the rest is not used."""
+"""Chips, models and their prices for people: what is known, what is in force, and why the rest is not used."""
 
 from __future__ import annotations
 
@@ -113,20 +113,25 @@ def _order(line: Texts) -> tuple[int, list[str]]:
 def _lines(row: Row, rates: list[Rate], day: date) -> Iterator[Texts]:
     for begins, ends, card in dict.fromkeys((rate.valid_from, rate.valid_to, rate.card) for rate in rates):
         same = [rate for rate in rates if (rate.valid_from, rate.valid_to, rate.card) == (begins, ends, card)]
-        state = "in force" if same[0].holds(day) else "ended" if ends and ends <= day else "later"
+        state = _state(same[0], day)
         regions = " ".join(str(rate.key[3]) for rate in same)
         yield _line(row, str(same[0].key[6]), regions, state, (begins, ends)) | {
             "price_per_chip_hour": same[0].text,
             "card": card,
         }
     if not rates:
-        yield _line(row, row["layer"] or "list", " ".join(row["region"] or ("*",)), _unused(row), (None, None))
+        state = _unused(row, "price_per_chip_hour")
+        yield _line(row, row["layer"] or "list", " ".join(row["region"] or ("*",)), state, (None, None))
 
 
-def _unused(row: Row) -> str:
-    if row["price_per_chip_hour"] is None:
-        return "not used: no price per chip-hour"
+def _unused(row: Row, column: str) -> str:
+    if row[column] is None:
+        return f"not used: no {column.replace('_', ' ').replace('chip hour', 'chip-hour')}"
     return f"not used: {row['confidence']}" if row["confidence"] in UNSURE else "not used: your card has another"
+
+
+def _state(rate: Rate, day: date) -> str:
+    return "in force" if rate.holds(day) else "ended" if rate.valid_to and rate.valid_to <= day else "later"
 
 
 def _line(row: Row, layer: str, regions: str, state: str, holds: tuple[date | None, date | None]) -> Texts:
@@ -145,5 +150,40 @@ def _line(row: Row, layer: str, regions: str, state: str, holds: tuple[date | No
         "as_of": row.texts.get("as_of"),
         "confidence": row["confidence"],
         "state": state,
+        "card": row.card,
+    }
+
+
+def model_named(name: str, facts: Facts) -> str | None:
+    """Return a model that has a price by its name in any case, None where there is none."""
+    return next((row["model"] for row in facts.rows("model_prices") if row["model"].lower() == name.lower()), None)
+
+
+def token_prices(facts: Facts, model: str, day: date) -> list[Texts]:
+    """Return every price of a model's tokens, in force or not, best layer first."""
+    settled = {rate.row.card: rate for rate in facts.model_rates}
+    rows = [row for row in facts.rows("model_prices") if row["model"] == model]
+    lines = [_token_line(row, settled.get(row.card), day) for row in rows]
+    columns = ("provider", "channel", "region", "service_tier", "token_class", "valid_from", "card")
+    return sorted(
+        lines, key=lambda line: (LAYERS.index(line["layer"] or LAYERS[-1]), [line[name] or "" for name in columns])
+    )
+
+
+def _token_line(row: Row, rate: Rate | None, day: date) -> Texts:
+    told = ("context_tier", "time_window_utc", "as_of", "confidence")
+    return {
+        "provider": row["provider"],
+        "channel": row["channel"],
+        "token_class": row["token_class"],
+        "price_per_million": row.texts.get("price_per_million"),
+        "service_tier": row["service_tier"] or "standard",
+        "region": " ".join(row["region"] or ("*",)),
+        **{name: row.texts.get(name) for name in told},
+        "layer": str(rate.key[6]) if rate else row["layer"] or "list",
+        "currency": row["currency"],
+        "valid_from": rate.valid_from.isoformat() if rate and rate.valid_from else None,
+        "valid_to": rate.valid_to.isoformat() if rate and rate.valid_to else None,
+        "state": _state(rate, day) if rate else _unused(row, "price_per_million"),
         "card": row.card,
     }

@@ -17,7 +17,7 @@ from costctl.rates.facts import Facts
 from costctl.rates.intervals import Rate
 from costctl.rates.tables import chip_price
 
-MODEL = Path(__file__).parents[1] / "models" / "21_rated_chip_hours.sql"
+MODEL = Path(__file__).parents[1] / "models" / "23_rated_chip_hours.sql"
 CHIP_HOURS = """
 CREATE TEMP TABLE chip_hours (
     billing_period DATE, group_id VARCHAR, provider VARCHAR, machine VARCHAR, chip VARCHAR, RegionId VARCHAR,
@@ -61,6 +61,12 @@ def lookup(question: Question, facts: Facts, *, stale_ok: bool = False) -> dict[
         (rate for rate in near if rate.card == card and rate.holds(day)), None
     )  # a discount may cut it in pieces
     return _answer(asked, rate, _chips(asked, facts), note)
+
+
+def is_of_chips(provider: str, sku: str, facts: Facts) -> bool:
+    """Tell whether a SKU is a machine of the provider, or a chip; else it may be a model."""
+    owner = facts.providers.get(provider.lower(), provider.lower())
+    return (owner, sku.lower()) in facts.machines or sku.lower() in facts.chips
 
 
 def named(question: Question, facts: Facts) -> Question:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from costctl.files.sheets import Row
 from costctl.rates import owned
 from costctl.rates.columns import MATCHED
 from costctl.rates.facts import Facts
-from costctl.rates.intervals import Key, Rate
+from costctl.rates.intervals import Rate
 
 CHIP_COLUMNS = (
     *("chip", "short", "vendor", "title", "family", "memory_gb"),
@@ -22,7 +22,7 @@ Line = tuple[Any, ...]
 def tables(facts: Facts) -> dict[str, list[Line]]:
     """Return the rows of each reference table."""
     return {
-        "providers": [(row["name"], row["provider"]) for row in facts.rows("providers")],
+        "providers": providers(facts),
         "units": [(row["unit"], row["measure"], row["multiplier"]) for row in facts.rows("units")],
         "chips": [tuple(row[column] for column in CHIP_COLUMNS) for row in facts.rows("chips")],
         "chip_power": [_power(rate) for rate in facts.power],
@@ -31,9 +31,14 @@ def tables(facts: Facts) -> dict[str, list[Line]]:
         "machines": [*_machines(facts)],
         "machine_families": [*_families(facts)],
         "chip_prices": [chip_price(rate) for rate in facts.chip_rates],
-        "model_prices": [*_model_prices(facts.model_rates)],
-        "model_aliases": [*_aliases(facts)],
+        "model_prices": [model_price(rate) for rate in facts.model_rates],
+        "model_aliases": [*aliases(facts)],
     }
+
+
+def providers(facts: Facts) -> list[Line]:
+    """Return the rows of providers."""
+    return [(row["name"], row["provider"], row["channel"]) for row in facts.rows("providers")]
 
 
 def chip_price(rate: Rate) -> Line:
@@ -89,18 +94,15 @@ def _families(facts: Facts) -> Iterator[Line]:
     yield from ((*key, chip) for key, chip in (patterns | names).items())
 
 
-def _model_prices(rates: Iterable[Rate]) -> Iterator[Line]:
-    """Yield each price once, also where two channels of a provider sell at the same one."""
-    seen: set[tuple[Key, Any, Any]] = set()
-    for rate in rates:
-        interval = (rate.key, rate.valid_from, rate.valid_to)
-        if interval not in seen:
-            seen.add(interval)
-            *named, currency = rate.key
-            yield _line(rate, (*named, rate.price, currency))
+def model_price(rate: Rate) -> Line:
+    """Return a row of model_prices."""
+    *named, token_class, layer, currency = rate.key
+    scope = rate.scope
+    asked = (scope.above, scope.up_to, scope.start, scope.end)
+    return _line(rate, (*named, *asked, token_class, layer, rate.price, currency))
 
 
-def _aliases(facts: Facts) -> Iterator[Line]:
+def aliases(facts: Facts) -> Iterator[Line]:
     """Yield the aliases; a name the user maps is mapped by the user alone."""
     sheets = facts.of("model_aliases")
     own = {row["raw"] for sheet in sheets if sheet.is_card for row in sheet.rows}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -31,15 +31,22 @@ class Alias:
 
 def tables(config: Config, shipped: list[tuple[Any, ...]]) -> dict[str, list[tuple[Any, ...]]]:
     """Return the rows of the alias tables; a model spelling of the user's own file replaces the shipped one."""
-    own = models(config.at(config.model_aliases)) if config.model_aliases else []
-    taken = {raw for raw, *_ in own}
-    rest = [(raw, model, start or EVER, end or NEVER) for raw, model, start, end in shipped if raw not in taken]
     named = read(config.at(config.teams)) if config.teams else []
     _refuse_unknown(config, {item.raw for item in named})
     return {
         "team_aliases": [(item.raw, item.team, item.purpose, item.valid_from, item.valid_to) for item in named],
-        "model_aliases": [*own, *rest],
+        "model_aliases": model_aliases(config, shipped),
     }
+
+
+def model_aliases(config: Config, shipped: Iterable[tuple[Any, ...]]) -> list[tuple[str, str, date, date]]:
+    """Return the rows of model_aliases: the user's own file, and the shipped ones that it does not name."""
+    own = models(config.at(config.model_aliases)) if config.model_aliases else []
+    taken = {raw for raw, *_ in own}
+    return [
+        *own,
+        *((raw, model, start or EVER, end or NEVER) for raw, model, start, end in shipped if raw not in taken),
+    ]
 
 
 def _refuse_unknown(config: Config, spellings: set[str]) -> None:

@@ -2,7 +2,7 @@
 SELECT
     file_no, record_no,
     instant(ts_start) AS ts_start, instant(ts_end) AS ts_end,
-    provider, billing_account, region, model_raw, deployment, pool, chip, team_raw, purpose,
+    provider, billing_account, region, model_raw, deployment, pool, chip, service_tier, team_raw, purpose,
     COALESCE(lower(task), 'generate') AS task, COALESCE(lower(outcome), 'ok') AS outcome, whole(requests) AS requests,
     'exclusive' AS convention, 'declared' AS convention_proof,
     [

@@ -23,9 +23,9 @@ named AS (
     CROSS JOIN roster AS r
     LEFT JOIN team_aliases AS t ON t.raw = LOWER(TRIM(g.raw_team))
         AND CAST(g.slot_start AS DATE) >= t.valid_from AND CAST(g.slot_start AS DATE) < t.valid_to
-    LEFT JOIN model_aliases AS declared ON declared.raw = LOWER(TRIM(g.raw_model))
+    LEFT JOIN model_names AS declared ON declared.raw = LOWER(TRIM(g.raw_model))
         AND CAST(g.slot_start AS DATE) >= declared.valid_from AND CAST(g.slot_start AS DATE) < declared.valid_to
-    LEFT JOIN model_aliases AS billed ON billed.raw = LOWER(TRIM(g.x_model_raw))
+    LEFT JOIN model_names AS billed ON billed.raw = LOWER(TRIM(g.x_model_raw))
         AND CAST(g.slot_start AS DATE) >= billed.valid_from AND CAST(g.slot_start AS DATE) < billed.valid_to
     WHERE g.billing_period = $billing_period
 )

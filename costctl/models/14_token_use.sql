@@ -1,0 +1,31 @@
+-- Tokens by day and owner, from the one evidence role that drives money for a pool or provider on that day.
+-- Grain: one row per day, pool, provider, model, team, purpose, task and token class; requests stand on rows of class '-'.
+WITH counted AS (
+    SELECT
+        r.day, r.provider, r.pool, r.model, r.bought_model, r.team, r.purpose, r.task, r.outcome,
+        CASE
+            WHEN q.token_class LIKE 'output%' THEN 'output'
+            WHEN q.token_class LIKE 'input.cache_write%' THEN 'cache_write'
+            WHEN q.token_class = 'input.cache_read' THEN 'cache_read'
+            ELSE 'input'
+        END AS token_class,
+        q.tokens, CAST(0 AS BIGINT) AS requests
+    FROM driving_usage AS r
+    INNER JOIN token_quantity AS q ON q.delivery_id = r.delivery_id AND q.file_no = r.file_no AND q.record_no = r.record_no
+    UNION ALL
+    SELECT day, provider, pool, model, bought_model, team, purpose, task, outcome, '-', CAST(0 AS BIGINT), COALESCE(requests, CAST(0 AS BIGINT))
+    FROM driving_usage
+)
+
+SELECT
+    day, provider, pool, model, bought_model, team, purpose, task, token_class,
+    CASE
+        WHEN pool = 'api' THEN CONCAT('api/', provider, '/', bought_model)
+        WHEN pool IS NOT NULL THEN pool
+        ELSE CONCAT(COALESCE(team, '-'), '/', model)
+    END AS unit,
+    CAST(SUM(CAST(tokens AS DECIMAL(38, 0))) AS BIGINT) AS tokens,
+    CAST(SUM(CAST(CASE WHEN outcome = 'ok' THEN tokens ELSE 0 END AS DECIMAL(38, 0))) AS BIGINT) AS delivered_tokens,
+    CAST(SUM(CAST(requests AS DECIMAL(38, 0))) AS BIGINT) AS requests
+FROM counted
+GROUP BY ALL

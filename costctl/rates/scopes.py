@@ -1,0 +1,94 @@
+"""Which requests a token price is for: prompts of some length, some hours of the day. Of a price without either, all.
+
+context_tier     all | up to 272k | above 272k | above 128k up to 272k; k is a thousand prompt tokens, `up to` includes its last one
+time_window_utc  01:00-04:00, half-open; 16:30-00:30 goes past midnight
+
+The prompt is everything that goes in: uncached, read from a cache, written into one. The whole request is billed at its step.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from costctl.files.cells import Wrong
+
+MINUTES = 60
+DAY = 24 * MINUTES
+THOUSAND = 1000
+STEP = re.compile(
+    r"(?:above (?P<above>[1-9]\d{0,11})(?P<above_k>k)?)?(?:(?:^| )up to (?P<up_to>[1-9]\d{0,11})(?P<up_to_k>k)?)?"
+)
+WINDOW = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Prompts of more than `above` and up to `up_to` tokens, minutes of the day from `start` to before `end`; None is without bound."""
+
+    above: int | None = None
+    up_to: int | None = None
+    start: int | None = None
+    end: int | None = None
+
+    def rivals(self, other: Scope) -> bool:
+        """Tell whether a request may be of both and neither is the closer one: a step is closer than all prompts, hours than the day."""
+        same_kind = (self.has_step, self.has_window) == (other.has_step, other.has_window)
+        return same_kind and _meet(self._tokens, other._tokens) and _meet(self._minutes, other._minutes)
+
+    @property
+    def has_step(self) -> bool:
+        """Tell whether it asks for the length of the prompt."""
+        return (self.above, self.up_to) != (None, None)
+
+    @property
+    def has_window(self) -> bool:
+        """Tell whether it asks for the hour."""
+        return self.start is not None
+
+    @property
+    def _tokens(self) -> tuple[float, float]:
+        return -1 if self.above is None else self.above, float("inf") if self.up_to is None else self.up_to
+
+    @property
+    def _minutes(self) -> tuple[float, float]:
+        return self.start or 0, DAY if self.end is None else self.end
+
+
+WHOLE = Scope()
+
+
+def _meet(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return max(one[0], other[0]) < min(one[1], other[1])
+
+
+def context(text: str) -> tuple[int | None, int | None]:
+    """Return the prompt tokens above which, and up to which, a price holds."""
+    words = " ".join(text.lower().split())
+    found = STEP.fullmatch(words)
+    if words == "all":
+        return None, None
+    if not words or not found:
+        remedy = "Write all, up to 272k, above 272k, or above 128k up to 272k: 272k are 272000 prompt tokens."
+        raise Wrong("is not a step of the prompt's length", remedy)
+    above, up_to = (_tokens(found[name], found[f"{name}_k"]) for name in ("above", "up_to"))
+    if above and up_to and above >= up_to:
+        raise Wrong("ends before it begins", "Write the smaller number first: above 128k up to 272k.")
+    return above, up_to
+
+
+def _tokens(digits: str | None, thousands: str | None) -> int | None:
+    return int(digits) * (THOUSAND if thousands else 1) if digits else None
+
+
+def window(text: str) -> tuple[tuple[int, int], ...]:
+    """Return the minutes of the UTC day in which a price holds, in two parts where they go past midnight."""
+    found = WINDOW.fullmatch(text)
+    start, end = (int(found[hour]) * MINUTES + int(found[hour + 1]) for hour in (1, 3)) if found else (0, DAY + 1)
+    if end > DAY:
+        remedy = "Write it in UTC as 01:00-04:00, the end excluded; 16:30-00:30 goes past midnight."
+        raise Wrong("is not a part of the day", remedy)
+    if start == end % DAY:
+        raise Wrong("begins where it ends", "Leave it empty for a price of the whole day.")
+    parts = [(start, end)] if start < end else [(start, DAY), (0, end)]
+    return tuple(part for part in parts if part[0] < part[1])

@@ -1,0 +1,147 @@
+"""The price of each token class of a model at one time and for one prompt, found by the very models that rate every bought token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from costctl.errors import UsageError, shown
+from costctl.files import cells
+from costctl.ledger import build, store
+from costctl.rates import tables
+from costctl.rates.facts import Facts
+from costctl.rates.intervals import Rate
+
+MODELS = ("model_names", "driving_usage", "price_bounds", "token_prices", "bought_tokens", "rated_tokens")
+STUBS = (  # what these read of bills, of which there are none here
+    "charge_groups (billing_period DATE, raw_model VARCHAR, x_model_raw VARCHAR)",
+    "attributed_groups (slot_start TIMESTAMP, slot_end TIMESTAMP)",
+)
+USAGE = (
+    *("delivery_id", "file_no", "record_no", "source", "evidence_role", "ts_start", "ts_end", "provider", "region"),
+    *("model_raw", "team_raw", "task", "outcome", "requests", "convention", "convention_proof", "service_tier"),
+)
+# How a source counts what a card prices, and as what a bill says it.
+COUNTED = {
+    "input": ("input.uncached", "input"),
+    "cache_read": ("input.cache_read", "cache_read"),
+    "cache_write": ("input.cache_write.5m", "cache_write"),
+    "cache_write_long": ("input.cache_write.1h", "cache_write"),
+    "output": ("output.visible", "output"),
+    "reasoning": ("output.reasoning", "output"),
+}
+ANY_PROMPT = 10**12  # two requests of so many tokens: each may be of any length
+
+Texts = dict[str, str | None]
+Alias = tuple[str, str, date, date]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked: the prices of a model between two instants, which may be one, for a prompt of so many tokens."""
+
+    provider: str
+    model: str
+    region: str | None
+    start: datetime
+    end: datetime
+    prompt: int | None = None  # None: of any length
+    tier: str = "standard"
+    currency: str = "USD"
+
+
+def lookup(question: Question, facts: Facts, aliases: Sequence[Alias]) -> list[Texts]:
+    """Return the price of each token class that a card has for the model, or the reason why there is none.
+
+    Raises UsageError for a model that no card of the provider prices.
+    """
+    provider = facts.providers.get(question.provider.lower(), question.provider.lower())
+    rates = [rate for rate in facts.model_rates if rate.key[0] == provider and rate.key[-1] == question.currency]
+    (found,) = rated([question], rates, aliases, tables.providers(facts))
+    model = found["input"]["bought_model"].lower()
+    known = [rate for rate in rates if str(rate.key[2]).lower() == model]
+    if not known:
+        raise _unknown(question, provider, facts)
+    priced = {rate.key[5] for rate in known}
+    return [_answer(question, name, found[name], known) for name in COUNTED if name in priced]
+
+
+def rated(
+    questions: Sequence[Question], rates: Sequence[Rate], aliases: Sequence[Alias], providers: Sequence[Sequence[Any]]
+) -> list[dict[str, dict[str, Any]]]:
+    """Return what the models say of each question, by token class; the questions are of one month."""
+    asked = [(question, number, name) for number, question in enumerate(questions) for name in COUNTED]
+    with store.in_memory() as ledger:
+        build.bind(ledger)
+        for stub in STUBS:
+            ledger.run(f"CREATE TEMP TABLE {stub}")
+        ledger.insert("ledger.providers", providers)
+        ledger.insert("ledger.model_aliases", aliases)
+        ledger.insert("ledger.model_prices", map(tables.model_price, rates))
+        ledger.insert(f"ledger.token_usage ({', '.join(USAGE)})", [_usage(*item) for item in asked])
+        ledger.insert("ledger.token_quantity", [line for item in asked for line in _quantities(*item)])
+        build.derive(ledger, questions[0].start.date().replace(day=1), MODELS)
+        rows = ledger.run("SELECT * FROM temp.rated_tokens").dicts()
+    found: list[dict[str, dict[str, Any]]] = [{} for _ in questions]
+    for row in rows:
+        number, name = row["team"].split()
+        if row["token_class"] == COUNTED[name][1]:  # and not the rest of its prompt
+            found[int(number)][name] = row
+    return found
+
+
+def _usage(question: Question, number: int, name: str) -> tuple[Any, ...]:
+    """Return one request of its own for a token class; what it is about stands in the place of the team."""
+    requests = 2 if question.prompt is None else 1
+    place = (name, 1, number, "lookup", "gateway", question.start, question.end)
+    named = (question.provider, question.region, question.model, f"{number} {name}")
+    return (*place, *named, "generate", "ok", requests, "exclusive", "declared", question.tier)
+
+
+def _quantities(question: Question, number: int, name: str) -> Iterator[tuple[Any, ...]]:
+    """Yield no token of the class asked about, and as many others as make the prompt."""
+    prompt = ANY_PROMPT if question.prompt is None else question.prompt
+    counted = {COUNTED[name][0]: 0, "input.uncached": prompt}
+    for token_class, tokens in counted.items():
+        yield name, 1, number, token_class, tokens
+
+
+def _unknown(question: Question, provider: str, facts: Facts) -> UsageError:
+    names = [str(rate.key[2]) for rate in facts.model_rates if rate.key[0] == provider]
+    sold = f"{provider} has no machine, chip or model {shown(question.model)} with a price in {question.currency}"
+    names += [*(name for owner, name in facts.machines if owner == provider), *facts.chips]
+    remedy = cells.nearest(question.model, names) or "List the chips: costctl rates list"
+    return UsageError("--sku", sold, remedy=remedy)
+
+
+def _answer(question: Question, name: str, row: dict[str, Any], known: Sequence[Rate]) -> Texts:
+    day = question.start.date()
+    rate = next((rate for rate in known if rate.card == row["card"] and rate.holds(day)), None)
+    texts = rate.row.texts if rate else {}
+    return {
+        "provider": row["provider"],
+        "model": row["bought_model"],
+        "token_class": name,
+        "price_per_million": None
+        if row["reason"]
+        else rate.text
+        if rate
+        else f"{row['price_per_million'].normalize():f}",
+        "currency": question.currency,
+        "note": row["reason"],
+        "channel": texts.get("channel"),
+        "region": str(rate.key[3]) if rate else question.region,
+        "service_tier": row["service_tier"],
+        "context_tier": texts.get("context_tier"),
+        "time_window_utc": texts.get("time_window_utc"),
+        "at": question.start.isoformat(),
+        "tokens_in": None if question.prompt is None else str(question.prompt),
+        "layer": row["layer"],
+        "valid_from": rate.valid_from.isoformat() if rate and rate.valid_from else None,
+        "valid_to": rate.valid_to.isoformat() if rate and rate.valid_to else None,
+        "as_of": texts.get("as_of"),
+        "confidence": texts.get("confidence"),
+        "card": row["card"],
+    }
