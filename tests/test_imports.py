@@ -1,5 +1,6 @@
 """Price sheets turned into cards: each kind beside its golden card, what stays out and why, and input that nobody would publish."""
 
+import contextlib
 import csv
 import gzip
 import io
@@ -246,6 +247,46 @@ def left(path, *records):
 )
 def test_what_no_card_can_hold_is_counted(here, changes, reason):
     assert left(here / "a.json", item(**changes)) == {reason: 1}
+
+
+def model(path, **entry):
+    """Return the card of a price map with one model."""
+    whole = {"litellm_provider": "anthropic", "input_cost_per_token": 1e-6, **entry}
+    path.write_text(json.dumps({"claude-haiku-4-5": whole}))
+    return read(path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason", "count"),
+    [
+        (
+            {"input_cost_per_token_above_128k_tokens": 2e-6, "output_cost_per_token_above_200k_tokens_batches": 1e-6},
+            None,
+            0,
+        ),
+        (
+            {"input_cost_per_token_above_128k_tokens": 2e-6, "input_cost_per_token_above_200k_tokens": 3e-6},
+            "prices of more than two context tiers",
+            3,
+        ),
+        ({"tiered_pricing": []}, "tiers in a list", 1),
+        ({"output_cost_per_image": 0.04}, "prices and factors for other things than the tokens of a card", 1),
+        (
+            {"regional_endpoint_uplift_multiplier": 1.1},
+            "prices and factors for other things than the tokens of a card",
+            1,
+        ),
+        ({"cache_read_input_token_cost": 1e-7, "input_cost_per_token_cache_hit": 1e-7}, "prices said again", 1),
+    ],
+)
+def test_a_token_price_that_no_card_can_hold_is_counted(here, entry, reason, count):
+    made = model(here / "m.json", **entry, output_cost_per_token_flex=5e-6)
+    assert {name: found.count for name, found in made.left.items()} == ({reason: count} if reason else {})
+
+
+def test_the_factors_of_a_model_stand_in_their_columns(here):
+    (made,) = model(here / "m.json", provider_specific_entry={"us": 1.1, "fast": 2, "route": "x"}).rows
+    assert (made["us_inference_multiplier"], made["fast_multiplier"]) == ("1.1", "2")
 
 
 def offer(kind="OnDemand", term=None, **rate):
@@ -549,6 +590,28 @@ def test_any_json_is_taken_or_refused(tmp_path_factory, value):
     taken_or_refused(path)
 
 
+@given(
+    st.binary(max_size=200), st.sampled_from([b"", b"{", b"[", b"FormatVersion,v1.0\n", b"chip,price_per_chip_hour\n"])
+)
+@examples(100)
+def test_any_bytes_are_taken_or_refused(tmp_path_factory, content, start):
+    path = tmp_path_factory.mktemp("any") / "any"
+    path.write_bytes(start + content)
+    taken_or_refused(path)
+
+
+@given(st.integers(5, 23), st.integers(0, 25), st.text(max_size=12))
+@examples(60)
+def test_an_offer_file_with_any_cell_is_taken_or_refused(tmp_path_factory, line, column, cell):
+    rows = list(csv.reader((SHEETS / "aws.csv").open(encoding="utf-8", newline="")))
+    rows[line % len(rows)][column % len(rows[line % len(rows)])] = cell
+    path = tmp_path_factory.mktemp("cell") / "aws.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+    with contextlib.suppress(CostctlError):
+        imports.read(path, rates.home(), [], imports.Wanted())
+
+
 @given(st.sampled_from(sorted(KINDS)), st.data())
 @examples(50)
 def test_a_sheet_that_is_cut_is_refused(tmp_path_factory, name, data):
@@ -601,7 +664,7 @@ def test_a_price_is_rounded_once_and_says_so(above, below):
         assert exact == (Fraction(text) == value)
 
 
-def test_a_third_of_the_rows_of_a_sheet_is_never_lost(shipped):
+def test_no_record_of_a_sheet_is_lost(shipped):
     """Every record of a sheet is a price or is counted."""
     for kind, name in ((azure, "azure.json"), (gcp, "gcp.json"), (litellm, "litellm.json")):
         said = list(kind.prices(SHEETS / name, shipped))

@@ -25,6 +25,7 @@ CLASSES = {
     "input_cost_per_token": "input",
     "output_cost_per_token": "output",
     "cache_read_input_token_cost": "cache_read",
+    "input_cost_per_token_cache_hit": "cache_read",  # as DeepSeek calls it, beside the name above
     "cache_creation_input_token_cost": "cache_write",
     "cache_creation_input_token_cost_above_1hr": "cache_write_long",
     "output_cost_per_reasoning_token": "reasoning",
@@ -47,6 +48,7 @@ CHANNELS = {
     "vertex_ai": "google-vertex",
     "xai": "xai-api",
 }
+MULTIPLIERS = {"us": "us_inference_multiplier", "fast": "fast_multiplier"}  # of provider_specific_entry
 PROFILES = {"us": "geo:us", "eu": "geo:eu", "global": "global"}  # before a model's name: where it is served
 OTHER_PROFILES = ("apac", "au", "ca", "jp", "us-gov")
 _PROFILE = re.compile(rf"(?:^|/)({'|'.join([*PROFILES, *OTHER_PROFILES])})[./]")
@@ -97,7 +99,13 @@ def _named(name: str, entry: Any, models: dict[str, str], facts: Facts) -> Cells
         "channel_model_id": name,
         "region": _region(name),
         "currency": "USD",
+        **_multipliers(entry.get("provider_specific_entry")),
     }
+
+
+def _multipliers(factors: Any) -> Cells:
+    named = {column: text_of(factors, key) for key, column in MULTIPLIERS.items()}
+    return {column: found.price(found.amount(text))[0] for column, text in named.items() if text}
 
 
 def _region(name: str) -> str:
@@ -108,7 +116,7 @@ def _region(name: str) -> str:
 
 
 def _of_model(where: str, entry: dict[str, Any], shared: Cells) -> Iterator[Found]:
-    keys = {key: _KEY.fullmatch(key) for key in entry if "cost" in key}
+    keys = {key: _KEY.fullmatch(key) for key in entry if "cost" in key or "multiplier" in key}
     limits = {match[3]: set[str]() for match in keys.values() if match}
     for match in keys.values():
         if match and match[2]:
@@ -116,7 +124,7 @@ def _of_model(where: str, entry: dict[str, Any], shared: Cells) -> Iterator[Foun
     for key, match in keys.items():
         place = f"{where}/{key}"
         if match is None:
-            yield Left(place, "prices of other units than the tokens of a card", shown(key))
+            yield Left(place, "prices and factors for other things than the tokens of a card", shown(key))
         else:
             yield found.attempt(place, _cells, entry[key], match, limits[match[3]], shared)
     if "tiered_pricing" in entry:
