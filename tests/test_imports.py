@@ -182,13 +182,14 @@ def test_a_row_of_a_card_keeps_what_it_says(here):
     path = here / "form.csv"
     head = "provider,chip,purchase_model,price_per_chip_hour,currency,layer,as_of,as_of_basis,source,confidence"
     path.write_text(
-        f"{head}\naws,trn2,spot,1,USD,model,2026-05,survey,a survey,estimate\naws,trn2,on_demand,2,USD,,,,,\n"
+        f"{head}\naws,trn2,spot,1,USD,model,2026-05,survey,a survey,estimate\naws,trn2,on_demand,2,USD,,,,,\naws,trn1,spot,3,USD,,2026-05-01,,,\n"
     )
-    first, second = read(path, layer="list").rows
+    first, second, third = read(path, layer="list").rows
     said = [first[name] for name in ("layer", "as_of", "as_of_basis", "source", "confidence", "region")]
     assert said == ["model", "2026-05", "survey", "a survey", "estimate", "*"]
     said = [second[name] for name in ("layer", "as_of", "as_of_basis", "source", "confidence", "region")]
     assert said == ["list", "2026-11-20", "obtained", "rate card, form.csv", "list", "*"]
+    assert (third["as_of"], third["as_of_basis"]) == ("2026-05-01", "")
 
 
 @pytest.mark.parametrize(
@@ -335,6 +336,54 @@ def test_a_price_in_two_currencies_is_two_prices(here):
     path.write_text(offer(kind="Reserved", pricePerUnit={"USD": "30", "CNY": "200"}))
     rows = [(row["price_per_chip_hour"], row["currency"]) for row in read(path, as_of=None).rows]
     assert rows == [("6.88", "USD"), ("3.75", "USD"), ("25", "CNY")]
+
+
+def test_two_prices_of_an_hour_are_tiers(here):
+    path = here / "a.json"
+    doc = json.loads(offer(kind="Reserved"))
+    dimensions = doc["terms"]["Reserved"]["P5SHARED"]["MORE"]["priceDimensions"]
+    dimensions["S"] = dimensions["R"]
+    path.write_text(json.dumps(doc))
+    assert [*read(path, as_of=None).left] == ["tiers: prices from a quantity on"]
+
+
+def sku(**changes):
+    """Return a SKU of a TPU with some values changed."""
+    first = json.loads((SHEETS / "gcp.json").read_text("utf-8"))["skus"][0]
+    return {**first, **changes}
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        (1, "values that are no SKU"),
+        (None, "values that are no SKU"),
+        (sku(description="Reserved V5e TPU running in Americas"), "prices of capacity that is reserved"),
+        (sku(pricingInfo=[]), "SKUs without a price, or whose prices do not follow one another"),
+        (
+            sku(pricingInfo=[*sku()["pricingInfo"]] * 2),
+            "SKUs without a price, or whose prices do not follow one another",
+        ),
+        (sku(category=None), "usage types other than on demand, preemptible and committed"),
+        (sku(serviceRegions=None), "regions without an id"),
+        (sku(serviceRegions=["global", "us east"]), "regions without an id"),
+        (sku(pricingInfo=[{"pricingExpression": None}]), "tiers: prices from a quantity on"),
+    ],
+)
+def test_a_sku_that_no_card_can_hold_is_counted(here, record, reason):
+    path = here / "g.json"
+    path.write_text(json.dumps({"skus": [sku(), record]}))
+    made = read(path)
+    assert (len(made.rows), {name: found.count for name, found in made.left.items()}) == (1, {reason: 1})
+
+
+@pytest.mark.parametrize("product", [None, 1, [], {"attributes": [1]}, {"attributes": {"instanceType": 5}}])
+def test_a_product_that_is_none_is_counted(here, product):
+    path = here / "a.json"
+    doc = json.loads(offer(kind="Reserved"))
+    doc["products"]["ODD"] = product
+    path.write_text(json.dumps(doc))
+    assert read(path, as_of=None).left["products that are no instance"].count == 1
 
 
 def test_two_prices_of_one_thing_are_both_left_out(here):
