@@ -285,6 +285,19 @@ def test_a_token_price_that_no_card_can_hold_is_counted(here, entry, reason, cou
     assert {name: found.count for name, found in made.left.items()} == ({reason: count} if reason else {})
 
 
+def test_a_place_cannot_steer_a_terminal(here, command):
+    names = ["\x1b[31mred", "\ud800", "x" * 100_000]
+    other = {name: {"litellm_provider": "anthropic", "input_cost_per_token": 1} for name in names}
+    for name in names:
+        good = {"claude-haiku-4-5": {"litellm_provider": "anthropic", "input_cost_per_token": 1e-6}}
+        (here / "m.json").write_text(json.dumps({name: other[name]} | good))
+        said = command("rates", "import", "m.json", *SAVED)
+        assert said.code == 0
+        assert said.err.startswith("costctl: note: left out 1: models that")
+        assert len(said.err) < 600
+        assert said.err.rstrip("\n").isprintable()
+
+
 def test_the_factors_of_a_model_stand_in_their_columns(here):
     (made,) = model(here / "m.json", provider_specific_entry={"us": 1.1, "fast": 2, "route": "x"}).rows
     assert (made["us_inference_multiplier"], made["fast_multiplier"]) == ("1.1", "2")
@@ -448,7 +461,7 @@ REFUSED = {
         "Leave --as-of out",
     ),
     "no such day": ("{}", {"as_of": "2026-02-30"}, "--as-of", "is not a day", "", "YYYY-MM-DD"),
-    "no such kind": ("{}", {"kind": "azur"}, "--as", "no as 'azur'", "", "azure?"),
+    "no such kind": ("{}", {"kind": "azur"}, "--as", "no kind 'azur'", "", "azure?"),
     "no such layer": ("{}", {"layer": "realised"}, "--layer", "no layer 'realised'", "", "list?"),
     "another kind": (
         (SHEETS / "gcp.json").read_text("utf-8"),

@@ -30,6 +30,7 @@ from costctl.rates.imports.found import Cells, Found, Left, Price, Unfit
 KINDS = {"azure": azure, "aws": aws, "gcp": gcp, "litellm": litellm, "card": card}
 LAYERS = ("list", "contract")
 LOOK = 500  # parts of a JSON by which its kind is told
+LONGEST = 500  # characters of a note: a place may be named by a key as long as a book
 DEPTH = 3  # of the parts: /Items/0/retailPrice
 
 
@@ -57,10 +58,11 @@ class Card:
 
     def notes(self) -> list[str]:
         """Return a line for each reason, with the first example."""
-        return [
+        lines = (
             f"left out {reason.count}: {name}; the first at {reason.first.where}: {reason.first.example}"
             for name, reason in self.left.items()
-        ]
+        )
+        return [visible(line if len(line) <= LONGEST else f"{line[:LONGEST]}…") for line in lines]
 
 
 @dataclass(frozen=True)
@@ -110,10 +112,11 @@ def _without_left(found: Iterable[Found], made: Card) -> Iterator[Price]:
 
 
 def _refuse_options(wanted: Wanted) -> None:
-    for option, value, known in (("--as", wanted.kind, KINDS), ("--layer", wanted.layer, LAYERS)):
+    for option, value, known in (("as", wanted.kind, KINDS), ("layer", wanted.layer, LAYERS)):
         if value is not None and value not in known:
             remedy = cells.nearest(value, known) or f"Known: {', '.join(known)}."
-            raise UsageError(option, f"there is no {option[2:]} {shown(value)} of price sheets", remedy=remedy)
+            what = f"there is no {'kind' if option == 'as' else option} {shown(value)} of price sheets"
+            raise UsageError(f"--{option}", what, remedy=remedy)
     try:
         cells.day(wanted.as_of or "2000-01-01")
     except cells.Wrong as wrong:
