@@ -13,6 +13,7 @@ import typer
 if TYPE_CHECKING:  # --help reads no rates
     from costctl.config import Config
     from costctl.rates.facts import Facts
+    from costctl.rates.imports import Card
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="What chips and tokens cost, and from which card.")
 
@@ -110,6 +111,45 @@ def template(
 
     text = listing.owned_template(chip, _facts()) if owned else listing.template(chip, _facts())
     typer.echo(text, nl=False)
+
+
+@app.command("import")
+def import_sheet(
+    file: Annotated[Path, typer.Argument(help="A price sheet that you saved: JSON or CSV, plain, gzip or zip.")],
+    as_of: Annotated[
+        str | None, typer.Option(metavar="YYYY-MM-DD", help="When you saved it, if it has no date.")
+    ] = None,
+    layer: Annotated[str | None, typer.Option(help="contract for a negotiated sheet; default list.")] = None,
+    kind: Annotated[str | None, typer.Option("--as", metavar="KIND", help="azure, aws, gcp, litellm or card.")] = None,
+    format_: Printed = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="CARD.csv", help="Write the card.")] = None,
+) -> None:
+    """Turn a provider's price sheet into a card to name under `cards:`.
+
+    What cannot be in a card is counted by its reason on stderr.
+    """
+    from costctl import config, rates
+    from costctl.rates import imports
+
+    settings, own = config.load(), {path.resolve() for path in (file, output) if path}
+    cards = [path for card in settings.cards if (path := settings.at(card)).resolve() not in own]
+    made = imports.read(file, rates.home(), cards, imports.Wanted(kind, as_of, layer))
+    for note in made.notes():
+        typer.echo(f"costctl: note: {note}", err=True)
+    _put_card(made, f"{made.title}: {file.name}", format_, output)
+
+
+def _put_card(made: Card, title: str, format_: Format | None, output: Path | None) -> None:
+    from costctl.errors import UsageError
+    from costctl.files import writing
+    from costctl.rates import imports
+
+    if output is None:
+        emit(title, [{**row} for row in made.rows], format_)
+    elif format_ not in (None, Format.csv):
+        raise UsageError("--format", "a card is CSV", remedy="Leave --format out, or --output.")
+    else:
+        writing.write_text(output, imports.text(made))
 
 
 @app.command()

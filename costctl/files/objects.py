@@ -108,7 +108,7 @@ def _of_lines(path: Path, number: Callable[[str], float]) -> Iterator[tuple[int,
 
 def _of_text(path: Path, number: Callable[[str], float]) -> Iterator[tuple[int, Any]]:
     """Decode value after value from a buffer that is refilled; what does not decode with all of the file is malformed."""
-    texts, decoder = _decoded(path), json.JSONDecoder(parse_float=number)
+    texts, decoder = decoded(path), json.JSONDecoder(parse_float=number)
     text, line = next(texts, "").lstrip(), 1
     array = text.startswith("[")
     at = 1 if array else 0
@@ -132,7 +132,8 @@ def _of_text(path: Path, number: Callable[[str], float]) -> Iterator[tuple[int, 
         line += text.count("\n", begin, at)
 
 
-def _decoded(path: Path) -> Iterator[str]:
+def decoded(path: Path) -> Iterator[str]:
+    """Yield the text of a file block by block; raise InputRefused where it is not UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")("strict")
     try:
         for block in blocks(path):
