@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from costctl import bills, rates, rebuild
 from costctl.errors import UsageError
+from costctl.ledger import gates, store
 from costctl.nouns import shifted, unwatched
 from costctl.rates import owned
 
@@ -33,12 +34,20 @@ def tokens(place, *days):
     return place.ingest("tokens.csv", source="meter")
 
 
-@pytest.fixture
-def pod(place):
-    """A place with one owned chip, 4,800.00 over 48 months from January, and tokens counted in February and March."""
+@pytest.fixture(scope="module")
+def made(places):
+    """One owned chip, 4,800.00 over 48 months from January, and tokens counted in February and March."""
+    place = places()
     place.write("costctl.yaml", CONFIGURED)
     register(place, "pod,h100,1,2026-01-20,,,USD,4800.00,48,bill,bill,card,10")
     tokens(place, "2026-02-10", "2026-03-10")
+    return place
+
+
+@pytest.fixture
+def pod(made, place):
+    """A place of its own with the same."""
+    shutil.copytree(made.home, place.home, dirs_exist_ok=True)
     return place
 
 
@@ -141,40 +150,48 @@ class TestTheExample:
         assert "268800.00" in said
 
 
-@examples(6)
+def charged(rows):
+    """Return what the format's SELECT makes of statements: month, component, cost."""
+    item = bills.known()["own_chips"]
+    names = [column.name for column in item.columns]
+    with store.in_memory() as ledger:
+        gates.bind(ledger, item, raising=True)
+        listed = ", ".join(f"{name} VARCHAR" for name in names)
+        ledger.run(f"CREATE TEMP TABLE records (file_no INTEGER, record_no BIGINT, stored VARCHAR, {listed})")
+        values = [[row.get(column.header) for column in item.columns] for row in rows]
+        ledger.insert("temp.records", [(1, number, None, *cells) for number, cells in enumerate(values, start=1)])
+        return ledger.run(
+            f"SELECT CAST(BillingPeriodStart AS DATE), SkuMeter, sum(EffectiveCost) FROM ({item.sql}) GROUP BY ALL ORDER BY ALL"
+        ).rows
+
+
+@examples(40)
 @given(
     cost=MONEY,
     residual=st.fractions(0, 1),
-    life=st.integers(1, 40),
+    life=st.integers(1, 60),
     begins=st.dates(date(2020, 1, 1), date(2024, 12, 31)),
     price=st.integers(1, 10**6).map(lambda number: Decimal(number).scaleb(-6)),
 )
-def test_depreciation_sums_to_what_is_depreciated_and_power_follows_the_hours(
-    places, cost, residual, life, begins, price
-):
-    """One statement with every month of an asset, and two more: each month but the last is alike, whatever its length."""
-    place, left = places(), (cost * residual.numerator / residual.denominator).quantize(Decimal("0.01"))
+def test_depreciation_sums_to_what_is_depreciated_and_power_follows_the_hours(cost, residual, life, begins, price):
+    """Every month of an asset, and two more: each month but the last is alike, whatever its length."""
+    left = (cost * residual.numerator / residual.denominator).quantize(Decimal("0.01"))
     months = [shifted(date(begins.year, begins.month, 1), number) for number in range(life + 2)]
     row = {"asset": "pod", "chip": "h100", "chips": "3", "currency": "USD", "in_service": str(begins)}
     row |= {"acquisition_cost": f"{cost:f}", "residual_value": f"{left:f}", "useful_life_months": str(life)}
     row |= {"power": "card", "kw_per_chip": "1.37", "pue": "1.1", "price_per_kwh": f"{price:f}"}
-    with place.write("own.csv", "").open("w") as out:
-        writer = csv.DictWriter(out, owned.STATEMENT, lineterminator="\n")
-        writer.writeheader()
-        for month in months:
-            days = {"month": month, "start": max(begins, month), "end": shifted(month, 1)}
-            writer.writerow(row | {key: str(day) for key, day in days.items()})
-    place.ingest("own.csv", source="register")
-    query = "SELECT billing_period, sum(EffectiveCost) FILTER (WHERE SkuMeter = '{}') FROM ledger.charges GROUP BY 1 ORDER BY 1"
-    depreciation = [amount for _, amount in place.ask(query.format("depreciation"))]
+    days = [{"month": str(month), "start": str(max(begins, month)), "end": str(shifted(month, 1))} for month in months]
+    found = charged([row | of_month for of_month in days])
+    depreciation = [amount for _, component, amount in found if component == "depreciation"]
     monthly = ((cost - left) / life).quantize(Decimal("0.01"), ROUND_HALF_UP)
     assert depreciation[: life - 1] == [monthly] * (life - 1)
     assert sum(depreciation[:life]) == cost - left
     assert depreciation[life:] == [0, 0]
-    for month, amount in place.ask(query.format("power")):
-        days = (shifted(month, 1) - max(begins, month)).days
-        kwh = (days * 24 * 3 * Decimal("1.37") * Decimal("1.1")).quantize(Decimal("0.000001"))
-        assert amount == kwh * price
+    power = {month: amount for month, component, amount in found if component == "power"}
+    for month in months:
+        hours = (shifted(month, 1) - max(begins, month)).days * 24
+        kwh = (hours * 3 * Decimal("1.37") * Decimal("1.1")).quantize(Decimal("0.000001"))
+        assert power[month] == kwh * price
 
 
 class TestTheRegister:
