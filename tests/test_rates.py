@@ -7,6 +7,7 @@ from collections import Counter
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from costctl import rates
 from costctl.cli import rates as cli
 from costctl.errors import GateFailed, UsageError
 from costctl.files import cells
-from costctl.ledger import store
+from costctl.ledger import build, store
 from costctl.rates import changes, check, facts, listing, lookup, tables
 
 HOME = rates.home()
@@ -502,6 +503,21 @@ def test_a_card_replaces_the_shipped_row_of_the_same_key(write):
     assert [(row[0], row[8]) for row in found] == [("card.csv:2", Decimal("6.50"))]
 
 
+def test_what_is_shipped_holds_again_where_a_card_has_ended(write):
+    path = write(
+        f"{HEADER},machine,region,layer,valid_from,valid_to\n"
+        "aws,h100,on_demand,6.50,USD,p5.48xlarge,us-east-1,list,2026-08-01,2026-10-01"
+    )
+    world = rates.load([path])
+
+    def price_on(*day):
+        question = lookup.Question("aws", "p5.48xlarge", "us-east-1", date(*day))
+        return lookup.lookup(question, world)["price_per_chip_hour"]
+
+    days = ((2026, 7, 31), (2026, 8, 1), (2026, 9, 30), (2026, 10, 1))
+    assert [price_on(*day) for day in days] == ["6.88", "6.50", "6.50", "6.88"]
+
+
 def test_a_spelling_may_change_its_meaning_on_a_day(write):
     path = write("raw,model,valid_from,valid_to\nprod,a,,2026-03-01\nprod,b,2026-03-01,\n")
     day = date(2026, 3, 1)
@@ -632,39 +648,59 @@ def cells_of(line):
 def tiny(tmp_path):
     """Return the facts of a world of two chips with the given prices."""
 
-    def tiny(*lines):
-        rows = [{**DEFAULTS, **cells_of(line)} for line in lines]
-        columns = list(dict.fromkeys(column for row in rows for column in row))
-        (tmp_path / "chip_prices").mkdir(exist_ok=True)
-        for name, text in TINY.items():
-            (tmp_path / name).write_text(text)
-        with (tmp_path / "chip_prices" / "cloud.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, columns)
-            writer.writeheader()
-            writer.writerows(rows)
-        return facts.load(tmp_path)
-
-    return tiny
+    return lambda *lines: made(tmp_path, *lines)
 
 
-HOURS = ("2026-10-01", "g1", "cloud", "m8", "acme-one", "us-east-1", "on_demand", "USD", "2026-10-15", "8")
-PLACE = {"machine": 3, "chip": 4, "region": 5, "purchase_model": 6, "currency": 7, "day": 8, "hours": 9}
+def made(folder, *lines):
+    """Write the facts of a world of two chips with the given prices, and read them."""
+    rows = [{**DEFAULTS, **cells_of(line)} for line in lines]
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    (folder / "chip_prices").mkdir(exist_ok=True)
+    for name, text in TINY.items():
+        (folder / name).write_text(text)
+    with (folder / "chip_prices" / "cloud.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+    return facts.load(folder)
+
+
+CHIP_HOURS = {  # the columns of the model chip_hours, and a row of it
+    "billing_period": ("DATE", "2026-10-01"),
+    "group_id": ("VARCHAR", None),
+    "provider": ("VARCHAR", "cloud"),
+    "machine": ("VARCHAR", "m8"),
+    "chip": ("VARCHAR", "acme-one"),
+    "RegionId": ("VARCHAR", "us-east-1"),
+    "purchase_model": ("VARCHAR", "on_demand"),
+    "BillingCurrency": ("VARCHAR", "USD"),
+    "slot_start": ("TIMESTAMP", None),
+    "slot_end": ("TIMESTAMP", None),
+    "chip_hours": ("DECIMAL(18,6)", "8"),
+}
+SHORT = {"region": "RegionId", "currency": "BillingCurrency", "hours": "chip_hours"}
 
 
 def rated(world, *changes):
-    """Return the model's answer for one row of chip-hours per set of changes."""
+    """Return the models' answer for one row of chip-hours per set of changes; each is of the 15th of October, or as it says."""
+    usual = {name: value for name, (_, value) in CHIP_HOURS.items()}
     rows = []
-    for change in changes or ({},):
-        row = list(HOURS)
-        for name, value in change.items():
-            row[PLACE[name]] = value
-        rows.append(row)
+    for number, change in enumerate(changes or ({},)):
+        row = usual | {"group_id": f"g{number:02}"} | {SHORT.get(name, name): value for name, value in change.items()}
+        day = date.fromisoformat(str(row.pop("day", "2026-10-15")))
+        row["slot_start"] = row["slot_start"] or f"{day} 00:00:00"
+        row["slot_end"] = row["slot_end"] or f"{day + timedelta(days=1)} 00:00:00"
+        rows.append(tuple(row.values()))
     with store.in_memory() as ledger:
-        ledger.run("CREATE TEMP VIEW chip_prices AS SELECT * FROM ledger.chip_prices")
-        ledger.run(lookup.CHIP_HOURS)
+        build.bind(ledger)
+        ledger.run(
+            f"CREATE TEMP TABLE chip_hours ({', '.join(f'{name} {type_}' for name, (type_, _) in CHIP_HOURS.items())})"
+        )
         ledger.insert("ledger.chip_prices", tables.tables(world)["chip_prices"])
-        ledger.insert("chip_hours", rows)
-        return ledger.run(lookup.MODEL.read_text("utf-8"))
+        ledger.insert("ledger.calendar", [(date(2026, 9, 1) + timedelta(days=number),) for number in range(91)])
+        ledger.insert("temp.chip_hours", rows)
+        build.derive(ledger, date(2026, 10, 1), ("chip_days", "prices_in_force", "rated_chip_hours"))
+        return ledger.run("SELECT * FROM temp.rated_chip_hours ORDER BY group_id")
 
 
 def price(world, **change):
@@ -844,6 +880,147 @@ def test_the_product_is_exact(tiny):
         assert Fraction(row["rate_cost"]) == Fraction(amount) * Fraction(hours)
 
 
+CHANGED = ("2.00 valid_from=2026-01-01 valid_to=2026-10-15", "3.00 valid_from=2026-10-15")
+
+
+def test_a_price_that_changes_within_the_month_holds_on_both_sides_of_the_hour(tiny):
+    """The last hour of the 14th at the old price, the first of the 15th at the new one; what lasts from one to the other, at both."""
+    before, after, both = rated(
+        tiny(*CHANGED),
+        {"slot_start": "2026-10-14 23:00:00", "slot_end": "2026-10-15 00:00:00", "hours": "8"},
+        {"slot_start": "2026-10-15 00:00:00", "slot_end": "2026-10-15 01:00:00", "hours": "8"},
+        {"slot_start": "2026-10-14 21:00:00", "slot_end": "2026-10-15 01:00:00", "hours": "32.000002"},
+    ).dicts()
+    assert (before["rate_cost"], before["card"]) == (16, "chip_prices/cloud.csv:2")
+    assert (after["rate_cost"], after["card"]) == (24, "chip_prices/cloud.csv:3")
+    # three of four hours before midnight: 8 chip-hours after it, cut at a millionth, the rest before
+    assert both["rate_cost"] == Decimal("24.000002") * 2 + 8 * 3
+    assert (both["card"], both["price_per_chip_hour"]) == ("several", None)
+
+
+def test_a_month_in_one_line_is_priced_day_by_day(tiny):
+    (row,) = rated(
+        tiny(*CHANGED), {"slot_start": "2026-10-01 00:00:00", "slot_end": "2026-11-01 00:00:00", "hours": "5952"}
+    ).dicts()
+    assert row["rate_cost"] == 14 * 192 * 2 + 17 * 192 * 3
+
+
+def test_days_without_a_price_leave_the_whole_unknown(tiny):
+    (row,) = rated(
+        tiny("2.00 valid_from=2026-10-02"),
+        {"slot_start": "2026-10-01 00:00:00", "slot_end": "2026-10-03 00:00:00", "hours": "48"},
+    ).dicts()
+    assert row["rate_cost"] is None
+
+
+TIERS = (
+    "5.00 layer=contract tier_to=100 tier_mode={0}",
+    "4.00 layer=contract tier_from=100 tier_to=1000 tier_mode={0}",
+    "3.00 layer=contract tier_from=1000 tier_mode={0}",
+)
+
+
+def tiered(tiny, mode, *hours):
+    """Return what lines of so many chip-hours cost, in their order."""
+    world = tiny(*(line.format(mode) for line in TIERS))
+    days = [{"hours": text, "day": f"2026-10-{day:02}"} for day, text in enumerate(hours, start=1)]
+    return [row["rate_cost"] for row in rated(world, *days).dicts()]
+
+
+def test_graduated_tiers_price_each_hour_by_the_tier_it_falls_into(tiny):
+    assert tiered(tiny, "graduated", "60", "60", "1000") == [300, 40 * 5 + 20 * 4, 880 * 4 + 120 * 3]
+    assert tiered(tiny, "graduated", "100", "0.000001") == [500, Decimal("0.000004")]
+
+
+def test_a_cliff_prices_the_whole_month_by_the_tier_it_reaches(tiny):
+    assert tiered(tiny, "cliff", "60", "39.999999") == [300, Decimal("199.999995")]
+    assert tiered(tiny, "cliff", "60", "40") == [240, 160]  # the hundredth chip-hour begins the next tier
+    assert tiered(tiny, "cliff", "60", "1000") == [180, 3000]
+
+
+def test_hours_beyond_the_last_tier_have_no_price(tiny):
+    world = tiny("5.00 tier_to=100 tier_mode=graduated")
+    first, second = rated(world, {"hours": "60", "day": "2026-10-01"}, {"hours": "60", "day": "2026-10-02"}).dicts()
+    assert (first["rate_cost"], second["rate_cost"]) == (300, None)
+
+
+@examples(40)
+@given(
+    bounds=st.lists(st.integers(1, 500), min_size=1, max_size=4, unique=True),
+    hours=st.lists(st.integers(0, 300), min_size=1, max_size=5),
+    mode=st.sampled_from(["graduated", "cliff"]),
+)
+def test_whatever_the_tiers_a_month_costs_what_they_say_by_hand(tmp_path_factory, bounds, hours, mode):
+    edges = [0, *sorted(bounds), None]
+    lines = [
+        f"{number + 1} tier_mode={mode} tier_from={begin}" + (f" tier_to={end}" if end else "")
+        for number, (begin, end) in enumerate(pairwise(edges))
+    ]
+    world = made(tmp_path_factory.mktemp("tiers"), *lines)
+    found = rated(world, *({"hours": str(each), "day": f"2026-10-{day:02}"} for day, each in enumerate(hours, start=1)))
+    tier_of = [next(n + 1 for n, (b, e) in enumerate(pairwise(edges)) if e is None or hour < e) for hour in range(1501)]
+    whole = sum(hours)
+    expected = sum(tier_of[:whole]) if mode == "graduated" else whole * tier_of[whole]
+    assert sum(row["rate_cost"] for row in found.dicts()) == expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "where", "what"),
+    [
+        (["1 tier_from=5"], "2:tier_mode", "is missing"),
+        (["1 tier_mode=cliff"], "2:tier_mode", "stands without a tier"),
+        (["1 tier_mode=cliff tier_from=5 tier_to=5"], "2:tier_to", "is not above the tier_from"),
+        (["1 tier_mode=steps tier_to=5"], "2:tier_mode", "is not one of cliff, graduated"),
+    ],
+)
+def test_what_a_tier_must_not_say(tiny, lines, where, what):
+    with pytest.raises(UsageError) as found:
+        tiny(*lines)
+    assert found.value.where.endswith(where)
+    assert what in found.value.what
+
+
+@pytest.mark.parametrize(
+    ("lines", "what"),
+    [
+        (["1 tier_mode=cliff tier_to=6", "2 tier_mode=cliff tier_from=5"], "holds on the same days as 1"),
+        (["1 tier_mode=cliff tier_to=5", "2 tier_mode=graduated tier_from=5"], "is graduated, and"),
+        (["1", "2 tier_mode=graduated tier_from=5"], "on the same days for the same key"),
+    ],
+)
+def test_tiers_that_contradict_each_other_are_refused_with_both_lines(tiny, lines, what):
+    (problem,) = tiny(*lines).clashes()
+    assert problem.where.endswith(("cloud.csv:3:price_per_chip_hour", "cloud.csv:3:tier_mode"))
+    assert what in problem.what
+    assert "cloud.csv:2" in problem.what
+
+
+def test_a_lookup_takes_the_tier_of_the_hours_so_far(tiny):
+    world = tiny(*(line.format("graduated") for line in TIERS))
+    found = [ask(world, "2026-10-01", volume=Decimal(hours))[0] for hours in ("0", "99.9", "100", "5000")]
+    assert [answer["price_per_chip_hour"] for answer in found] == ["5.00", "5.00", "4.00", "3.00"]
+    assert [answer["tier"] for answer in found[1:]] == [
+        "0 to 100, graduated",
+        "100 to 1000, graduated",
+        "from 1000, graduated",
+    ]
+
+
+def test_a_list_price_with_a_beginning_grows_old_too(tiny):
+    world = tiny("2.00 valid_from=2026-01-01 as_of=2026-01-05")
+    warnings = {today: check.check(world, today).warnings for today in (date(2026, 7, 4), date(2026, 7, 5))}
+    assert ["seen on 2026-01-05" in " ".join(found.what for found in each) for each in warnings.values()] == [
+        False,
+        True,
+    ]
+
+
+def test_what_was_seen_later_was_not_known_then(tiny):
+    world = tiny("2.00 as_of=2026-03-01", "3.00 as_of=2026-09-01 valid_from=2026-04-01")
+    then, now = (ask(known, "2026-05-01")[0] for known in (world.known_on(date(2026, 8, 31)), world))
+    assert (then["price_per_chip_hour"], now["price_per_chip_hour"]) == ("2.00", "3.00")
+
+
 def test_every_row_comes_back_once_with_its_columns(tiny):
     world = tiny(
         "1", "2 machine=m8", "3 region=us-east-1", "4 layer=contract term_months=12", "5 layer=contract term_months=36"
@@ -857,13 +1034,12 @@ def test_every_row_comes_back_once_with_its_columns(tiny):
 def test_every_shipped_price_is_the_rate_of_its_own_key(shipped):
     """Ask for every price on its first day: it is the answer, save where the same is sold for a shorter term."""
     asked = [rate for rate in shipped.chip_rates if not str(rate.key[3]).startswith(("geo:", "*"))]
-    rows = [("2026-10-01", rate.row.card, *rate.key[:4], rate.key[4], "USD", rate.valid_from, 1) for rate in asked]
-    with store.in_memory() as ledger:
-        ledger.run("CREATE TEMP VIEW chip_prices AS SELECT * FROM ledger.chip_prices")
-        ledger.run(lookup.CHIP_HOURS)
-        ledger.insert("ledger.chip_prices", tables.tables(shipped)["chip_prices"])
-        ledger.insert("chip_hours", rows)
-        found = ledger.run(lookup.MODEL.read_text("utf-8")).dicts()
+    names = ("provider", "machine", "chip", "region", "purchase_model")
+    rows = [
+        dict(zip(names, rate.key[:5], strict=True)) | {"group_id": rate.row.card, "day": rate.valid_from}
+        for rate in asked
+    ]
+    found = rated(shipped, *rows).dicts()
     longer = {rate.row.card for rate in asked if rate.key[5] == 36}  # a shorter term is taken where there is one
     others = [row["group_id"] for row in found if row["card"] != row["group_id"]]
     assert len(found) == len(rows) > 700

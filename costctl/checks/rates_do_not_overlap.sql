@@ -1,10 +1,12 @@
--- One key of a rate card has one price at a time; of token prices, for one length of the prompt and one hour of the day.
+-- One key of a rate card has one price at a time; of token prices, for one length of the prompt and one hour of the day, of chip prices for one volume.
 -- Grain: one row per pair of cards that give two.
 SELECT a.card, b.card AS other_card, a.provider, a.chip AS what, a.region, a.layer, a.price_per_chip_hour AS price, b.price_per_chip_hour AS other_price
 FROM chip_prices AS a
 INNER JOIN chip_prices AS b ON b.provider = a.provider AND b.chip = a.chip AND b.region = a.region AND b.purchase_model = a.purchase_model
     AND b.layer = a.layer AND b.currency = a.currency AND b.machine IS NOT DISTINCT FROM a.machine AND b.term_months IS NOT DISTINCT FROM a.term_months
     AND a.card < b.card AND a.price_per_chip_hour <> b.price_per_chip_hour
+    AND (b.tier_to IS NULL OR COALESCE(a.tier_from, CAST('0' AS DECIMAL(18, 6))) < b.tier_to)
+    AND (a.tier_to IS NULL OR COALESCE(b.tier_from, CAST('0' AS DECIMAL(18, 6))) < a.tier_to)
     AND COALESCE(a.valid_from, DATE '0001-01-01') < COALESCE(b.valid_to, DATE '9999-12-31')
     AND COALESCE(b.valid_from, DATE '0001-01-01') < COALESCE(a.valid_to, DATE '9999-12-31')
 UNION ALL

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,6 +29,10 @@ class Format(StrEnum):
 
 Printed = Annotated[Format | None, typer.Option("--format", help="Default: table on a terminal, csv when piped.")]
 At = Annotated[str | None, typer.Option("--at", metavar="YYYY-MM-DD", help="The day asked about; default today.")]
+Known = Annotated[
+    str | None,
+    typer.Option("--known", metavar="YYYY-MM-DD", help="As it was known on that day: without what was seen later."),
+]
 
 
 @app.command("list")
@@ -42,12 +47,13 @@ def list_chips(at: At = None, format_: Printed = None) -> None:
 def show(
     name: Annotated[str, typer.Argument(help="Id or short name of a chip, or a model.")],
     at: At = None,
+    known: Known = None,
     format_: Printed = None,
 ) -> None:
     """Show every price of a chip, or of a model's tokens, and why one is not used."""
     from costctl.rates import listing
 
-    facts = _facts()
+    facts = _facts(known)
     if model := listing.model_named(name, facts):
         emit(f"{model} · per million tokens", listing.token_prices(facts, model, _day(at)), format_)
         return
@@ -169,6 +175,10 @@ def lookup(
         int | None, typer.Option("--tokens-in", min=0, metavar="NUMBER", help="Of a model: the prompt, cached or not.")
     ] = None,
     stale_ok: Annotated[bool, typer.Option("--stale-ok", help="Of a chip: take the nearest rate, and say so.")] = False,
+    chip_hours: Annotated[
+        int, typer.Option("--chip-hours", min=0, metavar="NUMBER", help="Of a price with tiers: the month's so far.")
+    ] = 0,
+    known: Known = None,
     format_: Printed = None,
 ) -> None:
     """Print the one rate that reports use, for a machine or chip on a day or for each token class of a model."""
@@ -177,13 +187,14 @@ def lookup(
     from costctl.rates import tables, tokens
     from costctl.rules import teams
 
-    facts, settings, (start, end) = _facts(), _settings(), _instants(at)
+    facts, settings, (start, end) = _facts(known), _settings(), _instants(at)
     if rates_lookup.is_of_chips(provider, sku, facts):
         if tokens_in is not None:
             raise UsageError(
                 "--tokens-in", f"{shown(sku)} is a machine or a chip", remedy="Ask for a model's name, or leave it out."
             )
-        question = rates_lookup.Question(provider, sku, region, start.date(), purchase, currency.upper(), term)
+        day, volume = start.date(), Decimal(chip_hours)
+        question = rates_lookup.Question(provider, sku, region, day, purchase, currency.upper(), term, volume)
         emit("the rate in force", [rates_lookup.lookup(question, facts, stale_ok=stale_ok)], format_)
         return
     asked = tokens.Question(provider, sku, region, start, end, tokens_in, tier.lower(), currency.upper())
@@ -204,11 +215,12 @@ def _settings() -> Config:
     return config.load()
 
 
-def _facts() -> Facts:
+def _facts(known: str | None = None) -> Facts:
     from costctl import rates
 
     settings = _settings()
-    return rates.load([settings.at(card) for card in settings.cards])
+    facts = rates.load([settings.at(card) for card in settings.cards])
+    return facts.known_on(_day(known, "--known")) if known else facts
 
 
 def _instants(at: str | None) -> tuple[datetime, datetime]:
@@ -227,7 +239,7 @@ def _instants(at: str | None) -> tuple[datetime, datetime]:
     return instant, instant
 
 
-def _day(at: str | None) -> date:
+def _day(at: str | None, option: str = "--at") -> date:
     from costctl.errors import UsageError, shown
 
     if at is None:
@@ -235,4 +247,4 @@ def _day(at: str | None) -> date:
     try:
         return date.fromisoformat(at)
     except ValueError as error:
-        raise UsageError("--at", f"{shown(at)} is not a date", remedy="Write it as 2026-10-01.") from error
+        raise UsageError(option, f"{shown(at)} is not a date", remedy="Write it as 2026-10-01.") from error

@@ -152,6 +152,8 @@ CREATE TABLE ledger.chip_prices (
     provider VARCHAR NOT NULL, machine VARCHAR, chip VARCHAR NOT NULL, region VARCHAR NOT NULL, purchase_model VARCHAR NOT NULL,
     term_months INTEGER, layer VARCHAR NOT NULL,                 -- contract | realised | list | model
     price_per_chip_hour DECIMAL(19,12) NOT NULL, currency VARCHAR NOT NULL,
+    family VARCHAR NOT NULL,         -- the first card of its tiers, else its own
+    tier_from DECIMAL(18,6), tier_to DECIMAL(18,6), tier_mode VARCHAR,   -- chip-hours of a billing period, half-open; graduated | cliff; NULL without tiers
     valid_from DATE, valid_to DATE, as_of DATE, confidence VARCHAR, source VARCHAR
 );
 CREATE TABLE ledger.model_prices (

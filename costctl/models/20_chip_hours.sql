@@ -3,7 +3,7 @@
 WITH timed AS (
     SELECT
         g.billing_period, g.group_id, g.provider, m.machine, m.chip, g.RegionId, g.x_purchase_model AS purchase_model, g.BillingCurrency,
-        CAST(g.slot_start AS DATE) AS day, u.multiplier,
+        g.slot_start, g.slot_end, u.multiplier,
         CASE WHEN u.measure = 'chip_hour' THEN 1 ELSE m.chips_numerator END AS numerator,
         CASE WHEN u.measure = 'chip_hour' THEN 1 ELSE m.chips_denominator END AS denominator,
         CAST(TRY_CAST(g.quantity AS DECIMAL(24, 6)) * 1000000 AS DECIMAL(38, 0)) AS millionths_of_hours
@@ -14,7 +14,7 @@ WITH timed AS (
 )
 
 SELECT
-    billing_period, group_id, provider, machine, chip, RegionId, purchase_model, BillingCurrency, day,
+    billing_period, group_id, provider, machine, chip, RegionId, purchase_model, BillingCurrency, slot_start, slot_end,
     CAST(TRY_CAST(exact_quotient(
         millionths_of_hours * CAST(multiplier AS DECIMAL(38, 0)) * CAST(numerator AS DECIMAL(38, 0)), CAST(denominator AS DECIMAL(38, 0))
     ) AS DECIMAL(18, 0)) * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(18, 6)) AS chip_hours

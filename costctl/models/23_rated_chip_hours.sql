@@ -1,61 +1,54 @@
--- Chip-hours with the one card rate in force for them, none where no card prices them.
--- Grain: one row per row of chip_hours.
--- Of the prices in force the first wins: by layer (contract, realised, list, model), by region (the region itself, then
--- `geo:` with the first word of its id, then `*`), of the machine before of the chip in any machine, of the shortest
--- term since a bill does not state one, of the latest start, of the first card by name.
+-- Chip-hours at the card prices in force, day by day and tier by tier; unknown where no card prices all of them.
+-- Grain: one row per row of chip_hours; card and price stand there where one of them prices all its hours.
+-- Tiers count the chip-hours of the billing period that their family prices, in the order of days: each hour at the price of the tier it falls
+-- into (graduated), or all of them at that of the tier the month's hours reach (cliff).
 -- Keep: yes
-WITH wanted AS (
-    SELECT DISTINCT
-        provider, machine, chip, RegionId, purchase_model, BillingCurrency, day,
-        LOWER(RegionId) AS region,
-        CASE
-            WHEN LOWER(RegionId) LIKE 'us-gov-%' THEN NULL          -- a partition of its own
-            ELSE CONCAT('geo:', SPLIT_PART(LOWER(RegionId), '-', 1))
-        END AS geo
-    FROM chip_hours
+WITH families AS (
+    SELECT DISTINCT provider, machine, chip, RegionId, purchase_model, BillingCurrency, day, family, tier_mode
+    FROM prices_in_force
 ),
-in_force AS (
+
+counted AS (
     SELECT
-        wanted.provider, wanted.machine, wanted.chip, wanted.RegionId, wanted.purchase_model, wanted.BillingCurrency,
-        wanted.day, chip_prices.card, chip_prices.layer, chip_prices.price_per_chip_hour,
-        ROW_NUMBER() OVER (
-            PARTITION BY
-                wanted.provider, wanted.machine, wanted.chip, wanted.RegionId, wanted.purchase_model,
-                wanted.BillingCurrency, wanted.day
-            ORDER BY
-                CASE chip_prices.layer WHEN 'contract' THEN 1 WHEN 'realised' THEN 2 WHEN 'list' THEN 3 ELSE 4 END,
-                CASE chip_prices.region WHEN wanted.region THEN 1 WHEN wanted.geo THEN 2 ELSE 3 END,
-                CASE WHEN chip_prices.machine IS NULL THEN 2 ELSE 1 END,
-                COALESCE(chip_prices.term_months, 0),
-                COALESCE(chip_prices.valid_from, DATE '0001-01-01') DESC,
-                chip_prices.card
-        ) AS place
-    FROM wanted
-    INNER JOIN chip_prices
-        ON chip_prices.provider = wanted.provider
-        AND chip_prices.chip = wanted.chip
-        AND chip_prices.purchase_model = wanted.purchase_model
-        AND chip_prices.currency = wanted.BillingCurrency
-        AND (chip_prices.machine = wanted.machine OR chip_prices.machine IS NULL)
-        AND (chip_prices.region = '*' OR chip_prices.region = wanted.region OR chip_prices.region = wanted.geo)
-        AND (chip_prices.valid_from <= wanted.day OR chip_prices.valid_from IS NULL)
-        AND (wanted.day < chip_prices.valid_to OR chip_prices.valid_to IS NULL)
+        d.group_id, d.provider, d.machine, d.chip, d.RegionId, d.purchase_model, d.BillingCurrency, d.day, d.chip_hours, f.family,
+        SUM(d.chip_hours) OVER (PARTITION BY f.family ORDER BY d.day, d.group_id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS reached,
+        SUM(d.chip_hours) OVER (PARTITION BY f.family) AS whole
+    FROM chip_days AS d
+    INNER JOIN families AS f
+        ON f.provider = d.provider AND f.chip = d.chip AND f.purchase_model = d.purchase_model AND f.BillingCurrency = d.BillingCurrency AND f.day = d.day
+        AND f.machine IS NOT DISTINCT FROM d.machine AND f.RegionId IS NOT DISTINCT FROM d.RegionId
+),
+
+tiered AS (
+    SELECT
+        c.group_id, p.card, p.layer, p.price_per_chip_hour, p.tier_mode,
+        CASE
+            WHEN p.tier_mode IS NULL THEN c.chip_hours
+            WHEN p.tier_mode = 'cliff' THEN CASE WHEN c.whole >= p.tier_from AND (c.whole < p.tier_to OR p.tier_to IS NULL) THEN c.chip_hours END
+            ELSE LEAST(c.reached, COALESCE(p.tier_to, c.reached)) - GREATEST(c.reached - c.chip_hours, p.tier_from)
+        END AS hours
+    FROM counted AS c
+    INNER JOIN prices_in_force AS p
+        ON p.provider = c.provider AND p.chip = c.chip AND p.purchase_model = c.purchase_model AND p.BillingCurrency = c.BillingCurrency AND p.day = c.day
+        AND p.machine IS NOT DISTINCT FROM c.machine AND p.RegionId IS NOT DISTINCT FROM c.RegionId AND p.family = c.family
+),
+
+paid AS (SELECT group_id, card, layer, price_per_chip_hour, CASE WHEN hours > 0 OR tier_mode IS NULL THEN hours END AS hours FROM tiered),
+
+priced AS (
+    SELECT
+        group_id, COALESCE(SUM(hours), CAST('0' AS DECIMAL(18, 6))) AS hours, MAX(layer) AS layer,
+        MIN(CASE WHEN hours IS NOT NULL THEN card END) AS first_card, MAX(CASE WHEN hours IS NOT NULL THEN card END) AS card,
+        MAX(CASE WHEN hours IS NOT NULL THEN price_per_chip_hour END) AS price_per_chip_hour,
+        COALESCE(SUM(CAST(CAST(hours AS DECIMAL(18, 6)) * CAST(price_per_chip_hour AS DECIMAL(19, 12)) AS DECIMAL(38, 18))), CAST('0' AS DECIMAL(38, 18))) AS rate_cost
+    FROM paid
+    GROUP BY group_id
 )
+
 SELECT
-    hours.billing_period, hours.group_id, hours.provider, hours.machine, hours.chip, hours.RegionId,
-    hours.purchase_model, hours.BillingCurrency, hours.day, hours.chip_hours,
-    in_force.card, in_force.layer, in_force.price_per_chip_hour,
-    CAST(
-        CAST(hours.chip_hours AS DECIMAL(18,6)) * CAST(in_force.price_per_chip_hour AS DECIMAL(19,12))
-        AS DECIMAL(38,18)
-    ) AS rate_cost
-FROM chip_hours AS hours
-LEFT JOIN in_force
-    ON in_force.place = 1
-    AND in_force.provider = hours.provider
-    AND in_force.chip = hours.chip
-    AND in_force.purchase_model = hours.purchase_model
-    AND in_force.BillingCurrency = hours.BillingCurrency
-    AND in_force.day = hours.day
-    AND in_force.machine IS NOT DISTINCT FROM hours.machine
-    AND in_force.RegionId IS NOT DISTINCT FROM hours.RegionId
+    h.billing_period, h.group_id, h.provider, h.machine, h.chip, h.RegionId, h.purchase_model, h.BillingCurrency, CAST(h.slot_start AS DATE) AS day, h.chip_hours,
+    CASE WHEN p.first_card = p.card THEN p.card WHEN p.card IS NOT NULL THEN 'several' END AS card, p.layer,
+    CASE WHEN p.first_card = p.card THEN p.price_per_chip_hour END AS price_per_chip_hour,
+    CASE WHEN p.hours = h.chip_hours THEN p.rate_cost END AS rate_cost
+FROM chip_hours AS h
+LEFT JOIN priced AS p ON p.group_id = h.group_id

@@ -77,19 +77,16 @@ def _implausible(rates: list[Rate]) -> Iterator[Problem]:
 
 
 def _stale(rates: list[Rate], today: date) -> list[Rate]:
-    """Return the observations that are taken to hold still and are too old for it."""
+    """Return the prices that are taken to hold still and were seen too long ago for it."""
     return [
         rate
         for rate in _once(rates)
-        if rate.row["valid_from"] is None
-        and rate.valid_to is None
-        and rate.row["as_of"] is not None
-        and (today - rate.row["as_of"]).days > STALE_DAYS
+        if rate.valid_to is None and rate.row["as_of"] is not None and (today - rate.row["as_of"]).days > STALE_DAYS
     ]
 
 
 def _stale_contracts(rates: list[Rate], today: date) -> Iterator[Problem]:
-    for rate in _stale(rates, today):
+    for rate in _stale([rate for rate in rates if rate.row["valid_from"] is None], today):
         what = f"was seen {(today - rate.row['as_of']).days} days ago and has no valid_from"
         yield rate.row.problem("as_of", what, "Say from when the price holds, and until when: valid_from, valid_to.")
 

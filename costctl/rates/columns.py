@@ -21,6 +21,7 @@ MEASURES = ("hour", "chip_hour", "token")
 TOKEN_CLASSES = ("input", "cache_read", "cache_write", "cache_write_long", "output", "reasoning", "audio", "image")
 RUNNING = ("power", "colocation", "maintenance")  # what an owned chip costs besides its purchase
 BORNE = ("card", "bill")  # charged by the card, or by a bill that is taken in anyway
+TIER_MODES = ("graduated", "cliff")  # see tiers
 POWER_BASES = ("all_in", "chip")  # with its share of host and network, or the package alone; the first known is taken
 VISIBILITIES = ("public", "partial", "none")
 
@@ -106,6 +107,9 @@ FILES: dict[str, tuple[Field, ...]] = {
         Field("payment", cells.one_of(PAYMENTS)),
         Field("layer", cells.one_of(LAYERS)),
         Field("price_per_chip_hour", cells.price),
+        Field("tier_from", cells.quantity),
+        Field("tier_to", cells.quantity),
+        Field("tier_mode", cells.one_of(TIER_MODES)),
         Field("unit_price", cells.price),
         Field("price_unit"),
         Field("currency", cells.currency, required=True),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
@@ -12,7 +12,7 @@ from pathlib import Path
 from costctl.errors import UsageError, shown
 from costctl.files import cells, sheets
 from costctl.files.sheets import Problem, Row, Sheet
-from costctl.rates import intervals, overlays, owned
+from costctl.rates import intervals, overlays, owned, tiers
 from costctl.rates.columns import FILES, SIGNATURES, UNSURE
 from costctl.rates.intervals import Rate
 from costctl.rates.scopes import Scope
@@ -31,6 +31,16 @@ class Facts:
     def of(self, holds: str) -> list[Sheet]:
         """Return the sheets of one kind, the user's first."""
         return [sheet for sheet in self.sheets if sheet.holds == holds]
+
+    def known_on(self, day: date) -> Facts:
+        """Return the facts without the prices and powers that were seen after a day: what was priced then is priced so again."""
+        seen = [
+            replace(sheet, rows=[row for row in sheet.rows if (row["as_of"] or date.min) <= day])
+            if sheet.holds in ("chip_prices", "model_prices", "power")
+            else sheet
+            for sheet in self.sheets
+        ]
+        return Facts(tuple(seen))
 
     @cached_property
     def chips(self) -> dict[str, Row]:
@@ -69,13 +79,14 @@ class Facts:
 
     def _settled(self, holds: str, rates_of: Callable[[Row, Sheet], Iterator[Rate]]) -> list[Rate]:
         rates = [rate for sheet in self.of(holds) for row in sheet.rows for rate in rates_of(row, sheet)]
-        own = {(rate.key, rate.scope) for rate in rates if rate.is_card}
-        return intervals.settled(rate for rate in rates if rate.is_card or (rate.key, rate.scope) not in own)
+        cards, shipped = ([rate for rate in rates if rate.is_card is of_user] for of_user in (True, False))
+        return intervals.yielding(intervals.settled(cards), intervals.settled(shipped))
 
     def clashes(self) -> list[Problem]:
         """Return every two prices, or powers, that hold on the same days for one key."""
         return [
-            clash for rates in (self.chip_rates, self.model_rates, self.power) for clash in intervals.clashes(rates)
+            *(clash for rates in (self.chip_rates, self.model_rates, self.power) for clash in intervals.clashes(rates)),
+            *tiers.disagreements(self.chip_rates),
         ]
 
 
@@ -86,7 +97,8 @@ def _chip_rates(row: Row, sheet: Sheet) -> Iterator[Rate]:
     for region in row["region"] or ("*",):
         where = (row["provider"], row["machine"], row["chip"], region)
         key = (*where, row["purchase_model"], row["term_months"], layer, row["currency"], row["payment"])
-        yield Rate(row, "price_per_chip_hour", key, row["price_per_chip_hour"], is_card=sheet.is_card)
+        price = row["price_per_chip_hour"]
+        yield Rate(row, "price_per_chip_hour", key, price, scope=tiers.scope(row), is_card=sheet.is_card)
 
 
 def _model_rates(row: Row, sheet: Sheet) -> Iterator[Rate]:
@@ -179,6 +191,8 @@ def _row_problems(row: Row, sheet: Sheet, facts: Facts) -> Iterator[Problem]:
         yield from overlays.problems(row)
     if sheet.holds == "owned":
         yield from owned.problems(row)
+    if sheet.holds == "chip_prices":
+        yield from tiers.problems(row)
     named = sheet.holds == "overlays" or (sheet.holds == "chip_prices" and row["layer"] != "model")
     if named and row["machine"]:  # an estimate has names of its own
         yield from _machine_problems(row, facts)

@@ -73,6 +73,32 @@ def _settled(rate: Rate, starts: Sequence[date]) -> Rate:
     return replace(rate, valid_from=begins, valid_to=ends)
 
 
+def yielding(cards: Sequence[Rate], shipped: Iterable[Rate]) -> list[Rate]:
+    """Return the user's cards, and what is shipped on the days that no card of the same key and scope holds."""
+    held: dict[tuple[Key, Scope], list[Rate]] = defaultdict(list)
+    for card in cards:
+        held[card.key, card.scope].append(card)
+    return [*cards, *(part for rate in shipped for part in _left(rate, held[rate.key, rate.scope]))]
+
+
+def _left(rate: Rate, cards: Iterable[Rate]) -> list[Rate]:
+    """Return what others leave of a rate's days, in pieces."""
+    pieces = [rate]
+    for card in cards:
+        pieces = [part for piece in pieces for part in _around(piece, card)]
+    return pieces
+
+
+def _around(rate: Rate, card: Rate) -> Iterator[Rate]:
+    if not rate.overlaps(card):
+        yield rate
+        return
+    if card.valid_from and (rate.valid_from or date.min) < card.valid_from:
+        yield replace(rate, valid_to=card.valid_from)
+    if card.valid_to and card.valid_to < (rate.valid_to or date.max):
+        yield replace(rate, valid_from=card.valid_to)
+
+
 def backdated(rates: Iterable[Rate]) -> list[Rate]:
     """Have what was observed first of each key hold for all days before it, too: it was so when nobody had looked yet."""
     rates = list(rates)

@@ -8,20 +8,21 @@ from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from costctl.errors import UsageError, shown
 from costctl.files import cells
 from costctl.ledger import store
+from costctl.rates import tiers
 from costctl.rates.columns import PURCHASE_MODELS
 from costctl.rates.facts import Facts
 from costctl.rates.intervals import Rate
-from costctl.rates.tables import chip_price
+from costctl.rates.tables import chip_prices
 
-MODEL = Path(__file__).parents[1] / "models" / "23_rated_chip_hours.sql"
-CHIP_HOURS = """
-CREATE TEMP TABLE chip_hours (
-    billing_period DATE, group_id VARCHAR, provider VARCHAR, machine VARCHAR, chip VARCHAR, RegionId VARCHAR,
-    purchase_model VARCHAR, BillingCurrency VARCHAR, day DATE, chip_hours DECIMAL(18,6)
+MODEL = Path(__file__).parents[1] / "models" / "22_prices_in_force.sql"
+CHIP_DAYS = """
+CREATE TEMP TABLE chip_days (
+    provider VARCHAR, machine VARCHAR, chip VARCHAR, RegionId VARCHAR, purchase_model VARCHAR, BillingCurrency VARCHAR, day DATE
 )
 """
 
@@ -37,6 +38,7 @@ class Question:
     purchase_model: str = "on_demand"
     currency: str = "USD"
     term_months: int | None = None  # None: whichever is in force, of the shortest term
+    volume: Decimal = Decimal(0)  # chip-hours of the month, where the price has tiers
     machine: str | None = None
     chip: str = ""
 
@@ -114,13 +116,18 @@ def _priced(asked: Question, rates: list[Rate]) -> dict[date, str]:
     """Return the card in force on the day asked for and on the first and last days of each price, by day."""
     with store.in_memory() as ledger:
         ledger.run("CREATE TEMP VIEW chip_prices AS SELECT * FROM ledger.chip_prices")
-        ledger.run(CHIP_HOURS)
-        ledger.insert("ledger.chip_prices", map(chip_price, rates))
+        ledger.run(CHIP_DAYS)
+        ledger.insert("ledger.chip_prices", chip_prices(rates))
         where = (asked.provider, asked.machine, asked.chip, asked.region, asked.purchase_model, asked.currency)
         days = {asked.day, *_ends(rates)}
-        ledger.insert("chip_hours", [(day.replace(day=1), "lookup", *where, day, 1) for day in sorted(days)])
+        ledger.insert("chip_days", [(*where, day) for day in sorted(days)])
         rows = ledger.run(MODEL.read_text(encoding="utf-8")).dicts()
-    return {row["day"]: row["card"] for row in rows if row["card"] is not None}
+    return {row["day"]: row["card"] for row in rows if _is_reached(row, asked.volume)}
+
+
+def _is_reached(price: dict[str, Any], volume: Decimal) -> bool:
+    """Tell whether a price is that of a volume: one without tiers, or the tier that the volume falls into."""
+    return (price["tier_from"] or 0) <= volume and (price["tier_to"] is None or volume < price["tier_to"])
 
 
 def _ends(rates: Iterable[Rate]) -> Iterator[date]:
@@ -166,6 +173,7 @@ def _answer(asked: Question, rate: Rate | None, chips: Fraction | None, note: st
         "purchase_model": asked.purchase_model,
         "term_months": texts.get("term_months"),
         "day": asked.day.isoformat(),
+        "tier": tiers.told(rate.row) if rate else None,
         "price_per_chip_hour": rate.text if rate else None,
         "price_per_machine_hour": _of_machine(rate, chips),
         "currency": asked.currency,

@@ -1,21 +1,24 @@
-"""Which requests a token price is for: prompts of some length, some hours of the day. Of a price without either, all.
+"""Which requests a token price is for: prompts of some length, some hours of the day; all of them, where it says neither.
 
 context_tier     all | up to 272k | above 272k | above 128k up to 272k; k is a thousand prompt tokens, `up to` includes its last one
 time_window_utc  01:00-04:00, half-open; 16:30-00:30 goes past midnight
 
 The prompt is everything that goes in: uncached, read from a cache, written into one. The whole request is billed at its step.
+Tiers of chip prices are scopes, too: of chip-hours instead of prompts.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 
 from costctl.files.cells import Wrong
 
 MINUTES = 60
 DAY = 24 * MINUTES
 THOUSAND = 1000
+Number = int | float | Decimal
 STEP = re.compile(
     r"(?:above (?P<above>[1-9]\d{0,11})(?P<above_k>k)?)?(?:(?:^| )up to (?P<up_to>[1-9]\d{0,11})(?P<up_to_k>k)?)?"
 )
@@ -26,8 +29,8 @@ WINDOW = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
 class Scope:
     """Prompts of more than `above` and up to `up_to` tokens, minutes of the day from `start` to before `end`; None is without bound."""
 
-    above: int | None = None
-    up_to: int | None = None
+    above: int | Decimal | None = None
+    up_to: int | Decimal | None = None
     start: int | None = None
     end: int | None = None
 
@@ -47,18 +50,18 @@ class Scope:
         return self.start is not None
 
     @property
-    def _tokens(self) -> tuple[float, float]:
+    def _tokens(self) -> tuple[Number, Number]:
         return -1 if self.above is None else self.above, float("inf") if self.up_to is None else self.up_to
 
     @property
-    def _minutes(self) -> tuple[float, float]:
+    def _minutes(self) -> tuple[Number, Number]:
         return self.start or 0, DAY if self.end is None else self.end
 
 
 WHOLE = Scope()
 
 
-def _meet(one: tuple[float, float], other: tuple[float, float]) -> bool:
+def _meet(one: tuple[Number, Number], other: tuple[Number, Number]) -> bool:
     return max(one[0], other[0]) < min(one[1], other[1])
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from costctl.files.sheets import Row
-from costctl.rates import owned
+from costctl.rates import owned, tiers
 from costctl.rates.columns import MATCHED
 from costctl.rates.facts import Facts
 from costctl.rates.intervals import Rate
@@ -30,7 +30,7 @@ def tables(facts: Facts) -> dict[str, list[Line]]:
         "owned": [*owned.lines(facts.rows("owned"))],
         "machines": [*_machines(facts)],
         "machine_families": [*_families(facts)],
-        "chip_prices": [chip_price(rate) for rate in facts.chip_rates],
+        "chip_prices": chip_prices(facts.chip_rates),
         "model_prices": [model_price(rate) for rate in facts.model_rates],
         "model_aliases": [*aliases(facts)],
     }
@@ -41,10 +41,15 @@ def providers(facts: Facts) -> list[Line]:
     return [(row["name"], row["provider"], row["channel"]) for row in facts.rows("providers")]
 
 
-def chip_price(rate: Rate) -> Line:
-    """Return a row of chip_prices."""
+def chip_prices(rates: Iterable[Rate]) -> list[Line]:
+    """Return the rows of chip_prices."""
+    return [_chip_price(rate, family) for rate, family in tiers.named(rates)]
+
+
+def _chip_price(rate: Rate, family: str) -> Line:
     *named, layer, currency, _payment = rate.key
-    return _line(rate, (*named, layer, rate.price, currency))
+    tier = (family, rate.scope.above, rate.scope.up_to, rate.row["tier_mode"])
+    return _line(rate, (*named, layer, rate.price, currency, *tier))
 
 
 def _line(rate: Rate, middle: Line) -> Line:

@@ -1,0 +1,42 @@
+-- The card price in force for what was bought on a day: of all that may price it the first, with all the tiers of its volume.
+-- Grain: one row per provider, machine, chip, region, purchase model, currency and day of chip_days, and tier; none where no card prices it.
+-- Of the prices in force the first wins: by layer (contract, realised, list, model), by region (the region itself, then
+-- `geo:` with the first word of its id, then `*`), of the machine before of the chip in any machine, of the shortest
+-- term since a bill does not state one, of the latest start, of the first card by name. Tiers of one price are one family.
+WITH wanted AS (
+    SELECT DISTINCT
+        provider, machine, chip, RegionId, purchase_model, BillingCurrency, day,
+        LOWER(RegionId) AS region,
+        CASE
+            WHEN LOWER(RegionId) LIKE 'us-gov-%' THEN NULL          -- a partition of its own
+            ELSE CONCAT('geo:', SPLIT_PART(LOWER(RegionId), '-', 1))
+        END AS geo
+    FROM chip_days
+),
+
+ranked AS (
+    SELECT
+        w.provider, w.machine, w.chip, w.RegionId, w.purchase_model, w.BillingCurrency, w.day,
+        p.card, p.layer, p.price_per_chip_hour, p.family, p.tier_from, p.tier_to, p.tier_mode,
+        RANK() OVER (
+            PARTITION BY w.provider, w.machine, w.chip, w.RegionId, w.purchase_model, w.BillingCurrency, w.day
+            ORDER BY
+                CASE p.layer WHEN 'contract' THEN 1 WHEN 'realised' THEN 2 WHEN 'list' THEN 3 ELSE 4 END,
+                CASE p.region WHEN w.region THEN 1 WHEN w.geo THEN 2 ELSE 3 END,
+                CASE WHEN p.machine IS NULL THEN 2 ELSE 1 END,
+                COALESCE(p.term_months, 0),
+                COALESCE(p.valid_from, DATE '0001-01-01') DESC,
+                p.family
+        ) AS place
+    FROM wanted AS w
+    INNER JOIN chip_prices AS p
+        ON p.provider = w.provider AND p.chip = w.chip AND p.purchase_model = w.purchase_model AND p.currency = w.BillingCurrency
+        AND (p.machine = w.machine OR p.machine IS NULL)
+        AND (p.region = '*' OR p.region = w.region OR p.region = w.geo)
+        AND (p.valid_from <= w.day OR p.valid_from IS NULL) AND (w.day < p.valid_to OR p.valid_to IS NULL)
+)
+
+SELECT
+    provider, machine, chip, RegionId, purchase_model, BillingCurrency, day, card, layer, price_per_chip_hour, family, tier_from, tier_to, tier_mode
+FROM ranked
+WHERE place = 1

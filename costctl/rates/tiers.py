@@ -1,0 +1,67 @@
+"""Prices by volume: of the chip-hours of a month so many at one price, the next at another.
+
+graduated   each hour at the price of the tier that it falls into
+cliff       all hours of the month at the price of the tier that they reach
+
+The tiers of one key on the same days are a family, named by its first card. A tier begins with tier_from and ends before tier_to, in
+chip-hours of a billing period, in whatever machines, regions and sources the price holds.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from itertools import combinations
+
+from costctl.files.sheets import Problem, Row
+from costctl.rates.intervals import Key, Rate
+from costctl.rates.scopes import WHOLE, Scope
+
+
+def scope(row: Row) -> Scope:
+    """Return for which hours of a month a price is: of one without tiers, for all."""
+    return Scope(row["tier_from"] or Decimal(0), row["tier_to"]) if row["tier_mode"] else WHOLE
+
+
+def told(row: Row) -> str | None:
+    """Return a row's tier in words: `0 to 10000, graduated`."""
+    if not row["tier_mode"]:
+        return None
+    begins, ends = row.texts.get("tier_from", "0"), row.texts.get("tier_to")
+    return f"{begins} to {ends}, {row['tier_mode']}" if ends else f"from {begins}, {row['tier_mode']}"
+
+
+def problems(row: Row) -> Iterator[Problem]:
+    """Yield what is wrong with the tier of one row."""
+    begins, ends = row["tier_from"], row["tier_to"]
+    if (begins is None and ends is None) != (row["tier_mode"] is None):
+        remedy = "A tier has a tier_mode, graduated or cliff, and tier_from, tier_to or both."
+        yield row.problem("tier_mode", "stands without a tier" if row["tier_mode"] else "is missing", remedy)
+    if begins is not None and ends is not None and begins >= ends:
+        yield row.problem("tier_to", f"is not above the tier_from {begins}", "It is where the next tier begins.")
+
+
+def disagreements(rates: Iterable[Rate]) -> Iterator[Problem]:
+    """Yield two prices of one key that cannot be of one family: one without tiers, or of another mode."""
+    for same in _families(rates).values():
+        for first, second in combinations(same, 2):
+            modes = [rate.row["tier_mode"] for rate in (first, second)]
+            if modes[0] != modes[1] and first.overlaps(second):
+                there = f"{first.row.path}:{first.row.line}"
+                what = f"is {modes[1] or 'without tiers'}, and {there} {modes[0] or 'without'} on the same days for the same key"
+                yield second.row.problem("tier_mode", what, "Give all of them the same tier_mode, or close one.")
+
+
+def named(rates: Iterable[Rate]) -> Iterator[tuple[Rate, str]]:
+    """Yield each price with the name of its family."""
+    for same in _families(rates).values():
+        for rate in same:
+            yield rate, same[0].row.card if rate.row["tier_mode"] else rate.card
+
+
+def _families(rates: Iterable[Rate]) -> dict[Key, list[Rate]]:
+    found: dict[Key, list[Rate]] = defaultdict(list)
+    for rate in rates:
+        found[rate.key].append(rate)
+    return found
