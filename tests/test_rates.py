@@ -595,11 +595,18 @@ def test_a_step_and_a_window_are_kept_as_numbers(write):
 
 
 def test_the_card_of_the_manual_is_read(write):
-    card, discounts, machines = re.findall(r"```csv\n(.*?)```", (HOME / "README.md").read_text("utf-8"), re.DOTALL)
+    tiers, card, discounts, machines = re.findall(
+        r"```csv\n(.*?)```", (HOME / "README.md").read_text("utf-8"), re.DOTALL
+    )
     read = rates.read([write(card), write(discounts, "edp.csv")])["chip_prices"]
     assert [row[8] for row in read if row[0].startswith("card")] == [Decimal("1.42"), Decimal("2.10")]
     virginia = [row[8] for row in read if row[0].endswith(" less edp.csv:2 less edp.csv:3") and row[2] == "p5.48xlarge"]
     assert virginia == [Decimal("6.88") * Decimal("0.91") * Decimal("0.875")]
+    read = [row for row in rates.read([write(tiers, "tiers.csv")])["chip_prices"] if row[0].startswith("tiers")]
+    assert [(row[8], *row[10:14]) for row in read] == [
+        (Decimal("2.60"), "tiers.csv:2", 0, 500_000, "graduated"),
+        (Decimal("2.35"), "tiers.csv:2", 500_000, None, "graduated"),
+    ]
     read = rates.read([write(machines, "machines.csv")])["machines"]
     assert ("aws", "p9.48xlarge", "p9.48xlarge", "nvidia-h200-sxm", 8, 1) in read
 
