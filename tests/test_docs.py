@@ -1,16 +1,20 @@
 """What the README says is so: its commands run, its commands and flags exist and are all of them, its links lead somewhere."""
 
+import json
 import re
 import shlex
 import shutil
 from pathlib import Path
 
+import jsonschema
 import pytest
 import typer.main
+import yaml
 
-from costctl import reports
+from costctl import config, reports
+from costctl.cli import start
 from costctl.cli.app import app
-from costctl.errors import CostctlError
+from costctl.errors import CostctlError, UsageError
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -83,10 +87,44 @@ def test_the_demo_needs_nothing_and_shows_both_reports(tmp_path, command, monkey
 def test_a_first_configuration_is_valid(tmp_path, command, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert command("init").code == 0
+    assert (tmp_path / "costctl.schema.json").read_text() == command("init", "--schema").out
     said = command("ingest")
     assert said.code == 2  # valid, and names no sources yet
     assert "names no sources" in said.err
     assert command("init").code == 2  # nothing that exists is touched
+
+
+@pytest.fixture(scope="module")
+def valid():
+    """Return what judges a configuration by the schema that `costctl init` writes."""
+    return jsonschema.Draft202012Validator(json.loads(start.schema()))
+
+
+@pytest.mark.parametrize(
+    "path", [ROOT / "costctl/templates/costctl.yaml", *sorted(ROOT.glob("examples/*/costctl.yaml"))], ids=str
+)
+def test_the_schema_takes_the_configurations_of_ours(valid, path):
+    assert list(valid.iter_errors(yaml.safe_load(path.read_text("utf-8")))) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "version: 2",
+        "polcy: {}",
+        "sources: [{name: aws}]",
+        "pools: {h100: {base: weighted_tokens, grain: year}}",
+        "policy: {tax: maybe}",
+        "rules: [{name: r, when: {SubAccountId: []}, team: t}]",
+        "sources: {name: aws, path: bills}",
+    ],
+)
+def test_the_schema_refuses_what_costctl_refuses(valid, text, tmp_path):
+    whole = text if text.startswith("version") else f"version: 1\n{text}\n"
+    (tmp_path / "costctl.yaml").write_text(whole)
+    assert list(valid.iter_errors(yaml.safe_load(whole)))
+    with pytest.raises(UsageError):
+        config.load(tmp_path / "costctl.yaml")
 
 
 @pytest.mark.parametrize(

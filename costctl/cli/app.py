@@ -47,14 +47,22 @@ def demo(
 
 
 @app.command()
-def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to put the files.")] = Path()) -> None:
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to put the files.")] = Path(),
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of costctl.yaml instead, for an editor.")
+    ] = False,
+) -> None:
     """Write a commented costctl.yaml to begin with.
 
-    Beside it teams.csv and a rate card to fill in; nothing that exists is touched.
+    Beside it its JSON Schema, teams.csv and a rate card to fill in; nothing that exists is touched.
     """
     from costctl.cli import start
 
-    start.init(folder)
+    if schema:
+        typer.echo(start.schema(), nl=False)
+    else:
+        start.init(folder)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from importlib import resources
 from pathlib import Path
@@ -13,6 +14,7 @@ from costctl.pipeline import Run
 from costctl.reports import render
 
 PACKAGE = Path(__file__).parents[1]
+SCHEMA = "costctl.schema.json"
 SHOWN = ("chargeback", "tokens_per_dollar")
 LEFT_OUT = shutil.ignore_patterns("*.py", "generator", "__pycache__", "*.duckdb*", "expected_totals.json")
 
@@ -43,19 +45,25 @@ def show(run: Run, name: str) -> None:
     render.report(work.answer(run, reports.named(name), period=None), "table", None)
 
 
+def schema() -> str:
+    """Return the JSON Schema of costctl.yaml."""
+    return json.dumps(config.schema(), indent=1) + "\n"
+
+
 def init(folder: Path) -> None:
     """Write the starting files; refuse where one of them exists."""
     folder.mkdir(parents=True, exist_ok=True)
     templates = resources.files("costctl") / "templates"
     names = sorted(item.name for item in templates.iterdir() if item.is_file() and not item.name.startswith("__"))
-    taken = [name for name in names if (folder / name).exists()]
+    taken = [name for name in (*names, SCHEMA) if (folder / name).exists()]
     if taken:
         raise UsageError(
             str(folder),
             f"{', '.join(taken)} is there already",
             remedy="Nothing was written. Move it away, or choose another folder: costctl init DIR",
         )
-    for name in names:
-        (folder / name).write_text((templates / name).read_text(encoding="utf-8"), encoding="utf-8")
+    written = {name: (templates / name).read_text(encoding="utf-8") for name in names} | {SCHEMA: schema()}
+    for name, text in written.items():
+        (folder / name).write_text(text, encoding="utf-8")
         terminal.say(f"wrote {folder / name}")
     terminal.say("Next: name your sources in costctl.yaml, then costctl run")
