@@ -165,7 +165,7 @@ def charged(rows):
         ).rows
 
 
-@examples(40)
+@examples(15)
 @given(
     cost=MONEY,
     residual=st.fractions(0, 1),

@@ -843,7 +843,7 @@ def holding(rows, day):
     return found
 
 
-@examples(60)
+@examples(30)
 @given(rows=st.lists(st.one_of(DATED, SEEN), min_size=1, max_size=5))
 def test_whatever_the_intervals_a_day_has_one_card_or_none_and_says_which_is_near(tmp_path_factory, rows):
     folder = tmp_path_factory.mktemp("rates")
@@ -951,7 +951,7 @@ def test_hours_beyond_the_last_tier_have_no_price(tiny):
     assert (first["rate_cost"], second["rate_cost"]) == (300, None)
 
 
-@examples(40)
+@examples(15)
 @given(
     bounds=st.lists(st.integers(1, 500), min_size=1, max_size=4, unique=True),
     hours=st.lists(st.integers(0, 300), min_size=1, max_size=5),
