@@ -230,7 +230,7 @@ def _book_own(ledger: Ledger, run: Run, told: Callable[[Outcome], None]) -> None
         return
     cards = [run.config.at(card) for card in run.config.cards]
     statements = rates.statements(cards, months, estimates=run.estimates)
-    if statements or ledger.meta("own"):
+    if statements or own.booked(ledger):
         for outcome in own.book(ledger, statements, known(run.config)[own.FORMAT], settings(ledger, run)):
             if outcome.status == "loaded":
                 told(outcome)

@@ -143,6 +143,16 @@ class TestTheExample:
         assert found["usage covered by commitments"] == ("0", "229500")
         assert found["unused commitments"] == ("0", "20500")
 
+    def test_the_cards_pass_their_check_and_the_hours_are_all_counted(self, worked):
+        assert worked.costctl("rates", "check").returncode == 0
+        assert self.report(worked, "unknown-machines", "2026-02") == []
+
+    def test_what_is_paid_for_an_hour_holds_all_parts(self, worked):
+        """All that the card charges over the hours of the pod; the price per hour of the lease, whatever was committed."""
+        rows = {row["machine"]: row for row in self.report(worked, "rate-variance", "2026-03")}
+        assert (rows["h100"]["cost"], rows["h100"]["chip_hours"]) == ("8151.424", "5952")
+        assert rows["maia200"]["cost_per_chip_hour"] == "5.1"
+
     def test_a_posting_leads_back_to_the_card(self, worked):
         ((sha256,),) = worked.ask("SELECT sha256 FROM ledger.delivery_files WHERE name = 'own-2026-02.csv'")
         said = worked.costctl("explain", f"{sha256}:2").stdout
@@ -197,10 +207,10 @@ def test_depreciation_sums_to_what_is_depreciated_and_power_follows_the_hours(co
 class TestTheRegister:
     """Which months are booked, and what becomes of them when a card changes."""
 
-    def test_every_month_that_others_reach_is_booked_from_the_first_one_on(self, pod):
+    def test_every_month_of_which_others_say_something_is_booked(self, pod):
         assert booked(pod) == {"2026-02": 110, "2026-03": 110}
         tokens(pod, "2026-05-02")
-        assert booked(pod) == {"2026-02": 110, "2026-03": 110, "2026-04": 110, "2026-05": 110}
+        assert booked(pod) == {"2026-02": 110, "2026-03": 110, "2026-05": 110}  # nothing is known of April yet
 
     def test_again_is_nothing_to_do(self, pod):
         before = pod.ask("SELECT count(*), max(seq) FROM ledger.intakes")
@@ -239,6 +249,21 @@ class TestTheRegister:
         pod.costctl("report", "chargeback")
         assert booked(pod) == {}
         assert pod.broken() == []
+
+    @pytest.mark.parametrize("config", ["version: 1\n", CONFIGURED])
+    def test_what_no_card_names_any_more_does_not_come_back_when_the_ledger_is_rebuilt(self, pod, config):
+        pod.write("costctl.yaml", config)
+        register(pod)
+        pod.costctl("report", "chargeback")
+        done = rebuild.rebuild(pod.run, accept=False, watched=lambda _: unwatched)
+        assert (done.differences, booked(pod)) == ((), {})
+
+    def test_an_asset_may_stand_in_two_cards(self, pod):
+        pod.write("costctl.yaml", "version: 1\ncards: [own.csv, more.csv]\n")
+        register(pod, "pod,h100,1,2026-01-20,,2026-03-01,USD,4800.00,48,bill,bill,card,10")
+        pod.write("more.csv", f"{POD}\npod,H100,1,2026-01-20,2026-03-01,,USD,4800.00,48,bill,bill,card,25\n")
+        assert pod.costctl("report", "owned-chips").returncode == 0
+        assert booked(pod) == {"2026-02": 110, "2026-03": 125}
 
     def test_terms_change_on_the_first_of_a_month(self, pod):
         register(
@@ -327,6 +352,11 @@ LEASE = {"acquisition_cost": "", "useful_life_months": "", "commitment_per_month
         ([{"currency": "usd"}], "2:currency", "is not a currency"),
         ([{"valid_to": "2026-01-20"}], "2:valid_to", "is not after the in_service"),
         ([{"chip_hours": "5"}], "2:chip_hours", "are of no single month"),
+        ([{"acquisition_cost": "0"}], "2:acquisition_cost", "is not above zero"),
+        ([{"acquisition_cost": "1000000000000"}], "2:acquisition_cost", "has more than 12 digits"),
+        ([{"chips": "10000001"}], "2:chips", "is above 10,000,000"),
+        ([{"valid_from": "2026-02-01"}], "2:valid_from", "without a cost from 2026-01-20"),
+        ([{"valid_to": "2026-03-01"}, {"valid_from": "2026-04-01"}], "3:valid_from", "without a cost from 2026-03-01"),
         ([{"availability_percent": "101"}], "2:availability_percent", "is above 100 percent"),
         ([{}, {}], "3:valid_from", "holds on the same days as own.csv:2"),
         (

@@ -945,10 +945,22 @@ def test_a_cliff_prices_the_whole_month_by_the_tier_it_reaches(tiny):
     assert tiered(tiny, "cliff", "60", "1000") == [180, 3000]
 
 
+def test_a_tier_of_which_the_price_changes_stays_in_its_family(tiny):
+    world = tiny(
+        "5.00 tier_to=100 tier_mode=graduated valid_from=2026-01-01",
+        "4.00 tier_from=100 tier_mode=graduated valid_from=2026-01-01 valid_to=2026-10-10",
+        "3.00 tier_from=100 tier_mode=graduated valid_from=2026-10-10",
+    )
+    before, after = rated(world, {"hours": "150", "day": "2026-10-09"}, {"hours": "10", "day": "2026-10-10"}).dicts()
+    assert (before["rate_cost"], after["rate_cost"]) == (500 + 50 * 4, 30)
+    assert ask(world, "2026-10-15", volume=Decimal(50))[0]["price_per_chip_hour"] == "5.00"
+
+
 def test_hours_beyond_the_last_tier_have_no_price(tiny):
     world = tiny("5.00 tier_to=100 tier_mode=graduated")
     first, second = rated(world, {"hours": "60", "day": "2026-10-01"}, {"hours": "60", "day": "2026-10-02"}).dicts()
     assert (first["rate_cost"], second["rate_cost"]) == (300, None)
+    assert (second["card"], second["price_per_chip_hour"]) == (None, None)  # it does not price all of the hours
 
 
 @examples(15)
@@ -1043,12 +1055,13 @@ def test_every_shipped_price_is_the_rate_of_its_own_key(shipped):
     asked = [rate for rate in shipped.chip_rates if not str(rate.key[3]).startswith(("geo:", "*"))]
     names = ("provider", "machine", "chip", "region", "purchase_model")
     rows = [
-        dict(zip(names, rate.key[:5], strict=True)) | {"group_id": rate.row.card, "day": rate.valid_from}
-        for rate in asked
+        dict(zip(names, rate.key[:5], strict=True)) | {"group_id": f"{rate.row.card} {number}", "day": rate.valid_from}
+        for number, rate in enumerate(asked)
     ]
     found = rated(shipped, *rows).dicts()
     longer = {rate.row.card for rate in asked if rate.key[5] == 36}  # a shorter term is taken where there is one
-    others = [row["group_id"] for row in found if row["card"] != row["group_id"]]
+    cards = [(row["group_id"].partition(" ")[0], row["card"]) for row in found]
+    others = [own for own, card in cards if card != own]
     assert len(found) == len(rows) > 700
     assert others
     assert set(others) <= longer

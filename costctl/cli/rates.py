@@ -142,18 +142,20 @@ def import_sheet(
     made = imports.read(file, rates.home(), cards, imports.Wanted(kind, as_of, layer))
     for note in made.notes():
         typer.echo(f"costctl: note: {note}", err=True)
-    _put_card(made, f"{made.title}: {file.name}", format_, output)
+    _put_card(made, file, format_, output)
 
 
-def _put_card(made: Card, title: str, format_: Format | None, output: Path | None) -> None:
+def _put_card(made: Card, file: Path, format_: Format | None, output: Path | None) -> None:
     from costctl.errors import UsageError
     from costctl.files import writing
     from costctl.rates import imports
 
     if output is None:
-        emit(title, [{**row} for row in made.rows], format_)
+        emit(f"{made.title}: {file.name}", [{**row} for row in made.rows], format_)
     elif format_ not in (None, Format.csv):
         raise UsageError("--format", "a card is CSV", remedy="Leave --format out, or --output.")
+    elif output.resolve() == file.resolve():
+        raise UsageError("--output", f"{output} is the sheet itself", remedy="Name another file for the card.")
     else:
         writing.write_text(output, imports.text(made))
 

@@ -87,7 +87,15 @@ def money(text: str) -> Decimal:
 
 def amount(text: str) -> Decimal:
     """Return an amount that is not below zero and has at most six decimals."""
-    return _not_below_zero(money(text), MONEY_WHOLES)
+    return _not_below_zero(money(text), QUANTITY_WHOLES)
+
+
+def cost(text: str) -> Decimal:
+    """Return an amount above zero."""
+    value = amount(text)
+    if value == 0:
+        raise Wrong("is not above zero", "Leave the cell empty when the amount is not known; 0 would mean free.")
+    return value
 
 
 def quantity(text: str) -> Decimal:

@@ -12,14 +12,13 @@ from pathlib import Path
 from costctl.ledger import ingest, settle
 from costctl.ledger.intake import Settings
 from costctl.ledger.store import Ledger
-from costctl.nouns import Delivery, Format, Outcome, shifted
+from costctl.nouns import Delivery, Format, Outcome
 
 SOURCE, FORMAT = "own", "own_chips"
 REACHED = (
-    "SELECT min(month), max(month) FROM ("
-    "SELECT billing_period AS month FROM ledger.charges WHERE source <> $source UNION ALL "
-    "SELECT CAST(date_trunc('month', ts_start) AS DATE) FROM ledger.token_usage UNION ALL "
-    "SELECT CAST(date_trunc('month', ts_start) AS DATE) FROM ledger.accelerator_usage)"
+    "SELECT billing_period FROM ledger.charges WHERE source <> $source UNION "
+    "SELECT CAST(date_trunc('month', ts_start) AS DATE) FROM ledger.token_usage UNION "
+    "SELECT CAST(date_trunc('month', ts_start) AS DATE) FROM ledger.accelerator_usage ORDER BY 1"
 )
 BOOKED = (
     "SELECT DISTINCT p.period FROM ledger.delivery_periods AS p JOIN ledger.deliveries AS d USING (delivery_id) "
@@ -28,17 +27,18 @@ BOOKED = (
 
 
 def months(ledger: Ledger) -> list[date]:
-    """Return every month from the first to the last of which the ledger holds a bill, tokens or chip time from elsewhere."""
-    first, last = ledger.run(REACHED, {"source": SOURCE}).rows[0]
-    found = [] if first is None else [first]
-    while found and found[-1] < last:
-        found.append(shifted(found[-1], 1))
-    return found
+    """Return the months of which the ledger holds a bill, tokens or chip time from elsewhere."""
+    return [month for (month,) in ledger.run(REACHED, {"source": SOURCE}).rows]
+
+
+def booked(ledger: Ledger) -> list[date]:
+    """Return the months of which the source says something."""
+    return [month for (month,) in ledger.run(BOOKED, {"source": SOURCE}).rows]
 
 
 def book(ledger: Ledger, statements: Mapping[date, str], item: Format, settings: Settings) -> Iterator[Outcome]:
     """Have the source hold what the statements say, month by month, and nothing of other months."""
-    for (month,) in ledger.run(BOOKED, {"source": SOURCE}).rows:
+    for month in booked(ledger):
         if month not in statements:
             with ledger.transaction():
                 settle.withdraw(ledger, SOURCE, item, month, settings.rules)

@@ -14,26 +14,32 @@ WITH wanted AS (
     FROM chip_days
 ),
 
-ranked AS (
+in_force AS (
     SELECT
         w.provider, w.machine, w.chip, w.RegionId, w.purchase_model, w.BillingCurrency, w.day,
-        p.card, p.layer, p.price_per_chip_hour, p.family, p.tier_from, p.tier_to, p.tier_mode,
-        RANK() OVER (
-            PARTITION BY w.provider, w.machine, w.chip, w.RegionId, w.purchase_model, w.BillingCurrency, w.day
-            ORDER BY
-                CASE p.layer WHEN 'contract' THEN 1 WHEN 'realised' THEN 2 WHEN 'list' THEN 3 ELSE 4 END,
-                CASE p.region WHEN w.region THEN 1 WHEN w.geo THEN 2 ELSE 3 END,
-                CASE WHEN p.machine IS NULL THEN 2 ELSE 1 END,
-                COALESCE(p.term_months, 0),
-                COALESCE(p.valid_from, DATE '0001-01-01') DESC,
-                p.family
-        ) AS place
+        CASE p.layer WHEN 'contract' THEN 1 WHEN 'realised' THEN 2 WHEN 'list' THEN 3 ELSE 4 END AS layer_rank,
+        CASE p.region WHEN w.region THEN 1 WHEN w.geo THEN 2 ELSE 3 END AS region_rank,
+        CASE WHEN p.machine IS NULL THEN 2 ELSE 1 END AS machine_rank, COALESCE(p.term_months, 0) AS term,
+        MAX(COALESCE(p.valid_from, DATE '0001-01-01')) OVER (
+            PARTITION BY w.provider, w.machine, w.chip, w.RegionId, w.purchase_model, w.BillingCurrency, w.day, p.family
+        ) AS begins,
+        p.card, p.layer, p.price_per_chip_hour, p.family, p.tier_from, p.tier_to, p.tier_mode
     FROM wanted AS w
     INNER JOIN chip_prices AS p
         ON p.provider = w.provider AND p.chip = w.chip AND p.purchase_model = w.purchase_model AND p.currency = w.BillingCurrency
         AND (p.machine = w.machine OR p.machine IS NULL)
         AND (p.region = '*' OR p.region = w.region OR p.region = w.geo)
         AND (p.valid_from <= w.day OR p.valid_from IS NULL) AND (w.day < p.valid_to OR p.valid_to IS NULL)
+),
+
+ranked AS (
+    SELECT
+        provider, machine, chip, RegionId, purchase_model, BillingCurrency, day, card, layer, price_per_chip_hour, family, tier_from, tier_to, tier_mode,
+        RANK() OVER (
+            PARTITION BY provider, machine, chip, RegionId, purchase_model, BillingCurrency, day
+            ORDER BY layer_rank, region_rank, machine_rank, term, begins DESC, family
+        ) AS place
+    FROM in_force
 )
 
 SELECT

@@ -47,8 +47,9 @@ priced AS (
 
 SELECT
     h.billing_period, h.group_id, h.provider, h.machine, h.chip, h.RegionId, h.purchase_model, h.BillingCurrency, CAST(h.slot_start AS DATE) AS day, h.chip_hours,
-    CASE WHEN p.first_card = p.card THEN p.card WHEN p.card IS NOT NULL THEN 'several' END AS card, p.layer,
-    CASE WHEN p.first_card = p.card THEN p.price_per_chip_hour END AS price_per_chip_hour,
+    CASE WHEN p.hours = h.chip_hours AND p.first_card = p.card THEN p.card WHEN p.hours = h.chip_hours THEN 'several' END AS card,
+    CASE WHEN p.hours = h.chip_hours THEN p.layer END AS layer,
+    CASE WHEN p.hours = h.chip_hours AND p.first_card = p.card THEN p.price_per_chip_hour END AS price_per_chip_hour,
     CASE WHEN p.hours = h.chip_hours THEN p.rate_cost END AS rate_cost
 FROM chip_hours AS h
 LEFT JOIN priced AS p ON p.group_id = h.group_id

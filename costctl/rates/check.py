@@ -119,7 +119,7 @@ def _unknown_providers(facts: Facts) -> Iterator[Problem]:
     known = {*facts.providers.values(), "*"}
     for sheet in facts.sheets:
         for row in sheet.rows if sheet.is_card and sheet.holds != "model_aliases" else ():
-            if row["provider"] not in known:
+            if row["provider"] and row["provider"] not in known:
                 remedy = cells.nearest(row["provider"], known) or "It prices only bills that name the provider so."
                 yield row.problem("provider", "is a provider nobody knows", remedy)
 

@@ -128,8 +128,8 @@ def load(home: Path, cards: Sequence[Path] = ()) -> Facts:
     for sheet in sorted(facts.sheets, key=lambda sheet: kinds.index(sheet.holds)):
         sheet.problems += [problem for row in sheet.rows for problem in _row_problems(row, sheet, facts)]
         sheet.problems += _repeats(sheet, seen)
-        sheet.problems += owned.disagreements(facts.rows("owned")) if sheet.holds == "owned" else []
         sheets.refuse(sheet.problems)
+    sheets.refuse([*owned.disagreements(facts.rows("owned"))])
     return facts
 
 

@@ -34,6 +34,8 @@ AMOUNTS = {
     "maintenance": ("maintenance_per_month",),
 }
 WHOLE = 100  # percent
+COIN = Decimal(1)  # the most by which a register rounds a month, in any currency
+MOST_CHIPS = 10**7
 
 
 def statements(rows: Sequence[Row], months: Iterable[date]) -> dict[date, str]:
@@ -105,6 +107,8 @@ def problems(row: Row) -> Iterator[Problem]:
     for name in RUNNING:
         yield from _running_problems(row, name)
     yield from _interval_problems(row)
+    if row["chips"] > MOST_CHIPS:
+        yield row.problem("chips", f"is above {MOST_CHIPS:,}", "Check the number.")
     if (row["availability_percent"] or 0) > WHOLE:
         yield row.problem("availability_percent", "is above 100 percent", "Write 98.5 for 98.5 percent.")
 
@@ -118,7 +122,7 @@ def _owned_problems(row: Row) -> Iterator[Problem]:
     if left < 0:
         yield row.problem("residual_value", "is above the acquisition_cost", "Check both amounts.")
     stated, life = row["depreciation_per_month"], row["useful_life_months"]
-    if stated is not None and life and not stated * (life - 1) <= left <= stated * (life + 1):
+    if stated is not None and life and abs(left - stated * life) > life * COIN:
         what = f"does not come to {left.normalize():f} in {life} months"
         yield row.problem("depreciation_per_month", what, "The last month takes the rest; leave it empty to divide.")
 
@@ -147,8 +151,20 @@ def disagreements(rows: Sequence[Row]) -> Iterator[Problem]:
     for row in rows:
         assets.setdefault(row["asset"], []).append(row)
     for same in assets.values():
-        for first, second in combinations(same, 2):
-            yield from _disagreement(*sorted((first, second), key=lambda row: row["valid_from"] or date.min))
+        ordered = sorted(same, key=lambda row: row["valid_from"] or date.min)
+        for earlier, later in combinations(ordered, 2):
+            yield from _disagreement(earlier, later)
+        yield from _holes(ordered)
+
+
+def _holes(rows: Sequence[Row]) -> Iterator[Problem]:
+    """Yield the rows that begin later than the asset, or than the row before them ends: between, it would cost nothing."""
+    covered = rows[0]["in_service"]
+    for row in rows:
+        if (row["valid_from"] or date.min) > covered:
+            what = f"leaves the asset {row['asset']} without a cost from {covered}"
+            yield row.problem("valid_from", what, "Begin where the row before ends, the first one at in_service.")
+        covered = row["valid_to"] or date.max
 
 
 def _disagreement(earlier: Row, later: Row) -> Iterator[Problem]:

@@ -2,7 +2,7 @@
 -- pod is shared out by the day like a rented one; the rent that a lease commits to is one charge of its month.
 -- What a month costs is computed first and then spread over its days: it does not depend on how long the month is, but for power and
 -- the chip-hours of a lease. What must be known and is not makes a cost unknown, never 0. Nobody invoices what is owned: its BilledCost
--- is 0. Depreciation is the register's: straight line over so many months from that of in_service, to the cent, the last takes the rest.
+-- is 0. The chip-hours stand on the first component, the others have none of their own. Depreciation is the register's: straight line over so many months from that of in_service, to the cent, the last takes the rest.
 WITH typed AS (
     SELECT
         file_no, record_no, stored, trim(asset) AS asset, lower(trim(chip)) AS chip, currency(currency) AS currency, provider, account, site, card,
@@ -61,7 +61,8 @@ spread AS (
 charged AS (  -- what does not divide stays on the first day
     SELECT *,
         share_of(component.cost, 1, parts) AS cost_a_day, share_of(component.billed, 1, parts) AS billed_a_day,
-        CASE WHEN component.place = 1 THEN share_of(hours, 1, parts) END AS hours_a_day
+        share_of(CASE WHEN component.place = 1 THEN hours ELSE 0 END, 1, parts) AS hours_a_day,
+        CASE WHEN component.name <> 'commitment' THEN CASE WHEN component.place = 1 THEN hours ELSE 0 END END AS paid_hours
     FROM spread
 )
 
@@ -77,13 +78,15 @@ SELECT
     COALESCE(provider, 'own') AS ProviderName, COALESCE(provider, 'own') AS PublisherName, COALESCE(provider, 'own') AS InvoiceIssuerName,
     COALESCE(account, 'own') AS BillingAccountId, 'Compute' AS ServiceCategory,
     CASE WHEN component.name = 'capital charge' THEN 'Capital charge' WHEN leased THEN 'Leased chips' ELSE 'Owned chips' END AS ServiceName,
-    component.name AS SkuMeter, asset AS ResourceId, site AS RegionId,
-    CASE WHEN component.status IS NOT NULL OR component.name = 'commitment' THEN 'Committed' WHEN leased THEN 'Standard' ELSE 'Other' END AS PricingCategory,
+    component.name AS SkuId, component.name AS SkuMeter, asset AS ResourceId, site AS RegionId,
+    CASE WHEN component.status IS NOT NULL THEN 'Committed' WHEN leased THEN 'Standard' ELSE 'Other' END AS PricingCategory,
     CASE WHEN component.status IS NOT NULL OR component.name = 'commitment' THEN asset END AS CommitmentDiscountId,
     CASE WHEN component.status IS NOT NULL OR component.name = 'commitment' THEN 'Spend' END AS CommitmentDiscountCategory,
     component.status AS CommitmentDiscountStatus,
-    CASE WHEN day = starts THEN hours - hours_a_day * (parts - 1) ELSE hours_a_day END AS ConsumedQuantity,
-    CASE WHEN component.place = 1 THEN 'Chip-Hours' END AS ConsumedUnit,
-    tags AS Tags, CASE WHEN component.place = 1 THEN chip END AS x_machine, CASE WHEN leased THEN 'private_contract' ELSE 'owned_amortised' END AS x_purchase_model,
+    CASE WHEN day = starts THEN paid_hours - hours_a_day * (parts - 1) WHEN paid_hours IS NOT NULL THEN hours_a_day END AS ConsumedQuantity,
+    CASE WHEN paid_hours IS NOT NULL THEN 'Chip-Hours' END AS ConsumedUnit,
+    CASE WHEN day = starts THEN paid_hours - hours_a_day * (parts - 1) WHEN paid_hours IS NOT NULL THEN hours_a_day END AS PricingQuantity,
+    CASE WHEN paid_hours IS NOT NULL THEN 'Chip-Hours' END AS PricingUnit,
+    tags AS Tags, chip AS x_machine, CASE WHEN leased THEN 'private_contract' ELSE 'owned_amortised' END AS x_purchase_model,
     stored, file_no, record_no, CAST(ROW_NUMBER() OVER (PARTITION BY file_no, record_no ORDER BY component.place, day) AS INTEGER) AS part_no
 FROM charged
