@@ -44,9 +44,10 @@ class Facts:
 
     @cached_property
     def chips(self) -> dict[str, Row]:
-        """Return the chips by id and by short name."""
+        """Return the chips by id, by short name and, in lower case, by title."""
         rows = self.rows("chips")
-        return {row["short"]: row for row in rows} | {row["chip"]: row for row in rows}
+        titles = {row["title"].lower(): row for row in rows if row["title"]}
+        return titles | {row["short"]: row for row in rows} | {row["chip"]: row for row in rows}
 
     @cached_property
     def providers(self) -> dict[str, str]:

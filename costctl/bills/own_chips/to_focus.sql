@@ -62,8 +62,14 @@ charged AS (  -- what does not divide stays on the first day
     SELECT *,
         share_of(component.cost, 1, parts) AS cost_a_day, share_of(component.billed, 1, parts) AS billed_a_day,
         share_of(CASE WHEN component.place = 1 THEN hours ELSE 0 END, 1, parts) AS hours_a_day,
-        CASE WHEN component.name <> 'commitment' THEN CASE WHEN component.place = 1 THEN hours ELSE 0 END END AS paid_hours
+        CASE WHEN component.place = 1 THEN hours ELSE 0 END AS paid_hours
     FROM spread
+),
+
+dated AS (
+    SELECT *, CASE WHEN day = starts THEN paid_hours - hours_a_day * (parts - 1) ELSE hours_a_day END AS hours_of_day,
+        component.name NOT IN ('commitment', 'commitment not used') AS consumes
+    FROM charged
 )
 
 SELECT
@@ -83,10 +89,9 @@ SELECT
     CASE WHEN component.status IS NOT NULL OR component.name = 'commitment' THEN asset END AS CommitmentDiscountId,
     CASE WHEN component.status IS NOT NULL OR component.name = 'commitment' THEN 'Spend' END AS CommitmentDiscountCategory,
     component.status AS CommitmentDiscountStatus,
-    CASE WHEN day = starts THEN paid_hours - hours_a_day * (parts - 1) WHEN paid_hours IS NOT NULL THEN hours_a_day END AS ConsumedQuantity,
-    CASE WHEN paid_hours IS NOT NULL THEN 'Chip-Hours' END AS ConsumedUnit,
-    CASE WHEN day = starts THEN paid_hours - hours_a_day * (parts - 1) WHEN paid_hours IS NOT NULL THEN hours_a_day END AS PricingQuantity,
-    CASE WHEN paid_hours IS NOT NULL THEN 'Chip-Hours' END AS PricingUnit,
+    CASE WHEN consumes THEN hours_of_day END AS ConsumedQuantity, CASE WHEN consumes THEN 'Chip-Hours' END AS ConsumedUnit,
+    CASE WHEN component.name = 'commitment' THEN 1 ELSE hours_of_day END AS PricingQuantity,
+    CASE WHEN component.name = 'commitment' THEN 'Months' ELSE 'Chip-Hours' END AS PricingUnit,
     tags AS Tags, chip AS x_machine, CASE WHEN leased THEN 'private_contract' ELSE 'owned_amortised' END AS x_purchase_model,
     stored, file_no, record_no, CAST(ROW_NUMBER() OVER (PARTITION BY file_no, record_no ORDER BY component.place, day) AS INTEGER) AS part_no
-FROM charged
+FROM dated
