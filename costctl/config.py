@@ -236,32 +236,6 @@ class Config(Part):
         return digest.hexdigest()
 
 
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema of costctl.yaml, for editors: its scalars are texts, so a number or a word stands for either."""
-    found = Config.model_json_schema(by_alias=True)
-    for name in NOT_SETTINGS:
-        del found["properties"][name]
-    whole: dict[str, Any] = _as_yaml(found)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | whole | {"title": NAME}
-
-
-def _as_yaml(node: Any) -> Any:
-    """Let a part of the schema take what a person writes in YAML."""
-    if isinstance(node, list):
-        return [_as_yaml(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    node = {key: _as_yaml(value) for key, value in node.items()}
-    if str(node.get("const")).isdigit():  # the version
-        return {"enum": [node["const"], int(node["const"])]}
-    if node.get("type") == "array" and "type" in node["items"]:
-        return {"anyOf": [node["items"], node]}
-    if node.get("type") in ("string", "integer", "number") and not {"const", "enum", "pattern"} & node.keys():
-        bounds = {key: value for key, value in node.items() if key in ("title", "default", "description")}
-        return bounds | {"type": ["string", "number", "boolean"]}
-    return node
-
-
 def find(start: Path) -> Path | None:
     """Return the nearest costctl.yaml from a folder upwards."""
     return next((folder / NAME for folder in (start, *start.parents) if (folder / NAME).is_file()), None)

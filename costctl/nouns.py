@@ -179,6 +179,9 @@ def unwatched(amount: int, rows: int = 0) -> None:
     """Take no notice: nobody waits for this work."""
 
 
+EVER, NEVER = date(1900, 1, 1), date(9999, 12, 31)  # what an alias without a beginning, or without an end, has
+
+
 def shifted(day: date, months: int) -> date:
     """Return the first of the month so many months away."""
     number = day.year * 12 + day.month - 1 + months

@@ -1,6 +1,5 @@
 """What the README says is so: its commands run, its commands and flags exist and are all of them, its links lead somewhere."""
 
-import json
 import re
 import shlex
 import shutil
@@ -12,7 +11,7 @@ import typer.main
 import yaml
 
 from costctl import config, reports
-from costctl.cli import start
+from costctl.cli import schema
 from costctl.cli.app import app
 from costctl.errors import CostctlError, UsageError
 
@@ -97,7 +96,7 @@ def test_a_first_configuration_is_valid(tmp_path, command, monkeypatch):
 @pytest.fixture(scope="module")
 def valid():
     """Return what judges a configuration by the schema that `costctl init` writes."""
-    return jsonschema.Draft202012Validator(json.loads(start.schema()))
+    return jsonschema.Draft202012Validator(schema.described())
 
 
 @pytest.mark.parametrize(

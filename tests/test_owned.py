@@ -214,7 +214,7 @@ class TestTheRegister:
 
     def test_again_is_nothing_to_do(self, pod):
         before = pod.ask("SELECT count(*), max(seq) FROM ledger.intakes")
-        assert pod.costctl("run").returncode == 2  # no sources
+        assert [done.status for done in tokens(pod, "2026-02-10", "2026-03-10")] == ["nothing to do"]
         assert pod.costctl("report", "owned-chips").returncode == 0
         assert pod.ask("SELECT count(*), max(seq) FROM ledger.intakes") == before
 
@@ -305,6 +305,17 @@ class TestTheRegister:
         pod.write("costctl.yaml", f"{CONFIGURED}policy: {{allow_estimates: true}}\n")
         assert pod.costctl("report", "owned-chips").returncode == 0
         assert booked(pod) == {"2026-02": 113, "2026-03": 113}
+
+    def test_a_lessor_may_call_a_machine_like_the_chip(self, pod):
+        """CoreWeave's machine L40S holds eight chips L40S; a lease of them counts chips."""
+        header = "asset,chip,chips,in_service,currency,provider,price_per_chip_hour"
+        register(pod, "lease,l40s,8,2026-01-01,USD,coreweave,2", "more,Maia 200,1,2026-01-01,USD,,3", header=header)
+        rows = list(csv.DictReader(pod.costctl("report", "owned-chips", "--format", "csv").stdout.splitlines()))
+        assert [(row["asset"], row["chip"], row["chip_hours"]) for row in rows] == [
+            ("lease", "l40s", "5952"),
+            ("more", "maia200", "744"),
+        ]
+        assert pod.broken() == []
 
     def test_no_other_source_is_named_own(self, pod):
         with pytest.raises(UsageError, match="booked from the cards"):

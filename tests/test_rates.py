@@ -1025,6 +1025,24 @@ def test_a_lookup_takes_the_tier_of_the_hours_so_far(tiny):
     ]
 
 
+def test_every_span_of_a_token_price_is_shown_where_a_card_cuts_it(write):
+    header = (
+        "provider,channel,model,region,token_class,price_per_million,currency,layer,valid_from,valid_to,context_tier"
+    )
+    path = write(f"{header}\nopenai,openai-api,gpt-4.1,*,input,1.5,USD,list,2026-12-01,2027-01-01,all\n")
+    shown = listing.token_prices(rates.load([path]), "gpt-4.1", date(2026, 12, 15))
+    found = [
+        (line["price_per_million"], line["valid_from"], line["valid_to"], line["state"])
+        for line in shown
+        if (line["token_class"], line["service_tier"], line["channel"]) == ("input", "standard", "openai-api")
+    ]
+    assert found == [
+        ("2", "2026-11-20", "2026-12-01", "ended"),
+        ("1.5", "2026-12-01", "2027-01-01", "in force"),
+        ("2", "2027-01-01", None, "later"),
+    ]
+
+
 def test_a_list_price_with_a_beginning_grows_old_too(tiny):
     world = tiny("2.00 valid_from=2026-01-01 as_of=2026-01-05")
     warnings = {today: check.check(world, today).warnings for today in (date(2026, 7, 4), date(2026, 7, 5))}

@@ -57,10 +57,11 @@ def init(
 
     Beside it its JSON Schema, teams.csv and a rate card to fill in; nothing that exists is touched.
     """
+    from costctl.cli import schema as schema_of
     from costctl.cli import start
 
     if schema:
-        typer.echo(start.schema(), nl=False)
+        typer.echo(schema_of.text(), nl=False)
     else:
         start.init(folder)
 

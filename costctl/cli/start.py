@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from importlib import resources
 from pathlib import Path
 
 from costctl import config, reports, terminal
-from costctl.cli import work
+from costctl.cli import schema, work
 from costctl.errors import UsageError
 from costctl.pipeline import Run
 from costctl.reports import render
 
 PACKAGE = Path(__file__).parents[1]
-SCHEMA = "costctl.schema.json"
 SHOWN = ("chargeback", "tokens_per_dollar")
 LEFT_OUT = shutil.ignore_patterns("*.py", "generator", "__pycache__", "*.duckdb*", "expected_totals.json")
 
@@ -45,24 +43,19 @@ def show(run: Run, name: str) -> None:
     render.report(work.answer(run, reports.named(name), period=None), "table", None)
 
 
-def schema() -> str:
-    """Return the JSON Schema of costctl.yaml."""
-    return json.dumps(config.schema(), indent=1) + "\n"
-
-
 def init(folder: Path) -> None:
     """Write the starting files; refuse where one of them exists."""
     folder.mkdir(parents=True, exist_ok=True)
     templates = resources.files("costctl") / "templates"
     names = sorted(item.name for item in templates.iterdir() if item.is_file() and not item.name.startswith("__"))
-    taken = [name for name in (*names, SCHEMA) if (folder / name).exists()]
+    taken = [name for name in (*names, schema.FILE) if (folder / name).exists()]
     if taken:
         raise UsageError(
             str(folder),
             f"{', '.join(taken)} is there already",
             remedy="Nothing was written. Move it away, or choose another folder: costctl init DIR",
         )
-    written = {name: (templates / name).read_text(encoding="utf-8") for name in names} | {SCHEMA: schema()}
+    written = {name: (templates / name).read_text(encoding="utf-8") for name in names} | {schema.FILE: schema.text()}
     for name, text in written.items():
         (folder / name).write_text(text, encoding="utf-8")
         terminal.say(f"wrote {folder / name}")

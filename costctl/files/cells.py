@@ -22,6 +22,7 @@ MONEY_DECIMALS = 18
 QUANTITY_WHOLES = 12
 QUANTITY_DECIMALS = 6
 MONTHS = 12
+UNKNOWN = "Leave the cell empty when the price is not known; 0 would mean free."
 SIGNED = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 MONTH = re.compile(r"([1-9][0-9]{3})-([0-9]{2})")
 NUMBER = re.compile(r"\d+(\.\d+)?")
@@ -44,6 +45,11 @@ def words(text: str) -> str:
     return text
 
 
+def is_text(text: str) -> bool:
+    """Tell whether a text can be written down: JSON may spell half a character."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def name(text: str) -> str:
     """Return a name as names are compared: in lower case."""
     return text.lower()
@@ -55,7 +61,7 @@ def price(text: str) -> Decimal:
         raise Wrong("is not a plain decimal number", _number_remedy(text))
     value = Decimal(text)
     if value <= 0:
-        raise Wrong("is not above zero", "Leave the cell empty when the price is not known; 0 would mean free.")
+        raise Wrong("is not above zero", UNKNOWN)
     whole, _, decimals = text.partition(".")
     if len(decimals) > MAX_DECIMALS or len(whole.lstrip("0")) > MAX_DIGITS - MAX_DECIMALS:
         raise Wrong(
@@ -85,30 +91,22 @@ def money(text: str) -> Decimal:
     return Decimal(f"{text.partition('.')[0]}.{decimals.rstrip('0') or '0'}")
 
 
-def amount(text: str) -> Decimal:
-    """Return an amount that is not below zero and has at most six decimals."""
-    return _not_below_zero(money(text), QUANTITY_WHOLES)
-
-
-def cost(text: str) -> Decimal:
-    """Return an amount above zero."""
-    value = amount(text)
-    if value == 0:
-        raise Wrong("is not above zero", "Leave the cell empty when the amount is not known; 0 would mean free.")
+def quantity(text: str) -> Decimal:
+    """Return a quantity, or an amount of a card, that is not below zero and fits DECIMAL(18,6)."""
+    value = money(text)
+    if value < 0:
+        raise Wrong("is below zero", "Check the sign.")
+    if value != round(value, QUANTITY_DECIMALS) or value >= 10**QUANTITY_WHOLES:
+        what = f"has more than {QUANTITY_WHOLES} digits before or {QUANTITY_DECIMALS} after the point"
+        raise Wrong(what, "Round it as its source does.")
     return value
 
 
-def quantity(text: str) -> Decimal:
-    """Return a quantity that is not below zero and fits DECIMAL(18,6)."""
-    return _not_below_zero(money(text), QUANTITY_WHOLES)
-
-
-def _not_below_zero(value: Decimal, wholes: int) -> Decimal:
-    if value < 0:
-        raise Wrong("is below zero", "Check the sign.")
-    if value != round(value, QUANTITY_DECIMALS) or value >= 10**wholes:
-        what = f"has more than {wholes} digits before or {QUANTITY_DECIMALS} after the point"
-        raise Wrong(what, "Round it as its source does.")
+def cost(text: str) -> Decimal:
+    """Return such an amount that is above zero."""
+    value = quantity(text)
+    if value == 0:
+        raise Wrong("is not above zero", UNKNOWN)
     return value
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 
+from costctl.files import cells
 from costctl.ledger import store
 from costctl.ledger.faults import GATE
 from costctl.ledger.store import Ledger
@@ -72,6 +74,16 @@ def bind(ledger: Ledger, item: Format, *, raising: bool, rounding: bool = True) 
         if ledger.gates.get(name) != statement:
             ledger.run(statement)
             ledger.gates[name] = statement
+
+
+def answers(name: str, texts: Iterable[str]) -> dict[str, str]:
+    """Return what a macro of one text, as formats read by, makes of each of some texts; without those it makes nothing of."""
+    statement = next(text for macro, text in _macros(raising=True, rounding=True) if macro == name)
+    with store.scratch([]) as ledger:
+        ledger.run(statement)
+        ledger.run("CREATE TEMP TABLE texts (x VARCHAR)")
+        ledger.insert("temp.texts", [(text,) for text in texts if cells.is_text(text)])
+        return dict(ledger.run(f"SELECT DISTINCT x, {name}(x) FROM temp.texts WHERE {name}(x) IS NOT NULL").rows)
 
 
 def _words(text: str) -> set[str]:

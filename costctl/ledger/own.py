@@ -15,25 +15,20 @@ from costctl.ledger.store import Ledger
 from costctl.nouns import Delivery, Format, Outcome
 
 SOURCE, FORMAT = "own", "own_chips"
-REACHED = (
-    "SELECT billing_period FROM ledger.charges WHERE source <> $source UNION "
-    "SELECT CAST(date_trunc('month', ts_start) AS DATE) FROM ledger.token_usage UNION "
-    "SELECT CAST(date_trunc('month', ts_start) AS DATE) FROM ledger.accelerator_usage ORDER BY 1"
-)
-BOOKED = (
-    "SELECT DISTINCT p.period FROM ledger.delivery_periods AS p JOIN ledger.deliveries AS d USING (delivery_id) "
-    "WHERE p.live AND d.source = $source ORDER BY 1"
+MONTHS = (
+    "SELECT DISTINCT CAST(date_trunc('month', p.period) AS DATE) FROM ledger.delivery_periods AS p JOIN ledger.deliveries AS d USING (delivery_id) "
+    "WHERE p.live AND p.rows > 0 AND (d.source = $source) = $own ORDER BY 1"
 )
 
 
 def months(ledger: Ledger) -> list[date]:
     """Return the months of which the ledger holds a bill, tokens or chip time from elsewhere."""
-    return [month for (month,) in ledger.run(REACHED, {"source": SOURCE}).rows]
+    return [month for (month,) in ledger.run(MONTHS, {"source": SOURCE, "own": False}).rows]
 
 
 def booked(ledger: Ledger) -> list[date]:
     """Return the months of which the source says something."""
-    return [month for (month,) in ledger.run(BOOKED, {"source": SOURCE}).rows]
+    return [month for (month,) in ledger.run(MONTHS, {"source": SOURCE, "own": True}).rows]
 
 
 def book(ledger: Ledger, statements: Mapping[date, str], item: Format, settings: Settings) -> Iterator[Outcome]:

@@ -12,6 +12,8 @@ check      what is old, implausible or contradictory
 listing    chips, models and their prices for people
 owned      owned and leased chips: the cards of an asset register
 overlays   discounts off list prices
+tiers      prices by volume
+imports    price sheets turned into cards
 changes    what one set of rates changes against another
 """
 

@@ -144,7 +144,7 @@ FILES: dict[str, tuple[Field, ...]] = {
         Field("provider", cells.name),
         *_texts("account site"),
         Field("acquisition_cost", cells.cost),
-        *(Field(name, cells.amount) for name in ("residual_value", "depreciation_per_month")),
+        *(Field(name, cells.quantity) for name in ("residual_value", "depreciation_per_month")),
         Field("useful_life_months", cells.whole),
         Field("capital_rate_percent", cells.price),
         *(Field(name, cells.one_of(BORNE)) for name in RUNNING),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
 from costctl.errors import UsageError, shown
@@ -18,7 +18,6 @@ TEMPLATE = (
     *("provider", "machine", "chip", "region", "purchase_model", "term_months", "layer", "price_per_chip_hour"),
     *("currency", "valid_from", "valid_to", "confidence", "source", "notes"),
 )
-
 OWNED_TEMPLATE = (
     *("power", "kw_per_chip", "pue", "price_per_kwh", "colocation", "colocation_per_month"),
     *("maintenance", "maintenance_per_month", "site", "team", "model", "valid_to", "source"),
@@ -67,22 +66,27 @@ def template(name: str, facts: Facts) -> str:
     """Return a card of one contract price of a chip, its price left empty; a card with an empty price is refused."""
     chip = chip_named(name, facts)
     providers = sorted({row["provider"] for row in facts.rows("machines") if row["chip"] == chip["chip"]})
-    row = dict.fromkeys(TEMPLATE, "") | {
-        "provider": providers[0] if providers else "",
-        "chip": chip["short"],
-        "region": "*",
-        "purchase_model": "private_contract",
-        "currency": "USD",
-        "layer": "contract",
-        "confidence": "contract",
-    }
-    return f"{','.join(row)}\n{','.join(row.values())}\n"
+    return _as_card(
+        dict.fromkeys(TEMPLATE, "")
+        | {
+            "provider": providers[0] if providers else "",
+            "chip": chip["short"],
+            "region": "*",
+            "purchase_model": "private_contract",
+            "currency": "USD",
+            "layer": "contract",
+            "confidence": "contract",
+        }
+    )
 
 
 def owned_template(name: str, facts: Facts) -> str:
     """Return a card of an owned chip, its amounts left empty; a card with an empty acquisition cost is refused."""
     row = {"asset": "", "chip": chip_named(name, facts)["short"], "chips": "", "in_service": "", "currency": "USD"}
-    row |= dict.fromkeys(("acquisition_cost", "useful_life_months", *OWNED_TEMPLATE), "")
+    return _as_card(row | dict.fromkeys(("acquisition_cost", "useful_life_months", *OWNED_TEMPLATE), ""))
+
+
+def _as_card(row: dict[str, str]) -> str:
     return f"{','.join(row)}\n{','.join(row.values())}\n"
 
 
@@ -98,11 +102,16 @@ def chip_named(name: str, facts: Facts) -> Row:
 def prices(facts: Facts, chip: str, day: date) -> list[Texts]:
     """Return every price of a chip, in force or not, best layer first; the regions of one interval share a line."""
     rows = [row for row in facts.rows("chip_prices") if row["chip"] == chip]
-    settled: dict[str, list[Rate]] = {}
-    for rate in facts.chip_rates:
-        settled.setdefault(rate.row.card, []).append(rate)
+    settled = _by_row(facts.chip_rates)
     lines = [line for row in rows for line in _lines(row, settled.get(row.card, []), day)]
     return sorted(lines, key=_order)
+
+
+def _by_row(rates: Iterable[Rate]) -> dict[str, list[Rate]]:
+    found: dict[str, list[Rate]] = defaultdict(list)
+    for rate in rates:
+        found[rate.row.card].append(rate)
+    return found
 
 
 def _order(line: Texts) -> tuple[int, list[str]]:
@@ -161,13 +170,18 @@ def model_named(name: str, facts: Facts) -> str | None:
 
 def token_prices(facts: Facts, model: str, day: date) -> list[Texts]:
     """Return every price of a model's tokens, in force or not, best layer first."""
-    settled = {rate.row.card: rate for rate in facts.model_rates}
+    settled = _by_row(facts.model_rates)
     rows = [row for row in facts.rows("model_prices") if row["model"] == model]
-    lines = [_token_line(row, settled.get(row.card), day) for row in rows]
+    lines = [_token_line(row, rate, day) for row in rows for rate in _pieces(settled.get(row.card, []))]
     columns = ("provider", "channel", "region", "service_tier", "token_class", "valid_from", "card")
     return sorted(
         lines, key=lambda line: (LAYERS.index(line["layer"] or LAYERS[-1]), [line[name] or "" for name in columns])
     )
+
+
+def _pieces(rates: Iterable[Rate]) -> Sequence[Rate | None]:
+    """Return one rate for each span of days that a row holds, whatever the regions and hours; None where it holds on none."""
+    return [*{(rate.valid_from, rate.valid_to): rate for rate in rates}.values()] or [None]
 
 
 def _token_line(row: Row, rate: Rate | None, day: date) -> Texts:

@@ -7,24 +7,20 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 from costctl.errors import UsageError, shown
 from costctl.files import cells
-from costctl.ledger import store
+from costctl.ledger import build, store
 from costctl.rates import tiers
 from costctl.rates.columns import PURCHASE_MODELS
 from costctl.rates.facts import Facts
 from costctl.rates.intervals import Rate
 from costctl.rates.tables import chip_prices
 
-MODEL = Path(__file__).parents[1] / "models" / "22_prices_in_force.sql"
-CHIP_DAYS = """
-CREATE TEMP TABLE chip_days (
-    provider VARCHAR, machine VARCHAR, chip VARCHAR, RegionId VARCHAR, purchase_model VARCHAR, BillingCurrency VARCHAR, day DATE
+STUB = (  # what the model reads of bills
+    "chip_days (provider VARCHAR, machine VARCHAR, chip VARCHAR, RegionId VARCHAR, purchase_model VARCHAR, BillingCurrency VARCHAR, day DATE)"
 )
-"""
 
 
 @dataclass(frozen=True)
@@ -59,9 +55,8 @@ def lookup(question: Question, facts: Facts, *, stale_ok: bool = False) -> dict[
         note = f"no rate known; {_known(asked, facts)}"
     if card is None and nearest is not None and stale_ok:
         card, day, note = found[nearest], nearest, f"stale: not in force on {asked.day}; it was on {nearest}"
-    rate = next(
-        (rate for rate in near if rate.card == card and rate.holds(day)), None
-    )  # a discount may cut it in pieces
+    # a discount, or a card, may cut a price in pieces
+    rate = next((rate for rate in near if rate.card == card and rate.holds(day)), None)
     return _answer(asked, rate, _chips(asked, facts), note)
 
 
@@ -115,13 +110,13 @@ def _may_price(rate: Rate, asked: Question) -> bool:
 def _priced(asked: Question, rates: list[Rate]) -> dict[date, str]:
     """Return the card in force on the day asked for and on the first and last days of each price, by day."""
     with store.in_memory() as ledger:
-        ledger.run("CREATE TEMP VIEW chip_prices AS SELECT * FROM ledger.chip_prices")
-        ledger.run(CHIP_DAYS)
+        ledger.run(f"CREATE TEMP TABLE {STUB}")
         ledger.insert("ledger.chip_prices", chip_prices(rates))
         where = (asked.provider, asked.machine, asked.chip, asked.region, asked.purchase_model, asked.currency)
         days = {asked.day, *_ends(rates)}
         ledger.insert("chip_days", [(*where, day) for day in sorted(days)])
-        rows = ledger.run(MODEL.read_text(encoding="utf-8")).dicts()
+        build.derive(ledger, asked.day, ("prices_in_force",))
+        rows = ledger.run("SELECT day, card, tier_from, tier_to FROM temp.prices_in_force").dicts()
     return {row["day"]: row["card"] for row in rows if _is_reached(row, asked.volume)}
 
 

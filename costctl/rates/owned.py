@@ -66,11 +66,11 @@ def _begins(row: Row) -> date:
     return day
 
 
-def machines(rows: Iterable[Row], chips: Mapping[str, Row]) -> Iterator[tuple[Any, ...]]:
-    """Yield the chips by their own names as machines of those who have them here: statements count chip-hours of chips."""
+def named(rows: Iterable[Row], chips: Mapping[str, Row]) -> Iterator[tuple[str, str, str]]:
+    """Yield (provider, name, chip) of the chips by the names that a statement may give them: its machines are chips."""
     for provider, chip in sorted({(row["provider"] or SELF, row["chip"]) for row in rows}):
-        for name in (chip, chips[chip]["short"]):
-            yield provider, name, name, chip, 1, 1
+        for name in dict.fromkeys((chip, chips[chip]["short"], chips[chip]["title"].lower())):
+            yield provider, name, chip
 
 
 def lines(rows: Iterable[Row]) -> Iterator[tuple[Any, ...]]:

@@ -59,17 +59,7 @@ def _line(rate: Rate, middle: Line) -> Line:
 
 def _power(rate: Rate) -> Line:
     """Return a row of chip_power."""
-    row = rate.row
-    return (
-        row.card,
-        *rate.key,
-        int(rate.price),
-        rate.valid_from,
-        rate.valid_to,
-        row["as_of"],
-        row["confidence"],
-        row["source"],
-    )
+    return _line(rate, (*rate.key, int(rate.price)))
 
 
 def _claim(row: Row, facts: Facts) -> Line:
@@ -82,10 +72,15 @@ def _claim(row: Row, facts: Facts) -> Line:
 
 def _machines(facts: Facts) -> Iterator[Line]:
     """Yield the machines to match bill lines with: their number of chips is known, their name the provider's."""
-    for (provider, name), row in facts.machines.items():
-        if _is_matched(row):
-            yield provider, name, row["machine"], row["chip"], *row["chips"]
-    yield from owned.machines(facts.rows("owned"), facts.chips)
+    matched = {named: row for named, row in facts.machines.items() if _is_matched(row)}
+    for (provider, name), row in matched.items():
+        yield provider, name, row["machine"], row["chip"], *row["chips"]
+    for provider, name, chip in owned.named(facts.rows("owned"), facts.chips):
+        if (
+            provider,
+            name,
+        ) not in matched:  # else it is a machine of the lessor, whose chip-hours are the chip's as well
+            yield provider, name, name, chip, 1, 1
 
 
 def _is_matched(machine: Row) -> bool:

@@ -10,13 +10,13 @@ from typing import Any
 from costctl.errors import UsageError, shown
 from costctl.files import cells
 from costctl.ledger import build, store
-from costctl.rates import tables
+from costctl.rates import names, tables
 from costctl.rates.facts import Facts
 from costctl.rates.intervals import Rate
 
 MODELS = ("model_names", "driving_usage", "price_bounds", "token_prices", "bought_tokens", "rated_tokens")
 STUBS = (  # what these read of bills, of which there are none here
-    "charge_groups (billing_period DATE, raw_model VARCHAR, x_model_raw VARCHAR)",
+    names.STUB,
     "attributed_groups (slot_start TIMESTAMP, slot_end TIMESTAMP)",
 )
 USAGE = (

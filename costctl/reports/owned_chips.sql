@@ -5,7 +5,7 @@
 -- Calendar: billing
 -- Wide: asset, chip, cost, depreciation=deprec, power, colocation=colo, maintenance=maint, capital, rent, unused, chip_hours=chip-h, cost_per_chip_hour=$/chip-h, available_percent=avail%, cost_per_available_hour=$/avail-h, used_percent=used%, cost_per_used_hour=$/used-h
 -- Narrow: asset, chip, cost, chip_hours=chip-h, cost_per_chip_hour=$/chip-h, used_percent=used%, cost_per_used_hour=$/used-h
--- Empty: no owned or leased chips are charged in this period: a card with a column `asset` names them (rates/README.md)
+-- Empty: no owned or leased chips are charged
 WITH costs AS (
     SELECT
         ResourceId AS asset, x_machine, BillingCurrency AS currency, SkuMeter AS part, ConsumedQuantity AS hours,

@@ -6,7 +6,7 @@
 -- Wide: provider, model, token_class=class, billed_mtok=billed Mtok, counted_mtok=counted Mtok, cost, card_cost=at card, variance, cost_per_mtok=$/Mtok, card_per_mtok=card $/M, reason
 -- Narrow: provider, model, token_class=class, cost, card_cost=at card, variance
 -- Unknown: cost, card_cost, variance
--- Empty: no tokens were bought, by the bills or by the token counts
+-- Empty: no bought tokens are billed or rated
 WITH billed AS (
     SELECT
         g.provider, COALESCE(n.model, LOWER(TRIM(g.x_model_raw)), 'unknown') AS model, g.x_token_class AS token_class, g.BillingCurrency AS currency,

@@ -11,8 +11,8 @@ from typing import Any
 from costctl.config import Config
 from costctl.errors import InputRefused, UsageError, nearest, shown
 from costctl.files import delimited
+from costctl.nouns import EVER, NEVER
 
-EVER, NEVER = date(1900, 1, 1), date(9999, 12, 31)
 COLUMNS = ("team", "parent", "cost_centre", "entity", "owner", "purpose", "aliases", "valid_from", "valid_to")
 MODEL_COLUMNS = ("raw", "model", "valid_from", "valid_to", "note")
 

@@ -24,7 +24,7 @@ _YEARS = re.compile(r"([1-9]) Years?")
 
 def recognises(signs: Collection[str]) -> bool:
     """Tell whether the records of a file are retail prices of Azure."""
-    return any({f"{at}armSkuName", f"{at}retailPrice"} <= set(signs) for at in ("Items/*/", "*/Items/*/", "*/"))
+    return pages.holds(signs, "Items", {"armSkuName", "retailPrice"})
 
 
 def stated_day(_path: Path) -> str:

@@ -8,11 +8,12 @@ nothing. A SKU's prices follow one another in time, each from its effectiveTime.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from costctl.ledger import gates
 from costctl.rates.facts import Facts
 from costctl.rates.imports import found, pages
 from costctl.rates.imports.found import Cells, Found, Left, Offer, Unfit, text_of
@@ -25,17 +26,12 @@ USAGE = {
     "Commit1Yr": ("commitment", "12"),
     "Commit3Yr": ("commitment", "36"),
 }
-MACHINES = (  # as the bills' SKU texts are read: macro machine_of in ledger/gates.sql
-    r"[a-z0-9]+ nvidia .*?gpu slice\)",
-    r"nvidia .*?gpu",
-    r"tpu-?v?[0-9]+[a-z]*",
-)
 NANOS = 10**9
 
 
 def recognises(signs: Collection[str]) -> bool:
     """Tell whether the records of a file are SKUs of Google Cloud."""
-    return any({f"{at}skuId", f"{at}pricingInfo"} <= set(signs) for at in ("skus/*/", "*/skus/*/", "*/"))
+    return pages.holds(signs, "skus", {"skuId", "pricingInfo"})
 
 
 def stated_day(_path: Path) -> str:
@@ -45,9 +41,10 @@ def stated_day(_path: Path) -> str:
 
 def prices(path: Path, facts: Facts) -> Iterator[Found]:
     """Yield the prices of every SKU."""
+    named = gates.answers("gcp_machine_of", (text_of(sku, "description") for _, sku in pages.records(path, "skus")))
     for where, sku in pages.records(path, "skus"):
         try:
-            machine = _machine(sku)
+            machine = _machine(sku, named)
             found.machine("gcp", machine, facts)
             times = _times(sku)
         except Unfit as unfit:
@@ -59,17 +56,16 @@ def prices(path: Path, facts: Facts) -> Iterator[Found]:
             yield found.attempt(place, _cells, machine, sku, info, (begins, end), facts)
 
 
-def _machine(sku: Any) -> str:
+def _machine(sku: Any, named: Mapping[str, str]) -> str:
+    """Return what bills call the machine of a SKU, as its text is read there."""
     if not isinstance(sku, dict):
         raise Unfit("values that are no SKU", sku)
     text = text_of(sku, "description")
     if re.search("reserved ", text, re.IGNORECASE):
         raise Unfit("prices of capacity that is reserved", text)
-    matches = (re.search(pattern, text, re.IGNORECASE) for pattern in MACHINES)
-    found_text = next((match[0] for match in matches if match), "")
-    if not found_text and text_of(sku.get("category"), "resourceGroup") not in ("GPU", "TPU"):
+    if text not in named and text_of(sku.get("category"), "resourceGroup") not in ("GPU", "TPU"):
         raise Unfit("SKUs that are neither a GPU nor a TPU", text)
-    return found_text or text
+    return named.get(text, text)
 
 
 def _times(sku: Any) -> list[tuple[str, Any]]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from costctl.files import nested
 from costctl.files.nested import Place
+
+
+def holds(signs: Collection[str], key: str, names: set[str]) -> bool:
+    """Tell whether the records of a file, in any of the three shapes, have all of these names."""
+    return any({f"{at}{name}" for name in names} <= set(signs) for at in (f"{key}/*/", f"*/{key}/*/", "*/"))
 
 
 def records(path: Path, key: str) -> Iterator[tuple[str, Any]]:
