@@ -1,11 +1,13 @@
 """Every SQL file that decides a number: short, in order, portable, and readable by Spark."""
 
 import re
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from costctl import sql
+from costctl.ledger import build, store
 
 PACKAGE = Path(__file__).parents[1] / "costctl"
 MODELS = sorted((PACKAGE / "models").glob("[0-9][0-9]_*.sql"))
@@ -69,3 +71,22 @@ def test_a_macro_is_portable(macro):
     query = f"-- What a macro stands for.\nSELECT {body.sql(dialect='duckdb')} AS answer"
     assert sql.lint(query, macro, set()) == []
     assert sql.spark(query)
+
+
+def test_without_its_table_a_model_has_no_rows(ingested_quickstart):
+    """What is not computed for want of rows would have had none; in the example each of them has some."""
+    claims = [model for model in build.models() if model.without]
+    with store.opened(ingested_quickstart / "costctl.duckdb", write=False) as ledger:
+        build.bind(ledger)
+        names = {model.name for model in build.models()} - {build.GROUPS}
+        build.derive(ledger, date(2026, 9, 1), sorted(names))
+        for model in claims:
+            place = "temp" if model.without in names else "ledger"
+            ledger.run(f"CREATE OR REPLACE TEMP TABLE nothing AS SELECT * FROM {place}.{model.without} LIMIT 0")
+            text = re.sub(rf"\b(FROM|JOIN) {model.without}\b", r"\1 nothing", model.text)
+            assert text != model.text
+            emptied = build.qualified(text, names | {"nothing"}, build.tables(ledger))
+            values = build._used(emptied, build.parameters(date(2026, 9, 1)))
+            assert ledger.run(f"SELECT COUNT(*) FROM temp.{model.name}").rows != [(0,)], model.name
+            assert ledger.run(emptied, values).rows == [], model.name
+    assert len(claims) > 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,12 +22,13 @@ NO_RULES = "{'rule': 0, 'team': CAST(NULL AS VARCHAR), 'model': CAST(NULL AS VAR
 
 @dataclass(frozen=True)
 class Model:
-    """One numbered file: its table, its SELECT, and whether its rows are kept in the ledger."""
+    """One numbered file: its table, its SELECT, whether its rows are kept in the ledger, and the table without which it has none."""
 
     file: str
     name: str
     text: str
     keep: bool
+    without: str | None
 
 
 @cache
@@ -41,7 +43,9 @@ def models() -> tuple[Model, ...]:
 
 
 def _model(text: str, file: str) -> Model:
-    return Model(file, file[3:-4], text, re.search(r"^-- Keep: yes$", text, re.MULTILINE) is not None)
+    without = re.search(r"^-- Empty without: ([a-z_]+)$", text, re.MULTILINE)
+    keep = re.search(r"^-- Keep: yes$", text, re.MULTILINE) is not None
+    return Model(file, file[3:-4], text, keep, without[1] if without else None)
 
 
 @cache
@@ -117,6 +121,7 @@ def prepare(ledger: Ledger) -> bool:
                 ledger.run(f"CREATE OR REPLACE TABLE ledger.{model.name} AS SELECT * FROM temp.{model.name} LIMIT 0")
         forget(ledger)
         ledger.run("DELETE FROM ledger.meta WHERE key = 'groups'")
+        ledger.set_meta("shapes", json.dumps({model.name: _shape(ledger, model.name) for model in models()}))
         ledger.set_meta("models", fingerprint())
     return True
 
@@ -125,6 +130,10 @@ def describe(ledger: Ledger, name: str) -> list[tuple[str, str]]:
     """Return columns and types of a model's table, after `prepare` made it in the same run."""
     query = "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = $name AND database_name = 'temp' ORDER BY column_index"
     return [(row[0], row[1]) for row in ledger.run(query, {"name": name}).rows]
+
+
+def _shape(ledger: Ledger, name: str) -> str:
+    return ", ".join(f'"{column}" {kind}' for column, kind in describe(ledger, name))
 
 
 def views(ledger: Ledger) -> None:
@@ -147,27 +156,44 @@ def groups(ledger: Ledger, source: str, scope: str, period: date, rules: Compile
 
 def postings(ledger: Ledger, period: date, seal: str) -> None:
     """Compute a billing period's postings in one transaction and note the fingerprint they were computed from."""
-    known = tables(ledger)
-    values = parameters(period)
-    done: set[str] = set()
+    known, done, empty = tables(ledger), set[str](), _empty(ledger)
+    shapes = json.loads(ledger.meta("shapes") or "{}")
     with ledger.transaction():
         _cover(ledger, period)
         for model in models():
             if model.name == GROUPS:
                 continue
-            text = qualified(model.text, done, known)
-            ledger.run(f"CREATE OR REPLACE TEMP TABLE {model.name} AS {text}", _used(text, values))
+            if model.without in empty:  # to plan a SELECT takes longer than to run it on little
+                ledger.run(f"CREATE OR REPLACE TEMP TABLE {model.name} ({shapes[model.name]})")
+                empty.add(model.name)
+            elif not _compute(ledger, model, period, done, known):
+                empty.add(model.name)
             done.add(model.name)
             if model.keep:
-                ledger.run(
-                    f"DELETE FROM ledger.{model.name} WHERE billing_period = $billing_period",
-                    {"billing_period": period},
-                )
-                ledger.run(f"INSERT INTO ledger.{model.name} BY NAME SELECT * FROM temp.{model.name}")
+                _keep(ledger, model.name, period, has_rows=model.name not in empty)
         ledger.run(
             "INSERT OR REPLACE INTO ledger.periods SELECT $period, COALESCE((SELECT state FROM ledger.periods WHERE billing_period = $period), 'open'), $seal",
             {"period": period, "seal": seal},
         )
+
+
+def _compute(ledger: Ledger, model: Model, period: date, done: set[str], known: set[str]) -> int:
+    """Fill a model's TEMP table for a period from those that are done; return how many rows it has."""
+    text = qualified(model.text, done, known)
+    return int(ledger.value(f"CREATE OR REPLACE TEMP TABLE {model.name} AS {text}", _used(text, parameters(period))))
+
+
+def _keep(ledger: Ledger, name: str, period: date, *, has_rows: bool) -> None:
+    """Have the ledger hold of a period what a model's TEMP table holds."""
+    ledger.run(f"DELETE FROM ledger.{name} WHERE billing_period = $billing_period", {"billing_period": period})
+    if has_rows:
+        ledger.run(f"INSERT INTO ledger.{name} BY NAME SELECT * FROM temp.{name}")
+
+
+def _empty(ledger: Ledger) -> set[str]:
+    """Return the tables without rows, of those without which a model has none; not those that models make."""
+    needed = {model.without for model in models() if model.without} - {model.name for model in models()}
+    return {name for name in needed if not ledger.run(f"SELECT 1 FROM ledger.{name} LIMIT 1").rows}
 
 
 def sweep(ledger: Ledger) -> None:
@@ -184,8 +210,7 @@ def derive(ledger: Ledger, period: date, names: Sequence[str]) -> None:
     known, done = tables(ledger), set[str]()
     for model in models():
         if model.name in names:
-            text = qualified(model.text, done, known)
-            ledger.run(f"CREATE OR REPLACE TEMP TABLE {model.name} AS {text}", _used(text, parameters(period)))
+            _compute(ledger, model, period, done, known)
             done.add(model.name)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 
 from costctl.ledger import build, store, tags
 from costctl.ledger.build import Model
@@ -31,12 +32,23 @@ def _section(model: Model, ledger: store.Ledger, tables: set[str]) -> str:
     reads = sorted(set(re.findall(r"\b(?:FROM|JOIN)\s+([a-z_]+)\b", model.text)) & tables - {model.name})
     columns = build.describe(ledger, model.name)
     kept = " *kept*" if model.keep else ""
-    lines = [f"## {model.file}{kept}", "", sentence, "", f"Grain: {grain}", "", f"Reads: {', '.join(reads)}", ""]
+    without = f"; empty without {model.without}" if model.without else ""
+    lines = [
+        f"## {model.file}{kept}",
+        "",
+        sentence,
+        "",
+        f"Grain: {grain}",
+        "",
+        f"Reads: {', '.join(reads)}{without}",
+        "",
+    ]
     return "\n".join([*lines, "Columns: " + ", ".join(f"`{name}` {kind}" for name, kind in columns), ""])
 
 
 def _header(text: str) -> tuple[str, str]:
-    lines = [line.removeprefix("-- ") for line in text.splitlines() if line.startswith("--")]
+    """Return the sentence and the grain of the comment that a file begins with."""
+    lines = [line.removeprefix("-- ") for line in takewhile(lambda line: line.startswith("--"), text.splitlines())]
     at = next(number for number, line in enumerate(lines) if line.startswith("Grain: "))
-    ends = [line for line in lines[at:] if not re.match(r"[A-Z][a-z]+: ", line) or line.startswith("Grain: ")]
-    return " ".join(lines[:at]), " ".join(ends).removeprefix("Grain: ")
+    grain = [line for line in lines[at:] if not line.startswith(("Keep: ", "Empty without: "))]
+    return " ".join(lines[:at]), " ".join(grain).removeprefix("Grain: ")

@@ -1,5 +1,6 @@
 -- The usage records that drive money, of each pool or provider and day those of the one evidence role, with the names they are attributed to.
 -- Grain: one row per usage record of that role. Its time goes from ts_start to ts_last, the last instant within it.
+-- Empty without: token_usage
 WITH span AS (
     SELECT
         LEAST($billing_period, COALESCE(CAST(MIN(slot_start) AS DATE), $billing_period)) AS first_day,

@@ -1,5 +1,6 @@
 -- Tokens by day and owner, from the one evidence role that drives money for a pool or provider on that day.
 -- Grain: one row per day, pool, provider, model, team, purpose, task and token class; requests stand on rows of class '-'.
+-- Empty without: driving_usage
 WITH counted AS (
     SELECT
         r.day, r.provider, r.pool, r.model, r.bought_model, r.team, r.purpose, r.task, r.outcome,

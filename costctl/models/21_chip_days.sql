@@ -1,5 +1,6 @@
 -- Chip-hours by UTC day: those of a slot within a day as they stand, those of a longer slot by its seconds in each day.
 -- Grain: one row per row of chip_hours and day. What does not divide stands on the day with the most of the slot, the first of several.
+-- Empty without: chip_hours
 WITH spread AS (
     SELECT
         h.group_id, CAST(d.day AS DATE) AS day, h.chip_hours,

@@ -3,6 +3,7 @@
 -- Of the prices in force the first wins: by layer (contract, realised, list, model), by region (the region itself, then
 -- `geo:` with the first word of its id, then `*`), of the machine before of the chip in any machine, of the shortest
 -- term since a bill does not state one, of the latest start, of the first card by name. Tiers of one price are one family.
+-- Empty without: chip_days
 WITH wanted AS (
     SELECT DISTINCT
         provider, machine, chip, RegionId, purchase_model, BillingCurrency, day,

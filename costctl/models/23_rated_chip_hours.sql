@@ -2,6 +2,7 @@
 -- Grain: one row per row of chip_hours; card and price stand there where one of them prices all its hours.
 -- Tiers count the chip-hours of the billing period that their family prices, in the order of days: each hour at the price of the tier it falls
 -- into (graduated), or all of them at that of the tier the month's hours reach (cliff).
+-- Empty without: chip_hours
 -- Keep: yes
 WITH families AS (
     SELECT DISTINCT provider, machine, chip, RegionId, purchase_model, BillingCurrency, day, family, tier_mode

@@ -1,13 +1,22 @@
--- The lengths of prompt, and the parts of the day, that the cards of a model tell apart.
+-- The lengths of prompt, and the parts of the day, that the cards of a bought model tell apart.
 -- Grain: one row per provider, model in lower case, kind and piece. A step goes from more than from_value to and with to_value tokens of prompt
 -- (NULL: without end), a part of the day from minute from_value to before to_value; those of a model tile all prompts, and the day.
-WITH bounds AS (
-    SELECT provider, LOWER(model) AS model, 'step' AS kind, CAST(-1 AS BIGINT) AS value FROM model_prices
-    UNION SELECT provider, LOWER(model), 'step', prompt_above FROM model_prices WHERE prompt_above IS NOT NULL
-    UNION SELECT provider, LOWER(model), 'step', prompt_up_to FROM model_prices WHERE prompt_up_to IS NOT NULL
-    UNION SELECT provider, LOWER(model), 'part', CAST(0 AS BIGINT) FROM model_prices
-    UNION SELECT provider, LOWER(model), 'part', CAST(minute_from AS BIGINT) FROM model_prices WHERE minute_from IS NOT NULL
-    UNION SELECT provider, LOWER(model), 'part', CAST(minute_to AS BIGINT) FROM model_prices WHERE minute_to < 1440
+-- Empty without: driving_usage
+WITH bought AS (SELECT DISTINCT provider, LOWER(bought_model) AS model FROM driving_usage),
+
+cards AS (
+    SELECT c.provider, b.model, c.prompt_above, c.prompt_up_to, CAST(c.minute_from AS BIGINT) AS minute_from, CAST(c.minute_to AS BIGINT) AS minute_to
+    FROM model_prices AS c
+    INNER JOIN bought AS b ON b.provider = c.provider AND b.model = LOWER(c.model)
+),
+
+bounds AS (
+    SELECT provider, model, 'step' AS kind, CAST(-1 AS BIGINT) AS value FROM cards
+    UNION SELECT provider, model, 'step', prompt_above FROM cards WHERE prompt_above IS NOT NULL
+    UNION SELECT provider, model, 'step', prompt_up_to FROM cards WHERE prompt_up_to IS NOT NULL
+    UNION SELECT provider, model, 'part', CAST(0 AS BIGINT) FROM cards
+    UNION SELECT provider, model, 'part', minute_from FROM cards WHERE minute_from IS NOT NULL
+    UNION SELECT provider, model, 'part', minute_to FROM cards WHERE minute_to < 1440
 )
 
 SELECT

@@ -2,6 +2,7 @@
 -- Grain: one row per day, pool, provider, channel, model, team, service tier, token class as billed, card, price and reason. The bill stays
 -- the cost: this checks it, and prices what no bill does. A lot has a price where all prices that may be its own are the same: at every time
 -- of its records, for every length their prompts may have, for every class its tokens may be of.
+-- Empty without: bought_tokens
 -- Keep: yes
 WITH classes AS (
     SELECT m.counted, m.priced FROM (VALUES

@@ -1,6 +1,7 @@
 -- The chip time of each pool and slot by state, in millionths of chip-seconds; what was paid and not reported is `unknown`.
 -- Grain: one row per pool, slot, state and the team and model the record names. Slots without chip time, or whose paid chip-hours
 -- are not known, are absent. paid is the slot's whole; where the states exceed it they are taken in proportion, and a report says so.
+-- Empty without: accelerator_usage
 -- Keep: yes
 WITH roster AS (SELECT COUNT(*) AS teams FROM team_aliases),
 

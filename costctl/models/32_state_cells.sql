@@ -1,5 +1,6 @@
 -- Pool cells split over the states of their chips; where chip time is not known a cell stays whole, in state `loaded`.
 -- Grain: one row per state_cell_id. share_key names the shares that split it further, NULL where nothing does.
+-- Empty without: pool_cells
 WITH parts AS (
     SELECT
         c.cell_id, c.pool, c.slot_start, c.slot_end, c.nature, c.provider, c.api_model, c.api_class, c.model,

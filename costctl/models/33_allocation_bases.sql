@@ -1,5 +1,6 @@
 -- What a pool is split by: its allocation base per day and owner, as a whole number; bought tokens are their own base.
 -- Grain: one row per pool, day, api_key, team, model and purpose.
+-- Empty without: token_use
 SELECT
     t.day, t.pool, CONCAT('api|', t.provider, '|', t.bought_model, '|', t.token_class) AS api_key, t.team, t.model, t.purpose, 'bought tokens' AS method,
     SUM(CAST(t.tokens AS DECIMAL(38, 0))) AS weight

@@ -1,6 +1,7 @@
 -- Who takes which part of a pool's slot: weight of total, kept so that a share can be explained and frozen.
 -- Grain: one row per pool, slot, share_key, team, model, purpose and method. Weights of one (pool, slot, share_key) sum to total;
 -- of bought tokens, those on the bill that no source counted have a share of method `not counted` and no team.
+-- Empty without: state_cells
 -- Keep: yes
 WITH wanted AS (
     SELECT DISTINCT c.pool, c.slot_start, c.slot_end, c.share_key, c.state_model

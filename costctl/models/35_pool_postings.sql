@@ -1,5 +1,6 @@
 -- State cells split by their shares; a cell without a share stays whole and says why.
 -- Grain: one row per state cell, team, model, purpose and method.
+-- Empty without: state_cells
 WITH parts AS (
     SELECT
         c.state_cell_id, c.cell_id, c.pool, c.nature, c.state, c.share_key,

@@ -1,5 +1,6 @@
 -- Tokens of the period's calendar month by owner, with the chip and source of the unit they ran on, and whether their bill is here.
 -- Grain: one row per day, unit, provider, model, team, purpose, task and token class.
+-- Empty without: token_use
 -- Keep: yes
 SELECT
     $billing_period AS billing_period, t.day, t.pool, t.unit, t.provider, t.model, t.team, t.purpose, t.task, t.token_class,
