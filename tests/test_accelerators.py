@@ -6,6 +6,7 @@ The bills and their goldens are in accelerators/, whose README.md says how each 
 import csv
 import io
 import json
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
@@ -192,6 +193,41 @@ def test_a_machine_of_google_costs_all_of_its_skus_and_has_the_hours_of_its_chip
     assert [found[name] for name in ("model", "chip", "cost", "chip_hours", "cost_per_chip_hour")] == [
         *("atlas", "h100", "89.37", "8", "11.17125"),
     ]
+    said = place.costctl("report", "rate-variance", "--period", "2026-10", "--format", "csv").stdout
+    (found,) = csv.DictReader(said.splitlines())  # the list price of an a3-highgpu is 11.06125 a chip, host included
+    assert [found[name] for name in ("machine", "layer", "chip_hours", "cost", "card_cost", "variance")] == [
+        *("Nvidia H100 80GB GPU", "list", "8", "89.37", "88.49", "0.88"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("card", "paid"),
+    [
+        ("a3-highgpu-8g,h100,9.5", "228"),  # of the machine that the SKU is sold in
+        ("a3-highgpu-8g,h100,9.5\ngcp,Nvidia H100 80GB GPU,h100,9", "216"),  # the SKU's own wins
+        (",h100,10", "240"),  # of the chip in any machine
+        (",h100,10\ngcp,a3-highgpu-8g,h100,9.5", "228"),
+        ("a3-megagpu-8g,h100,9.5", "265.47"),  # of another machine: the list price stays
+    ],
+)
+def test_a_contract_for_the_machine_prices_the_gpu_that_is_billed(place, card, paid):
+    """24 chip-hours."""
+    start = "provider,machine,chip,price_per_chip_hour,purchase_model,currency,valid_from"
+    lines = [f"{line},on_demand,USD,2026-01-01" for line in f"gcp,{card}".splitlines()]
+    place.write("card.csv", "\n".join([start, *lines, ""]))
+    place.write("costctl.yaml", "version: 1\ncards: [card.csv]\n")
+    place.ingest(bill(place, "bill.csv", GCP, [gcp_line("Nvidia H100 80GB GPU")]), form="gcp_billing")
+    assert place.ask("SELECT sum(rate_cost) FROM ledger.rated_chip_hours") == [(Decimal(paid),)]
+
+
+def test_the_host_of_a_machine_is_with_one_kind_of_chips(place):
+    place.write(
+        "parts.csv", "provider,part,machine\ngcp,A2 Instance Core,a2-highgpu-1g\ngcp,A2 Instance Core,a2-ultragpu-1g\n"
+    )
+    place.write("costctl.yaml", "version: 1\ncards: [parts.csv]\n")
+    said = place.costctl("rates", "check")
+    assert said.returncode == 2
+    assert "parts.csv:3:machine: counts no chips, and is a part of a2-highgpu-1g already" in said.stderr
 
 
 # What no fact knows.

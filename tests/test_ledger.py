@@ -384,6 +384,7 @@ REFERENCES = {
         "owned",
         "claims",
         "machines",
+        "machine_parts",
         "machine_families",
         "chip_prices",
         "model_prices",

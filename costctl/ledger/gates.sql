@@ -251,6 +251,7 @@ CREATE OR REPLACE TEMP MACRO gcp_machine_of(x) AS
         WHEN contains(x, ' vGPU') THEN NULLIF(regexp_extract(x, '(\d+/\d+ vGPU)', 1), '')
         WHEN regexp_matches(x, '(?i)\btpu') THEN NULLIF(regexp_extract(x, '(?i)(tpu-?v?[0-9]+[a-z]*(?: accelerator)?)', 1), '')
     END;
+CREATE OR REPLACE TEMP MACRO gcp_host_of(x) AS NULLIF(regexp_extract(x, '(?i)\b([ag][2-9][a-z]* instance (?:core|ram))\b', 1), '');
 -- Azure: the size as the meter says it. NP machines hold FPGAs.
 CREATE OR REPLACE TEMP MACRO azure_machine_of(x) AS
     CASE WHEN regexp_matches(x, '^(Standard_)?N[CDGV]C?[0-9]|(?i)maia') THEN regexp_replace(x, ' (Spot|Low Priority)$', '') END;

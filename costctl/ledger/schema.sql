@@ -143,6 +143,10 @@ CREATE TABLE ledger.machines (
     machine VARCHAR NOT NULL, chip VARCHAR NOT NULL,
     chips_numerator BIGINT NOT NULL, chips_denominator BIGINT NOT NULL
 );
+CREATE TABLE ledger.machine_parts (
+    provider VARCHAR NOT NULL, part VARCHAR NOT NULL,            -- what is billed for the chips of a machine, as machines.machine names it
+    machine VARCHAR NOT NULL                                     -- the machine whose card prices it, too
+);
 CREATE TABLE ledger.machine_families (
     provider VARCHAR NOT NULL, pattern VARCHAR NOT NULL,         -- of names in lower case, as LIKE reads it; provider '*' is any
     chip VARCHAR                                                 -- of one machine whose number of chips is not confirmed, else NULL

@@ -21,7 +21,7 @@ from costctl.files.faulting import fault
 from costctl.ledger import faults, limits, lock
 from costctl.nouns import Rows
 
-SCHEMA_VERSION = "5"
+SCHEMA_VERSION = "6"
 SHOWN_TABLES = 5
 REBUILT = ".rebuilt"
 

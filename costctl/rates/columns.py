@@ -90,6 +90,13 @@ FILES: dict[str, tuple[Field, ...]] = {
         *_OBSERVED,
         Field("notes"),
     ),
+    "parts": (
+        Field("provider", cells.name, required=True),
+        *(Field(name, required=True) for name in ("part", "machine")),
+        *_texts("source"),
+        *_OBSERVED,
+        Field("notes"),
+    ),
     "families": (
         Field("provider", cells.name, required=True),
         Field("pattern", cells.name, required=True),
@@ -201,6 +208,7 @@ SIGNATURES = {
     "watts": "power",
     "discount": "overlays",
     "chips": "machines",
+    "part": "parts",
     "pattern": "families",
     "raw": "model_aliases",
     "ratio": "claims",

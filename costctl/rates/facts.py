@@ -64,6 +64,14 @@ class Facts:
         return found
 
     @cached_property
+    def parts(self) -> dict[tuple[str, str], list[Row]]:
+        """Return, by provider and name of a SKU, the rows that say of which machines it is a part."""
+        found: dict[tuple[str, str], list[Row]] = {}
+        for row in self.rows("parts"):
+            found.setdefault((row["provider"], row["part"].lower()), []).append(row)
+        return found
+
+    @cached_property
     def chip_rates(self) -> list[Rate]:
         """Return the prices per chip-hour that may price something, discounts taken off, with the days they hold."""
         return overlays.applied(self._settled("chip_prices", _chip_rates), self.rows("overlays"))
@@ -130,7 +138,7 @@ def load(home: Path, cards: Sequence[Path] = ()) -> Facts:
         sheet.problems += [problem for row in sheet.rows for problem in _row_problems(row, sheet, facts)]
         sheet.problems += _repeats(sheet, seen)
         sheets.refuse(sheet.problems)
-    sheets.refuse([*owned.disagreements(facts.rows("owned"))])
+    sheets.refuse([*owned.disagreements(facts.rows("owned")), *_shared_hosts(facts)])
     return facts
 
 
@@ -183,7 +191,15 @@ def spellings(machine: Row) -> tuple[str, ...]:
 
 def _row_problems(row: Row, sheet: Sheet, facts: Facts) -> Iterator[Problem]:
     yield from _date_problems(row)
-    if row["provider"] and sheet.holds in ("machines", "families", "chip_prices", "model_prices", "overlays", "owned"):
+    if row["provider"] and sheet.holds in (
+        "machines",
+        "parts",
+        "families",
+        "chip_prices",
+        "model_prices",
+        "overlays",
+        "owned",
+    ):
         # A provider nobody knows is taken as it is: `rates check` asks about it.
         row.values["provider"] = facts.providers.get(row["provider"], row["provider"])
     if row["chip"] and sheet.holds in ("machines", "chip_prices", "power", "overlays", "owned"):
@@ -194,7 +210,7 @@ def _row_problems(row: Row, sheet: Sheet, facts: Facts) -> Iterator[Problem]:
         yield from owned.problems(row)
     if sheet.holds == "chip_prices":
         yield from tiers.problems(row)
-    named = sheet.holds == "overlays" or (sheet.holds == "chip_prices" and row["layer"] != "model")
+    named = sheet.holds in ("overlays", "parts") or (sheet.holds == "chip_prices" and row["layer"] != "model")
     if named and row["machine"]:  # an estimate has names of its own
         yield from _machine_problems(row, facts)
     if sheet.is_card and sheet.holds.endswith("_prices"):
@@ -229,6 +245,14 @@ def _machine_problems(row: Row, facts: Facts) -> Iterator[Problem]:
         row.values["machine"] = found["machine"]
 
 
+def _shared_hosts(facts: Facts) -> Iterator[Problem]:
+    """Yield each line without chips of its own that is said to be a part of several machines: its cost can be with one."""
+    for name, (first, *others) in facts.parts.items():
+        for row in others if name not in facts.machines else ():
+            what = f"counts no chips, and is a part of {first['machine']} already ({first.path}:{first.line})"
+            yield row.problem("machine", what, "Keep one of the two rows, or give the part its chips in machines.csv.")
+
+
 def _price_problems(row: Row, holds: str) -> Iterator[Problem]:
     column = next(name for name, kind in SIGNATURES.items() if kind == holds)
     if row[column] is None:
@@ -240,6 +264,7 @@ NAMES: dict[str, Callable[[Row], Iterable[tuple[str, Hashable]]]] = {
     "units": lambda row: [("unit", row["unit"])],
     "chips": lambda row: [("chip", row["chip"]), ("short", row["short"])],
     "machines": lambda row: [("machine", (row["provider"], name)) for name in spellings(row)],
+    "parts": lambda row: [("part", (row["provider"], row["part"].lower(), row["machine"].lower()))],
     "families": lambda row: [("pattern", (row["provider"], row["pattern"]))],
     "model_aliases": lambda row: [("raw", row["raw"])],
     "overlays": lambda row: [("order", (row["provider"], row["order"]))],

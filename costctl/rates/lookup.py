@@ -37,6 +37,7 @@ class Question:
     volume: Decimal = Decimal(0)  # chip-hours of the month, where the price has tiers
     machine: str | None = None
     chip: str = ""
+    whole: tuple[str, ...] = ()  # the machines that it is billed as a part of: their price is its own
 
 
 def lookup(question: Question, facts: Facts, *, stale_ok: bool = False) -> dict[str, str | None]:
@@ -83,7 +84,10 @@ def named(question: Question, facts: Facts) -> Question:
         remedy = cells.nearest(question.sku, names) or "List the chips: costctl rates list"
         raise UsageError("--sku", f"{provider} has no machine or chip {shown(question.sku)}", remedy=remedy)
     found = replace(question, provider=provider, purchase_model=purchase, chip=chip["chip"])
-    return replace(found, machine=machine["machine"]) if machine else found
+    if machine is None:
+        return found
+    whole = tuple(row["machine"] for row in facts.parts.get((provider, machine["machine"].lower()), ()))
+    return replace(found, machine=machine["machine"], whole=whole)
 
 
 def _refuse_unpublished(asked: Question, facts: Facts) -> None:
@@ -103,7 +107,7 @@ def _refuse_unpublished(asked: Question, facts: Facts) -> None:
 def _may_price(rate: Rate, asked: Question) -> bool:
     provider, machine, chip, _region, purchase_model, term, _layer, currency, _payment = rate.key
     key = (asked.provider, asked.chip, asked.purchase_model, asked.currency)
-    same = (provider, chip, purchase_model, currency) == key and machine in (None, asked.machine)
+    same = (provider, chip, purchase_model, currency) == key and machine in (None, asked.machine, *asked.whole)
     return same and asked.term_months in (None, term)
 
 
@@ -112,6 +116,7 @@ def _priced(asked: Question, rates: list[Rate]) -> dict[date, str]:
     with store.in_memory() as ledger:
         ledger.run(f"CREATE TEMP TABLE {STUB}")
         ledger.insert("ledger.chip_prices", chip_prices(rates))
+        ledger.insert("ledger.machine_parts", [(asked.provider, asked.machine, machine) for machine in asked.whole])
         where = (asked.provider, asked.machine, asked.chip, asked.region, asked.purchase_model, asked.currency)
         days = {asked.day, *_ends(rates)}
         ledger.insert("chip_days", [(*where, day) for day in sorted(days)])

@@ -29,6 +29,7 @@ def tables(facts: Facts) -> dict[str, list[Line]]:
         "claims": [_claim(row, facts) for row in facts.rows("claims")],
         "owned": [*owned.lines(facts.rows("owned"))],
         "machines": [*_machines(facts)],
+        "machine_parts": [*parts(facts)],
         "machine_families": [*_families(facts)],
         "chip_prices": chip_prices(facts.chip_rates),
         "model_prices": [model_price(rate) for rate in facts.model_rates],
@@ -75,12 +76,21 @@ def _machines(facts: Facts) -> Iterator[Line]:
     matched = {named: row for named, row in facts.machines.items() if _is_matched(row)}
     for (provider, name), row in matched.items():
         yield provider, name, row["machine"], row["chip"], *row["chips"]
+    for (provider, name), (row, *_) in facts.parts.items():
+        if (provider, name) not in facts.machines:  # the host of a machine: its cost is that of the chips
+            machine = facts.machines[provider, row["machine"].lower()]
+            yield provider, name, machine["machine"], machine["chip"], 0, 1
     for provider, name, chip in owned.named(facts.rows("owned"), facts.chips):
-        if (
-            provider,
-            name,
-        ) not in matched:  # else it is a machine of the lessor, whose chip-hours are the chip's as well
+        # one that is matched is a machine of the lessor, whose chip-hours are the chip's as well
+        if (provider, name) not in matched:
             yield provider, name, name, chip, 1, 1
+
+
+def parts(facts: Facts) -> Iterator[Line]:
+    """Yield the SKUs of chips, each with a machine whose card prices it, too."""
+    for key, rows in facts.parts.items():
+        for row in rows if key in facts.machines else ():
+            yield row["provider"], facts.machines[key]["machine"], row["machine"]
 
 
 def _is_matched(machine: Row) -> bool:

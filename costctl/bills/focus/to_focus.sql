@@ -40,7 +40,7 @@ SELECT
     COALESCE(x_Machine, CASE
         WHEN x_UsageType IS NOT NULL OR provider ILIKE '%aws%' OR provider ILIKE '%amazon%' THEN aws_machine_of(CASE WHEN NOT contains(meter, ' ') THEN meter END, instance_type, ServiceName)
         WHEN provider ILIKE '%oracle%' THEN COALESCE(instance_type, oci_machine_of(SkuPriceId, ChargeDescription))
-        WHEN provider ILIKE '%google%' THEN COALESCE(gcp_machine_of(meter), instance_type)
+        WHEN provider ILIKE '%google%' THEN COALESCE(gcp_machine_of(meter), gcp_host_of(meter), instance_type)
         WHEN provider ILIKE '%microsoft%' OR provider ILIKE '%azure%' THEN COALESCE(instance_type, azure_machine_of(meter))
         ELSE COALESCE(instance_type, rented_machine_of(meter, COALESCE(ConsumedUnit, PricingUnit)))
     END) AS x_machine,

@@ -183,7 +183,7 @@ SELECT
     tags_of(list_concat(
         namespaced(labels(Labels), ''), namespaced(labels(ProjectLabels), 'project/'), namespaced(labels(SystemLabels), 'system/'), namespaced(labels(TagBindings), 'tag/')
     )) AS Tags,
-    CASE WHEN kind IN ('usage', 'unused') THEN gcp_machine_of(Sku) END AS x_machine,
+    CASE WHEN kind IN ('usage', 'unused') THEN COALESCE(gcp_machine_of(Sku), gcp_host_of(Sku)) END AS x_machine,
     CASE
         WHEN kind IN ('fee', 'unused') OR kind = 'usage' AND is_covered THEN 'commitment'
         WHEN kind = 'usage' AND regexp_matches(Sku, 'DWS Calendar Mode|in Calendar Mode') THEN 'calendar_reservation'

@@ -68,7 +68,7 @@ SELECT
         namespaced(labels(ViewTags), ''), namespaced(labels(Labels), ''), namespaced(labels(ProjectLabels), 'project/'),
         namespaced(labels(SystemLabels), 'system/'), namespaced(labels(TagBindings), 'tag/')
     )) AS Tags,
-    CASE WHEN kind = 'usage' THEN gcp_machine_of(ChargeDescription) END AS x_machine,
+    CASE WHEN kind = 'usage' THEN COALESCE(gcp_machine_of(ChargeDescription), gcp_host_of(ChargeDescription)) END AS x_machine,
     CASE
         WHEN kind IN ('fee', 'unused') OR kind = 'usage' AND is_covered THEN 'commitment'
         WHEN kind = 'usage' AND regexp_matches(ChargeDescription, 'DWS Calendar Mode|in Calendar Mode') THEN 'calendar_reservation'
