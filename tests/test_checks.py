@@ -99,7 +99,7 @@ BROKEN = {
     "posting_days_equal_postings": [
         *(
             f"UPDATE ledger.posting_days SET {value} = {value} + {A_CENT} WHERE {ONE_POSTING}"
-            for value in ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost", "chip_hours")
+            for value in ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost", "rate_card_cost", "chip_hours")
         ),
         f"DELETE FROM ledger.posting_days WHERE {ONE_POSTING}",
     ],
@@ -109,6 +109,13 @@ BROKEN = {
         "UPDATE ledger.postings SET team = NULL WHERE kind = 'shared'",
         "UPDATE ledger.postings SET team = 'ads' WHERE kind = 'unallocated'",
         "UPDATE ledger.postings SET reason = NULL WHERE kind = 'unallocated'",
+    ],
+    "postings_equal_card_costs": [
+        f"UPDATE ledger.postings SET rate_card_cost = rate_card_cost + {A_CENT} WHERE {ONE_POSTING};"
+        f"UPDATE ledger.posting_days SET rate_card_cost = rate_card_cost + {A_CENT} WHERE {ONE_POSTING}",
+        f"UPDATE ledger.postings SET rate_card_unknown = rate_card_unknown + 1 WHERE {ONE_POSTING}",
+        f"UPDATE ledger.card_costs SET rate_card_cost = rate_card_cost - {A_CENT} WHERE rate_card_cost = 0",
+        "DELETE FROM ledger.card_costs",
     ],
     "postings_equal_charges": [
         *(

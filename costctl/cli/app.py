@@ -140,7 +140,7 @@ def report(
         str | None, typer.Option("--calendar", metavar="NAME", help="billing or usage; default the report's own.")
     ] = None,
     cost: Annotated[
-        str, typer.Option("--cost", metavar="NAME", help="effective, billed, list or contracted.")
+        str, typer.Option("--cost", metavar="NAME", help="effective, billed, list, contracted or rate_card.")
     ] = "effective",
     currency: Annotated[
         str | None,

@@ -171,7 +171,7 @@ def answer(
             rows, bill, footer = found.rows, found.bill, (*footer, *found.notes)
         else:
             rows, bill = reports.run(ledger, chosen, span, **how), reports.bill(ledger, span, cost)
-        reached = bill if chosen.reaches_bill and span.whole_months else None
+        reached = bill if chosen.reaches_bill and span.whole_months and cost != reports.CARD else None
         if not rows.rows:
             months = ", ".join(dict.fromkeys(row[0] for row in state.periods(ledger).rows))
             terminal.say(f"costctl: {chosen.empty} for {span.label}; the ledger holds the billing months {months}")

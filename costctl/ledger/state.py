@@ -18,6 +18,7 @@ CONTENT = (
     "model_names",
     "rated_chip_hours",
     "unknown_machines",
+    "card_costs",
     "chip_time",
     "allocation_shares",
     "postings",

@@ -12,14 +12,15 @@ WITH posted AS (
         END AS reason,
         g.slot_start, g.slot_end, g.source, g.provider, g.BillingAccountId, g.InvoiceId, g.BillingCurrency, g.ChargeCategory, g.RegionId,
         h.chip, g.x_purchase_model AS purchase_model, CAST(NULL AS DECIMAL(38, 0)) AS base, CAST(NULL AS DECIMAL(38, 0)) AS base_total,
-        g.BilledCost, g.EffectiveCost, g.ListCost, g.ContractedCost,
+        g.BilledCost, g.EffectiveCost, g.ListCost, g.ContractedCost, k.rate_card_cost,
         CASE WHEN n.group_id IS NULL THEN CAST(COALESCE(h.chip_hours, CAST('0' AS DECIMAL(18, 6))) AS DECIMAL(38, 18)) END AS chip_hours,
-        g.billed_unknown, g.effective_unknown, g.list_unknown, g.contracted_unknown,
+        g.billed_unknown, g.effective_unknown, g.list_unknown, g.contracted_unknown, k.rate_card_unknown,
         g.billed_unknown > 0 AS billed_incomplete, g.effective_unknown > 0 AS effective_incomplete,
-        g.list_unknown > 0 AS list_incomplete, g.contracted_unknown > 0 AS contracted_incomplete,
+        g.list_unknown > 0 AS list_incomplete, g.contracted_unknown > 0 AS contracted_incomplete, k.rate_card_unknown > 0 AS rate_card_incomplete,
         g.effective_unknown = g.row_count AS unpriced
     FROM attributed_groups AS g
     CROSS JOIN capacity_owner AS o
+    INNER JOIN card_costs AS k ON k.group_id = g.group_id AND k.billing_period = g.billing_period
     LEFT JOIN chip_hours AS h ON h.group_id = g.group_id
     LEFT JOIN unknown_machines AS n ON n.group_id = g.group_id AND n.billing_period = g.billing_period
     WHERE g.pool IS NULL
@@ -28,9 +29,9 @@ WITH posted AS (
         p.state_cell_id, p.pool, c.unit, p.nature, p.state, CASE WHEN p.team IS NULL AND p.nature = 'unused' THEN o.team ELSE p.team END,
         p.model, p.purpose, CAST(NULL AS INTEGER), p.method, p.reason,
         c.slot_start, c.slot_end, c.source, c.provider, c.BillingAccountId, c.InvoiceId, c.BillingCurrency, c.ChargeCategory, c.RegionId,
-        c.chip, c.purchase_model, p.weight, p.total, p.BilledCost, p.EffectiveCost, p.ListCost, p.ContractedCost, p.chip_hours,
-        p.billed_unknown, p.effective_unknown, p.list_unknown, p.contracted_unknown,
-        p.billed_incomplete, p.effective_incomplete, p.list_incomplete, p.contracted_incomplete, c.effective_unknown = c.row_count
+        c.chip, c.purchase_model, p.weight, p.total, p.BilledCost, p.EffectiveCost, p.ListCost, p.ContractedCost, p.rate_card_cost, p.chip_hours,
+        p.billed_unknown, p.effective_unknown, p.list_unknown, p.contracted_unknown, p.rate_card_unknown,
+        p.billed_incomplete, p.effective_incomplete, p.list_incomplete, p.contracted_incomplete, p.rate_card_incomplete, c.effective_unknown = c.row_count
     FROM pool_postings AS p
     CROSS JOIN capacity_owner AS o
     INNER JOIN pool_cells AS c ON c.cell_id = p.cell_id
@@ -51,8 +52,8 @@ SELECT
     p.origin, p.team, p.model, p.purpose, p.pool, p.unit, p.state, p.rule, p.method, CASE WHEN p.team IS NULL THEN p.reason END AS reason,
     p.slot_start, p.slot_end, p.source, p.provider, p.BillingAccountId, p.InvoiceId, p.BillingCurrency, p.ChargeCategory, p.RegionId,
     p.chip, p.purchase_model, u.chip AS unit_chip, u.source_label AS unit_source, p.base, p.base_total,
-    p.BilledCost, p.EffectiveCost, p.ListCost, p.ContractedCost, p.chip_hours,
-    p.billed_unknown, p.effective_unknown, p.list_unknown, p.contracted_unknown,
-    p.billed_incomplete, p.effective_incomplete, p.list_incomplete, p.contracted_incomplete
+    p.BilledCost, p.EffectiveCost, p.ListCost, p.ContractedCost, p.rate_card_cost, p.chip_hours,
+    p.billed_unknown, p.effective_unknown, p.list_unknown, p.contracted_unknown, p.rate_card_unknown,
+    p.billed_incomplete, p.effective_incomplete, p.list_incomplete, p.contracted_incomplete, p.rate_card_incomplete
 FROM posted AS p
 LEFT JOIN unit_sources AS u ON u.unit = p.unit

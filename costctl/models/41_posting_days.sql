@@ -3,7 +3,7 @@
 -- Keep: yes
 WITH spread AS (
     SELECT
-        p.billing_period, p.booked_period, p.posting_id, CAST(d.day AS DATE) AS day, p.BilledCost, p.EffectiveCost, p.ListCost, p.ContractedCost, p.chip_hours,
+        p.billing_period, p.booked_period, p.posting_id, CAST(d.day AS DATE) AS day, p.BilledCost, p.EffectiveCost, p.ListCost, p.ContractedCost, p.rate_card_cost, p.chip_hours,
         CAST(DATE_DIFF('second', GREATEST(p.slot_start, CAST(d.day AS TIMESTAMP)), LEAST(p.slot_end, CAST(d.day AS TIMESTAMP) + INTERVAL 1 DAY)) AS DECIMAL(38, 0)) AS weight,
         CAST(DATE_DIFF('second', p.slot_start, p.slot_end) AS DECIMAL(38, 0)) AS total
     FROM postings AS p
@@ -13,9 +13,9 @@ WITH spread AS (
 
 shared AS (
     SELECT
-        billing_period, booked_period, posting_id, day, BilledCost, EffectiveCost, ListCost, ContractedCost, chip_hours,
+        billing_period, booked_period, posting_id, day, BilledCost, EffectiveCost, ListCost, ContractedCost, rate_card_cost, chip_hours,
         share_of(BilledCost, weight, total) AS billed, share_of(EffectiveCost, weight, total) AS effective, share_of(ListCost, weight, total) AS list,
-        share_of(ContractedCost, weight, total) AS contracted, share_of(chip_hours, weight, total) AS hours,
+        share_of(ContractedCost, weight, total) AS contracted, share_of(rate_card_cost, weight, total) AS rate_card, share_of(chip_hours, weight, total) AS hours,
         ROW_NUMBER() OVER (PARTITION BY posting_id ORDER BY weight DESC, day) AS place
     FROM spread
 )
@@ -26,10 +26,11 @@ SELECT
     CASE WHEN place = 1 THEN EffectiveCost - (SUM(effective) OVER whole - effective) ELSE effective END AS EffectiveCost,
     CASE WHEN place = 1 THEN ListCost - (SUM(list) OVER whole - list) ELSE list END AS ListCost,
     CASE WHEN place = 1 THEN ContractedCost - (SUM(contracted) OVER whole - contracted) ELSE contracted END AS ContractedCost,
+    CASE WHEN place = 1 THEN rate_card_cost - (SUM(rate_card) OVER whole - rate_card) ELSE rate_card END AS rate_card_cost,
     CASE WHEN place = 1 THEN chip_hours - (SUM(hours) OVER whole - hours) ELSE hours END AS chip_hours
 FROM shared
 WINDOW whole AS (PARTITION BY posting_id)
 UNION ALL
-SELECT billing_period, booked_period, posting_id, CAST(slot_start AS DATE), BilledCost, EffectiveCost, ListCost, ContractedCost, chip_hours
+SELECT billing_period, booked_period, posting_id, CAST(slot_start AS DATE), BilledCost, EffectiveCost, ListCost, ContractedCost, rate_card_cost, chip_hours
 FROM postings
 WHERE billing_period = $billing_period AND slot_end <= CAST(DATE_TRUNC('day', slot_start) AS TIMESTAMP) + INTERVAL 1 DAY

@@ -6,8 +6,9 @@ SELECT
     COALESCE(p.state, 'loaded') AS state, p.BillingCurrency, COALESCE(whole.watts, package.watts) AS watts,
     CASE WHEN d.chip_hours = 0 THEN NULL WHEN whole.watts IS NOT NULL THEN whole.basis ELSE COALESCE(package.basis, '-') END AS power_basis,
     SUM(d.BilledCost) AS BilledCost, SUM(d.EffectiveCost) AS EffectiveCost, SUM(d.ListCost) AS ListCost, SUM(d.ContractedCost) AS ContractedCost,
+    SUM(d.rate_card_cost) AS rate_card_cost,
     CASE WHEN COUNT(*) = COUNT(d.chip_hours) THEN SUM(d.chip_hours) END AS chip_hours, BOOL_OR(p.billed_incomplete) AS billed_incomplete, BOOL_OR(p.effective_incomplete) AS effective_incomplete,
-    BOOL_OR(p.list_incomplete) AS list_incomplete, BOOL_OR(p.contracted_incomplete) AS contracted_incomplete
+    BOOL_OR(p.list_incomplete) AS list_incomplete, BOOL_OR(p.contracted_incomplete) AS contracted_incomplete, BOOL_OR(p.rate_card_incomplete) AS rate_card_incomplete
 FROM postings AS p
 INNER JOIN posting_days AS d ON d.posting_id = p.posting_id AND d.billing_period = p.billing_period
 LEFT JOIN chips AS c ON c.chip = p.unit_chip

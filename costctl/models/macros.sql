@@ -28,6 +28,10 @@ CREATE OR REPLACE TEMP MACRO share_of(amount, weight, total) AS
     CAST(CAST(short_quotient(millionths(amount) * CAST(weight AS DECIMAL(38, 0)), CAST(total AS DECIMAL(38, 0))) AS DECIMAL(20, 0))
         * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(38, 18)) * (CASE WHEN amount < 0 THEN -1 ELSE 1 END);
 
+-- The cost that a report is asked for, of the five that a posting has.
+CREATE OR REPLACE TEMP MACRO measured(measure, billed, effective, list, contracted, rate_card) AS
+    CASE measure WHEN 'billed' THEN billed WHEN 'list' THEN list WHEN 'contracted' THEN contracted WHEN 'rate_card' THEN rate_card ELSE effective END;
+
 -- A text with its length before it, to stand in a list that names something: whatever the texts hold, no two lists read alike,
 -- and no text reads as the one that is missing.
 CREATE OR REPLACE TEMP MACRO keyed(x) AS CASE WHEN x IS NULL THEN '~' ELSE CONCAT(CAST(LENGTH(x) AS VARCHAR), ':', x) END;

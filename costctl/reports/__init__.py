@@ -16,7 +16,8 @@ from costctl.ledger.store import Ledger
 from costctl.nouns import Rows, Span
 
 EXACT = Context(prec=120)  # sums of money in Python: 38 digits of an amount, 19 of a rate
-COSTS = ("effective", "billed", "list", "contracted")
+CARD = "rate_card"  # what rate cards say and no bill does
+COSTS = ("effective", "billed", "list", "contracted", CARD)
 STALE = (
     "STALE: deliveries, rules or rates changed since these numbers were computed; costctl run brings them up to date"
 )
@@ -122,12 +123,20 @@ def run(ledger: Ledger, report: Report, span: Span, *, calendar: str | None, cos
         "cost": cost,
         "tax": tax,
     }
+    if cost == CARD and "rate_card_cost" not in report.sql:
+        able = ", ".join(name.replace("_", "-") for name, item in known().items() if "rate_card_cost" in item.sql)
+        what = f"the report {report.name.replace('_', '-')} is of what bills say, which is not what rate cards do"
+        raise UsageError(
+            "--cost", what, remedy=f"rate_card is a cost of {able}; rate-variance sets it beside the bill."
+        )
     text = build.qualified(report.sql, set(), build.tables(ledger))
     return ledger.run(text, {key: value for key, value in values.items() if f"${key}" in text})
 
 
 def bill(ledger: Ledger, span: Span, cost: str) -> dict[str, Decimal]:
-    """Return what the bills of the span's billing periods add up to, per currency."""
+    """Return what the bills of the span's billing periods add up to, per currency; nothing for a cost that no bill has."""
+    if cost == CARD:
+        return {}
     text = build.qualified(_text("_bill.sql"), set(), build.tables(ledger))
     return dict(ledger.run(text, {"start": span.start, "end": span.end, "cost": cost}).rows)
 
@@ -186,8 +195,8 @@ def _coverage(found: dict[str, Any], cost: str) -> str:
     if found["incomplete_rows"]:
         parts.append(f"{found['incomplete_rows']:,} charges without {cost} cost (≥)")
     if found["unknown_machine_rows"]:
-        money = _short(found["unknown_machine_cost"])
-        parts.append(f"{found['unknown_machine_rows']:,} charges of unknown machines, {money}, have no chip-hours")
+        money = "" if cost == CARD else f", {_short(found['unknown_machine_cost'])},"
+        parts.append(f"{found['unknown_machine_rows']:,} charges of unknown machines{money} have no chip-hours")
     return " · ".join(parts)
 
 

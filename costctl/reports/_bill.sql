@@ -2,7 +2,7 @@
 -- Grain: one row per currency.
 SELECT
     t.BillingCurrency AS currency,
-    SUM(CASE $cost WHEN 'billed' THEN t.BilledCost WHEN 'list' THEN t.ListCost WHEN 'contracted' THEN t.ContractedCost ELSE t.EffectiveCost END) AS bill
+    SUM(measured($cost, t.BilledCost, t.EffectiveCost, t.ListCost, t.ContractedCost, NULL)) AS bill
 FROM delivery_totals AS t
 INNER JOIN delivery_periods AS p ON p.delivery_id = t.delivery_id AND p.period = t.billing_period AND p.live
 WHERE t.billing_period >= $start AND t.billing_period < $end

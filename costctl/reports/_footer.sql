@@ -3,7 +3,7 @@
 WITH costs AS (
     SELECT
         p.BillingCurrency AS currency, p.kind, p.team,
-        CASE $cost WHEN 'billed' THEN d.BilledCost WHEN 'list' THEN d.ListCost WHEN 'contracted' THEN d.ContractedCost ELSE d.EffectiveCost END AS cost
+        measured($cost, d.BilledCost, d.EffectiveCost, d.ListCost, d.ContractedCost, d.rate_card_cost) AS cost
     FROM postings AS p
     INNER JOIN posting_days AS d ON d.posting_id = p.posting_id AND d.billing_period = p.billing_period
     WHERE CASE $calendar WHEN 'usage' THEN d.day ELSE p.booked_period END >= $start
@@ -13,8 +13,7 @@ WITH costs AS (
 unknown AS (
     SELECT
         BillingCurrency AS currency,
-        SUM(CAST(CASE $cost WHEN 'billed' THEN billed_unknown WHEN 'list' THEN list_unknown WHEN 'contracted' THEN contracted_unknown
-            ELSE effective_unknown END AS DECIMAL(38, 0))) AS incomplete_rows
+        SUM(CAST(measured($cost, billed_unknown, effective_unknown, list_unknown, contracted_unknown, rate_card_unknown) AS DECIMAL(38, 0))) AS incomplete_rows
     FROM postings
     WHERE booked_period >= $start AND booked_period < $end
     GROUP BY BillingCurrency
@@ -23,7 +22,7 @@ unknown AS (
 uncounted AS (
     SELECT
         g.BillingCurrency AS currency, SUM(CAST(g.row_count AS DECIMAL(38, 0))) AS unknown_machine_rows,
-        SUM(CASE $cost WHEN 'billed' THEN g.BilledCost WHEN 'list' THEN g.ListCost WHEN 'contracted' THEN g.ContractedCost ELSE g.EffectiveCost END) AS unknown_machine_cost
+        SUM(measured($cost, g.BilledCost, g.EffectiveCost, g.ListCost, g.ContractedCost, NULL)) AS unknown_machine_cost
     FROM unknown_machines AS n
     INNER JOIN charge_groups AS g ON g.group_id = n.group_id AND g.billing_period = n.billing_period
     WHERE CASE $calendar WHEN 'usage' THEN CAST(g.slot_start AS DATE) ELSE n.billing_period END >= $start

@@ -10,9 +10,8 @@
 WITH costs AS (
     SELECT
         p.kind, p.team, p.model, p.purpose, p.BillingCurrency AS currency,
-        CASE $cost WHEN 'billed' THEN d.BilledCost WHEN 'list' THEN d.ListCost WHEN 'contracted' THEN d.ContractedCost ELSE d.EffectiveCost END AS cost,
-        CASE $cost WHEN 'billed' THEN p.billed_incomplete WHEN 'list' THEN p.list_incomplete WHEN 'contracted' THEN p.contracted_incomplete
-            ELSE p.effective_incomplete END AS incomplete,
+        measured($cost, d.BilledCost, d.EffectiveCost, d.ListCost, d.ContractedCost, d.rate_card_cost) AS cost,
+        measured($cost, p.billed_incomplete, p.effective_incomplete, p.list_incomplete, p.contracted_incomplete, p.rate_card_incomplete) AS incomplete,
         CASE $calendar WHEN 'usage' THEN d.day ELSE p.booked_period END AS moment
     FROM postings AS p
     INNER JOIN posting_days AS d ON d.posting_id = p.posting_id AND d.billing_period = p.billing_period

@@ -9,9 +9,8 @@
 WITH costs AS (
     SELECT
         model, chip, BillingCurrency AS currency,
-        SUM(CASE $cost WHEN 'billed' THEN BilledCost WHEN 'list' THEN ListCost WHEN 'contracted' THEN ContractedCost ELSE EffectiveCost END) AS cost,
-        BOOL_OR(CASE $cost WHEN 'billed' THEN billed_incomplete WHEN 'list' THEN list_incomplete WHEN 'contracted' THEN contracted_incomplete
-            ELSE effective_incomplete END) AS incomplete
+        SUM(measured($cost, BilledCost, EffectiveCost, ListCost, ContractedCost, rate_card_cost)) AS cost,
+        BOOL_OR(measured($cost, billed_incomplete, effective_incomplete, list_incomplete, contracted_incomplete, rate_card_incomplete)) AS incomplete
     FROM serving_days
     WHERE CASE $calendar WHEN 'usage' THEN day ELSE booked_period END >= $start
         AND CASE $calendar WHEN 'usage' THEN day ELSE booked_period END < $end

@@ -9,7 +9,7 @@
 WITH costs AS (
     SELECT
         ResourceId AS asset, x_machine, BillingCurrency AS currency, SkuMeter AS part, ConsumedQuantity AS hours,
-        CASE $cost WHEN 'billed' THEN BilledCost WHEN 'list' THEN ListCost WHEN 'contracted' THEN ContractedCost ELSE EffectiveCost END AS cost
+        measured($cost, BilledCost, EffectiveCost, ListCost, ContractedCost, NULL) AS cost
     FROM charges
     WHERE ServiceName IN ('Owned chips', 'Leased chips', 'Capital charge') AND x_purchase_model IN ('owned_amortised', 'private_contract')
         AND CASE $calendar WHEN 'usage' THEN CAST(ChargePeriodStart AS DATE) ELSE billing_period END >= $start

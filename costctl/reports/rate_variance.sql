@@ -9,7 +9,7 @@ WITH rated AS (
     SELECT
         COALESCE(c.short, r.chip) AS chip, r.provider, r.machine, r.RegionId AS region, r.purchase_model AS purchase, r.layer, r.card,
         r.BillingCurrency AS currency, SUM(CAST(r.chip_hours AS DECIMAL(38, 18))) AS chip_hours, MAX(r.price_per_chip_hour) AS price,
-        SUM(CASE $cost WHEN 'billed' THEN g.BilledCost WHEN 'list' THEN g.ListCost WHEN 'contracted' THEN g.ContractedCost ELSE g.EffectiveCost END) AS cost,
+        SUM(measured($cost, g.BilledCost, g.EffectiveCost, g.ListCost, g.ContractedCost, NULL)) AS cost,
         SUM(r.rate_cost) AS card_cost
     FROM rated_chip_hours AS r
     INNER JOIN charge_groups AS g ON g.group_id = r.group_id AND g.billing_period = r.billing_period

@@ -10,9 +10,8 @@ WITH costs AS (
     SELECT
         model, chip, source, BillingCurrency AS currency, state, chip_hours, power_basis,
         CAST(chip_hours AS DECIMAL(28, 6)) * CAST(watts AS DECIMAL(9, 0)) AS watt_hours,
-        CASE $cost WHEN 'billed' THEN BilledCost WHEN 'list' THEN ListCost WHEN 'contracted' THEN ContractedCost ELSE EffectiveCost END AS cost,
-        CASE $cost WHEN 'billed' THEN billed_incomplete WHEN 'list' THEN list_incomplete WHEN 'contracted' THEN contracted_incomplete
-            ELSE effective_incomplete END AS incomplete
+        measured($cost, BilledCost, EffectiveCost, ListCost, ContractedCost, rate_card_cost) AS cost,
+        measured($cost, billed_incomplete, effective_incomplete, list_incomplete, contracted_incomplete, rate_card_incomplete) AS incomplete
     FROM serving_days
     WHERE CASE $calendar WHEN 'usage' THEN day ELSE booked_period END >= $start
         AND CASE $calendar WHEN 'usage' THEN day ELSE booked_period END < $end

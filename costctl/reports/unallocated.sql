@@ -8,7 +8,7 @@
 WITH costs AS (
     SELECT
         p.reason, p.provider, g.ServiceName AS service, g.SubAccountId AS account, g.x_machine AS machine, p.pool, p.BillingCurrency AS currency,
-        SUM(CASE $cost WHEN 'billed' THEN d.BilledCost WHEN 'list' THEN d.ListCost WHEN 'contracted' THEN d.ContractedCost ELSE d.EffectiveCost END) AS cost
+        SUM(measured($cost, d.BilledCost, d.EffectiveCost, d.ListCost, d.ContractedCost, d.rate_card_cost)) AS cost
     FROM postings AS p
     INNER JOIN posting_days AS d ON d.posting_id = p.posting_id AND d.billing_period = p.billing_period
     LEFT JOIN charge_groups AS g ON g.group_id = p.origin AND g.billing_period = p.billing_period AND p.pool IS NULL

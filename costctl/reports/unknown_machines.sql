@@ -10,7 +10,7 @@ WITH costs AS (
     SELECT
         n.provider, MIN(TRIM(g.x_machine)) AS machine, n.chip, n.unit, n.reason, g.BillingCurrency AS currency, TRY_CAST(SUM(n.quantity) AS DECIMAL(28, 6)) AS quantity,
         CAST(SUM(CAST(g.row_count AS DECIMAL(38, 0))) AS BIGINT) AS charges,
-        SUM(CASE $cost WHEN 'billed' THEN g.BilledCost WHEN 'list' THEN g.ListCost WHEN 'contracted' THEN g.ContractedCost ELSE g.EffectiveCost END) AS cost
+        SUM(measured($cost, g.BilledCost, g.EffectiveCost, g.ListCost, g.ContractedCost, NULL)) AS cost
     FROM unknown_machines AS n
     INNER JOIN charge_groups AS g ON g.group_id = n.group_id AND g.billing_period = n.billing_period
     WHERE CASE $calendar WHEN 'usage' THEN CAST(g.slot_start AS DATE) ELSE n.billing_period END >= $start

@@ -10,7 +10,7 @@
 WITH billed AS (
     SELECT
         g.provider, n.raw AS name, g.BillingCurrency AS currency,
-        SUM(CASE $cost WHEN 'billed' THEN g.BilledCost WHEN 'list' THEN g.ListCost WHEN 'contracted' THEN g.ContractedCost ELSE g.EffectiveCost END) AS cost,
+        SUM(measured($cost, g.BilledCost, g.EffectiveCost, g.ListCost, g.ContractedCost, NULL)) AS cost,
         SUM(CAST(TRY_CAST(g.quantity AS DECIMAL(24, 6)) * 1000000 AS DECIMAL(38, 0)) * CAST(u.multiplier AS DECIMAL(38, 0))) AS millionths_of_tokens
     FROM charge_groups AS g
     INNER JOIN model_names AS n ON n.billing_period = g.billing_period AND n.raw = LOWER(TRIM(g.x_model_raw)) AND n.model IS NULL

@@ -20,16 +20,16 @@ from costctl.reports.explain import naming
 DERIVED = ("model_names", "attributed_groups", "chip_hours", "pool_cells", "state_cells")
 NOBODY = "-"  # as a filter: the postings without a team or model
 GROUP = (
-    "SELECT group_id, source, slot_start, slot_end, provider, ServiceName, ChargeCategory, RegionId, x_machine, unit, rule, raw_team, pool, raw_model, "
-    "raw_purpose, BillingCurrency, BilledCost, EffectiveCost, ListCost, ContractedCost, quantity, row_count FROM ledger.charge_groups "
-    "WHERE billing_period = $period AND group_id = $group"
+    "SELECT g.group_id, source, slot_start, slot_end, provider, ServiceName, ChargeCategory, RegionId, x_machine, unit, rule, raw_team, pool, raw_model, "
+    "raw_purpose, BillingCurrency, BilledCost, EffectiveCost, ListCost, ContractedCost, rate_card_cost, quantity, row_count FROM ledger.charge_groups AS g "
+    "JOIN ledger.card_costs AS k ON k.group_id = g.group_id AND k.billing_period = g.billing_period WHERE g.billing_period = $period AND g.group_id = $group"
 )
 RATES = (
     "SELECT card, layer, price_per_chip_hour, BillingCurrency AS currency, chip, machine, chip_hours, rate_cost FROM ledger.rated_chip_hours "
     "WHERE billing_period = $period AND group_id = $group AND card IS NOT NULL"
 )
 POSTINGS = (
-    "SELECT kind, team, model, purpose, p.pool, state, method, reason, base, base_total, BillingCurrency, BilledCost, EffectiveCost, ListCost, ContractedCost "
+    "SELECT kind, team, model, purpose, p.pool, state, method, reason, base, base_total, BillingCurrency, BilledCost, EffectiveCost, ListCost, ContractedCost, rate_card_cost "
     "FROM ledger.postings AS p JOIN temp.explained_links AS l USING (posting_id) WHERE p.billing_period = $period AND l.billing_period = $period AND l.group_id = $group "
     "ORDER BY abs(EffectiveCost) DESC, kind, team, model, purpose, method"
 )

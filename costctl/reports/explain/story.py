@@ -12,6 +12,7 @@ from costctl.nouns import Rows
 from costctl.reports.explain import Story
 
 COSTS = {"billed": "BilledCost", "effective": "EffectiveCost", "list": "ListCost", "contracted": "ContractedCost"}
+MEASURES = COSTS | {"rate_card": "rate_card_cost"}  # of a charge a bill says the others
 LABEL = 11  # columns that a line's label takes
 SHOWN_POSTINGS = 8
 HASH = 16
@@ -61,7 +62,7 @@ def _told(story: Story, cost: str, *, short: bool) -> Iterator[tuple[str, str]]:
     yield "rule", _rule(story.rule)
     yield (
         "group",
-        f"{_text(group['slot_start'])} to {_text(group['slot_end'])} · {group['row_count']:,} charge{'s' if group['row_count'] > 1 else ''} · {cost} {_text(group[COSTS[cost]])} {group['BillingCurrency']}",
+        f"{_text(group['slot_start'])} to {_text(group['slot_end'])} · {group['row_count']:,} charge{'s' if group['row_count'] > 1 else ''} · {cost} {_text(group[MEASURES[cost]])} {group['BillingCurrency']}",
     )
     for rate in story.rates:
         yield (
@@ -112,9 +113,7 @@ def _posting(posting: dict[str, Any], cost: str) -> str:
         f" · {_percent(posting['base'], posting['base_total'])} by {posting['method']}" if posting["base_total"] else ""
     )
     reason = f" · {posting['reason']}" if posting["reason"] else ""
-    return (
-        f"{posting['kind']} {owner}{pool}{share} · {_text(posting[COSTS[cost]])} {posting['BillingCurrency']}{reason}"
-    )
+    return f"{posting['kind']} {owner}{pool}{share} · {_text(posting[MEASURES[cost]])} {posting['BillingCurrency']}{reason}"
 
 
 def _percent(part: Decimal, whole: Decimal) -> str:

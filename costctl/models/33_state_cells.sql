@@ -6,8 +6,8 @@ WITH parts AS (
         c.cell_id, c.pool, c.slot_start, c.slot_end, c.nature, c.provider, c.api_model, c.api_class, c.model,
         COALESCE(t.state, CASE c.nature WHEN 'unused' THEN 'unused' ELSE 'loaded' END) AS state, t.team AS state_team, t.model AS state_model,
         COALESCE(t.weight, CAST(1 AS DECIMAL(38, 0))) AS weight,
-        c.BilledCost, c.EffectiveCost, c.ListCost, c.ContractedCost, c.chip_hours,
-        c.billed_unknown, c.effective_unknown, c.list_unknown, c.contracted_unknown
+        c.BilledCost, c.EffectiveCost, c.ListCost, c.ContractedCost, c.rate_card_cost, c.chip_hours,
+        c.billed_unknown, c.effective_unknown, c.list_unknown, c.contracted_unknown, c.rate_card_unknown
     FROM pool_cells AS c
     LEFT JOIN chip_time AS t ON t.pool = c.pool AND t.slot_start = c.slot_start AND t.slot_end = c.slot_end AND c.nature <> 'unused'
 ),
@@ -15,7 +15,7 @@ WITH parts AS (
 ranked AS (
     SELECT
         cell_id, pool, slot_start, slot_end, nature, provider, api_model, api_class, model, state, state_team, state_model,
-        BilledCost, EffectiveCost, ListCost, ContractedCost, chip_hours, billed_unknown, effective_unknown, list_unknown, contracted_unknown,
+        BilledCost, EffectiveCost, ListCost, ContractedCost, rate_card_cost, chip_hours, billed_unknown, effective_unknown, list_unknown, contracted_unknown, rate_card_unknown,
         SUM(weight) OVER (PARTITION BY cell_id) AS total, weight,
         ROW_NUMBER() OVER (PARTITION BY cell_id ORDER BY weight DESC, state, COALESCE(state_team, ''), COALESCE(state_model, '')) AS place
     FROM parts
@@ -24,9 +24,9 @@ ranked AS (
 shared AS (
     SELECT
         cell_id, pool, slot_start, slot_end, nature, provider, api_model, api_class, model, state, state_team, state_model, place,
-        BilledCost, EffectiveCost, ListCost, ContractedCost, chip_hours, billed_unknown, effective_unknown, list_unknown, contracted_unknown,
+        BilledCost, EffectiveCost, ListCost, ContractedCost, rate_card_cost, chip_hours, billed_unknown, effective_unknown, list_unknown, contracted_unknown, rate_card_unknown,
         share_of(BilledCost, weight, total) AS billed, share_of(EffectiveCost, weight, total) AS effective, share_of(ListCost, weight, total) AS list,
-        share_of(ContractedCost, weight, total) AS contracted, share_of(chip_hours, weight, total) AS hours
+        share_of(ContractedCost, weight, total) AS contracted, share_of(rate_card_cost, weight, total) AS rate_card, share_of(chip_hours, weight, total) AS hours
     FROM ranked
 )
 
@@ -43,11 +43,13 @@ SELECT
     CASE WHEN s.place = 1 THEN s.EffectiveCost - (SUM(s.effective) OVER cell - s.effective) ELSE s.effective END AS EffectiveCost,
     CASE WHEN s.place = 1 THEN s.ListCost - (SUM(s.list) OVER cell - s.list) ELSE s.list END AS ListCost,
     CASE WHEN s.place = 1 THEN s.ContractedCost - (SUM(s.contracted) OVER cell - s.contracted) ELSE s.contracted END AS ContractedCost,
+    CASE WHEN s.place = 1 THEN s.rate_card_cost - (SUM(s.rate_card) OVER cell - s.rate_card) ELSE s.rate_card END AS rate_card_cost,
     CASE WHEN s.place = 1 THEN s.chip_hours - (SUM(s.hours) OVER cell - s.hours) ELSE s.hours END AS chip_hours,
     CASE WHEN s.place = 1 THEN s.billed_unknown ELSE CAST(0 AS BIGINT) END AS billed_unknown,
     CASE WHEN s.place = 1 THEN s.effective_unknown ELSE CAST(0 AS BIGINT) END AS effective_unknown,
     CASE WHEN s.place = 1 THEN s.list_unknown ELSE CAST(0 AS BIGINT) END AS list_unknown,
-    CASE WHEN s.place = 1 THEN s.contracted_unknown ELSE CAST(0 AS BIGINT) END AS contracted_unknown
+    CASE WHEN s.place = 1 THEN s.contracted_unknown ELSE CAST(0 AS BIGINT) END AS contracted_unknown,
+    CASE WHEN s.place = 1 THEN s.rate_card_unknown ELSE CAST(0 AS BIGINT) END AS rate_card_unknown
 FROM shared AS s
 LEFT JOIN pools AS p ON p.pool = s.pool
 WINDOW cell AS (PARTITION BY s.cell_id)

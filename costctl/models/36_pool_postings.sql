@@ -8,8 +8,8 @@ WITH parts AS (
         COALESCE(s.model, c.state_model, c.model, 'unknown') AS model, COALESCE(s.purpose, CASE c.state WHEN 'training' THEN 'training' ELSE 'unknown' END) AS purpose,
         COALESCE(s.method, '-') AS method, s.share_key IS NULL AS unsplit,
         COALESCE(s.weight, CAST(1 AS DECIMAL(38, 0))) AS weight, COALESCE(s.total, CAST(1 AS DECIMAL(38, 0))) AS total,
-        c.BilledCost, c.EffectiveCost, c.ListCost, c.ContractedCost, c.chip_hours,
-        c.billed_unknown, c.effective_unknown, c.list_unknown, c.contracted_unknown
+        c.BilledCost, c.EffectiveCost, c.ListCost, c.ContractedCost, c.rate_card_cost, c.chip_hours,
+        c.billed_unknown, c.effective_unknown, c.list_unknown, c.contracted_unknown, c.rate_card_unknown
     FROM state_cells AS c
     LEFT JOIN allocation_shares AS s ON s.pool = c.pool AND s.slot_start = c.slot_start AND s.slot_end = c.slot_end AND s.share_key = c.share_key
 ),
@@ -17,9 +17,9 @@ WITH parts AS (
 shared AS (
     SELECT
         state_cell_id, cell_id, pool, nature, state, share_key, team, model, purpose, method, unsplit, weight, total,
-        BilledCost, EffectiveCost, ListCost, ContractedCost, chip_hours, billed_unknown, effective_unknown, list_unknown, contracted_unknown,
+        BilledCost, EffectiveCost, ListCost, ContractedCost, rate_card_cost, chip_hours, billed_unknown, effective_unknown, list_unknown, contracted_unknown, rate_card_unknown,
         share_of(BilledCost, weight, total) AS billed, share_of(EffectiveCost, weight, total) AS effective, share_of(ListCost, weight, total) AS list,
-        share_of(ContractedCost, weight, total) AS contracted, share_of(chip_hours, weight, total) AS hours,
+        share_of(ContractedCost, weight, total) AS contracted, share_of(rate_card_cost, weight, total) AS rate_card, share_of(chip_hours, weight, total) AS hours,
         ROW_NUMBER() OVER (PARTITION BY state_cell_id ORDER BY weight DESC, COALESCE(team, ''), model, purpose, method) AS place
     FROM parts
 )
@@ -39,12 +39,14 @@ SELECT
     CASE WHEN place = 1 THEN EffectiveCost - (SUM(effective) OVER cell - effective) ELSE effective END AS EffectiveCost,
     CASE WHEN place = 1 THEN ListCost - (SUM(list) OVER cell - list) ELSE list END AS ListCost,
     CASE WHEN place = 1 THEN ContractedCost - (SUM(contracted) OVER cell - contracted) ELSE contracted END AS ContractedCost,
+    CASE WHEN place = 1 THEN rate_card_cost - (SUM(rate_card) OVER cell - rate_card) ELSE rate_card END AS rate_card_cost,
     CASE WHEN place = 1 THEN chip_hours - (SUM(hours) OVER cell - hours) ELSE hours END AS chip_hours,
     CASE WHEN place = 1 THEN billed_unknown ELSE CAST(0 AS BIGINT) END AS billed_unknown,
     CASE WHEN place = 1 THEN effective_unknown ELSE CAST(0 AS BIGINT) END AS effective_unknown,
     CASE WHEN place = 1 THEN list_unknown ELSE CAST(0 AS BIGINT) END AS list_unknown,
     CASE WHEN place = 1 THEN contracted_unknown ELSE CAST(0 AS BIGINT) END AS contracted_unknown,
+    CASE WHEN place = 1 THEN rate_card_unknown ELSE CAST(0 AS BIGINT) END AS rate_card_unknown,
     billed_unknown > 0 AS billed_incomplete, effective_unknown > 0 AS effective_incomplete,
-    list_unknown > 0 AS list_incomplete, contracted_unknown > 0 AS contracted_incomplete
+    list_unknown > 0 AS list_incomplete, contracted_unknown > 0 AS contracted_incomplete, rate_card_unknown > 0 AS rate_card_incomplete
 FROM shared
 WINDOW cell AS (PARTITION BY state_cell_id)

@@ -1,0 +1,48 @@
+-- What each charge group comes to at the rate cards: its chips and its bought tokens at the prices in force for them.
+-- Grain: one row per charge group; rate_card_unknown is the number of its charges where no card prices all of it. What a card charges (source
+-- `own`) is what it says. Taxes, credits, the host beside a card's chips, and what costs nothing effectively and buys no chips, come to nothing.
+-- Billed tokens are at the average card price of those that were counted in their slot.
+-- Keep: yes
+WITH billed AS (
+    SELECT
+        g.group_id, g.provider, g.bought_model, g.x_token_class AS token_class, g.BillingCurrency, g.slot_start, g.slot_end,
+        exact_quotient(
+            CAST(TRY_CAST(g.quantity AS DECIMAL(24, 6)) * 1000000 AS DECIMAL(38, 0)) * CAST(u.multiplier AS DECIMAL(38, 0)), CAST('1000000' AS DECIMAL(38, 0))
+        ) AS tokens
+    FROM attributed_groups AS g
+    INNER JOIN units AS u ON u.unit = LOWER(TRIM(g.billed_unit)) AND u.measure = 'token'
+    WHERE g.pool = 'api'
+),
+
+bought AS (
+    SELECT
+        b.group_id, b.tokens, NULLIF(SUM(CAST(r.tokens AS DECIMAL(38, 0))), 0) AS counted,
+        CASE WHEN COUNT(*) = COUNT(r.rate_cost) AND MIN(r.currency) = b.BillingCurrency AND MAX(r.currency) = b.BillingCurrency THEN SUM(r.rate_cost) END AS rate_cost
+    FROM billed AS b
+    INNER JOIN rated_tokens AS r ON r.provider = b.provider AND r.bought_model = b.bought_model AND r.token_class = b.token_class AND r.pool = 'api'
+        AND r.day >= CAST(b.slot_start AS DATE) AND CAST(r.day AS TIMESTAMP) < b.slot_end
+    GROUP BY b.group_id, b.tokens, b.BillingCurrency
+),
+
+priced AS (
+    SELECT
+        g.billing_period, g.group_id, g.row_count,
+        CASE
+            WHEN g.nature IN ('tax', 'credit') OR h.chip_hours = 0 THEN CAST('0' AS DECIMAL(38, 18))
+            WHEN g.source = 'own' THEN CASE WHEN g.effective_unknown = 0 THEN g.EffectiveCost END
+            WHEN h.group_id IS NOT NULL THEN h.rate_cost
+            WHEN n.group_id IS NOT NULL THEN NULL
+            WHEN ABS(b.tokens) < 10000000000000000 AND b.rate_cost < 1000000000000000
+                THEN share_of(b.rate_cost, ABS(b.tokens), b.counted) * (CASE WHEN b.tokens < 0 THEN -1 ELSE 1 END)
+            WHEN g.EffectiveCost = 0 AND g.effective_unknown = 0 AND g.x_token_class IS NULL THEN CAST('0' AS DECIMAL(38, 18))
+        END AS cost
+    FROM attributed_groups AS g
+    LEFT JOIN rated_chip_hours AS h ON h.group_id = g.group_id AND h.billing_period = g.billing_period
+    LEFT JOIN unknown_machines AS n ON n.group_id = g.group_id AND n.billing_period = g.billing_period
+    LEFT JOIN bought AS b ON b.group_id = g.group_id
+)
+
+SELECT
+    billing_period, group_id, COALESCE(cost, CAST('0' AS DECIMAL(38, 18))) AS rate_card_cost,
+    CASE WHEN cost IS NULL THEN row_count ELSE CAST(0 AS BIGINT) END AS rate_card_unknown
+FROM priced
