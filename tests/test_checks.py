@@ -111,8 +111,10 @@ BROKEN = {
         "UPDATE ledger.postings SET reason = NULL WHERE kind = 'unallocated'",
     ],
     "postings_equal_card_costs": [
-        f"UPDATE ledger.postings SET rate_card_cost = rate_card_cost + {A_CENT} WHERE {ONE_POSTING};"
-        f"UPDATE ledger.posting_days SET rate_card_cost = rate_card_cost + {A_CENT} WHERE {ONE_POSTING}",
+        "; ".join(
+            f"UPDATE ledger.{table} SET rate_card_cost = rate_card_cost + {A_CENT} WHERE {ONE_POSTING}"
+            for table in ("postings", "posting_days")
+        ),
         f"UPDATE ledger.postings SET rate_card_unknown = rate_card_unknown + 1 WHERE {ONE_POSTING}",
         f"UPDATE ledger.card_costs SET rate_card_cost = rate_card_cost - {A_CENT} WHERE rate_card_cost = 0",
         "DELETE FROM ledger.card_costs",

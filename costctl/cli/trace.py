@@ -23,7 +23,7 @@ def explain(
     service: Annotated[str | None, typer.Option("--service", metavar="NAME", help="A service, as billed.")] = None,
     account: Annotated[str | None, typer.Option("--account", metavar="ID", help="A billing or sub-account.")] = None,
     cost: Annotated[
-        str, typer.Option("--cost", metavar="NAME", help="effective, billed, list or contracted.")
+        str, typer.Option("--cost", metavar="NAME", help="effective, billed, list, contracted or rate_card.")
     ] = "effective",
     top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="So many charges, the largest first.")] = 5,
     format_: FormatOption = None,

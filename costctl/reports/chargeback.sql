@@ -77,7 +77,7 @@ SELECT
     line, team, model, purpose, direct, shared, idle, unused, tax_fee,
     CASE WHEN line = 'unpriced' AND $cost = 'effective' THEN CAST(NULL AS DECIMAL(38, 18)) ELSE total END AS total, previous_total,
     CASE WHEN place = 1 THEN delivered_tokens END AS delivered_tokens,
-    CASE WHEN line = 'team' AND currencies = 1 AND delivered_tokens > 0 AND total >= 0
+    CASE WHEN line = 'team' AND currencies = 1 AND delivered_tokens > 0 AND total >= 0 AND NOT incomplete
         THEN ratio_of(millionths(total) * 1000000, CAST(delivered_tokens AS DECIMAL(38, 0))) END AS cost_per_mtok,
     currency, incomplete
 FROM joined

@@ -238,7 +238,7 @@ def _one(name: str, values: Sequence[Any]) -> Any:
 def _ratios(line: Record, report: Report) -> Record:
     """Take the ratios of cost anew, truncated as the report's own are."""
     cost = line.get(next(iter(report.converts)))
-    bears = cost is not None and cost >= 0 and line.get("line", "team") == "team"
+    bears = cost is not None and cost >= 0 and not line.get("incomplete") and line.get("line", "team") == "team"
     units = int(cost.quantize(Decimal("0.000001"), ROUND_HALF_UP) * MILLION) if cost is not None else 0
     found: Record = {}
     for name, divisor in PER.items():

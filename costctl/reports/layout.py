@@ -157,7 +157,7 @@ def _summed(group: Sequence[Record], types: dict[str, str], unknown: Iterable[st
     found["change_percent"] = _change(found.get("total"), found.get("previous_total"))
     found["incomplete"] = any(record.get("incomplete") for record in group)
     tokens, total = found.get("delivered_tokens"), found.get("total")
-    found["cost_per_mtok"] = total * 1_000_000 / tokens if total and tokens else None
+    found["cost_per_mtok"] = total * 1_000_000 / tokens if total and tokens and not found["incomplete"] else None
     return found
 
 
@@ -221,7 +221,8 @@ def _written(column: str, value: Any, types: dict[str, str], record: Record, *, 
         return _millions(value)
     if types.get(column) == MONEY or column == "other":
         partial = record.get("incomplete") and column in ("total", "cost")
-        return UNKNOWN if partial and not value else ("≥" if partial else "") + _money(value, cents=cents)
+        nothing = record.get("incomplete") and not value
+        return UNKNOWN if nothing else ("≥" if partial else "") + _money(value, cents=cents)
     if isinstance(value, Decimal) or _numeric(column, types):
         return f"{_rounded(value, 3 if column.startswith(('cost_per', 'card_per', 'ratio_')) else 0):,}"
     return f"{value:%Y-%m}" if column == "period" else str(value)

@@ -56,7 +56,7 @@ joined AS (
     SELECT
         COALESCE(s.model, t.model) AS model, COALESCE(s.chip, t.chip) AS chip, COALESCE(s.source, t.source) AS source, s.currency, s.cost,
         CASE WHEN s.chip_hours <> 0 THEN CAST(s.chip_hours AS DECIMAL(28, 6)) END AS chip_hours, s.state_known, s.serving_hours, s.incomplete,
-        CASE WHEN COALESCE(s.currencies, 1) = 1 AND s.cost >= 0 THEN millionths(s.cost) END AS paid,
+        CASE WHEN COALESCE(s.currencies, 1) = 1 AND s.cost >= 0 AND NOT s.incomplete THEN millionths(s.cost) END AS paid,
         CASE WHEN s.currencies = 1 THEN s.joules END AS joules, s.power_basis,
         NULLIF(t.tokens, 0) AS tokens, t.cached, NULLIF(t.entered, 0) AS entered, t.written, NULLIF(t.weighted, 0) AS weighted
     FROM spent AS s

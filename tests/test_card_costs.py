@@ -1,0 +1,131 @@
+"""What charges come to at the rate cards: a cost like the four of a bill, unknown where no card prices a charge, and conserved."""
+
+import csv
+from decimal import Decimal
+
+import pytest
+
+CARD = """
+    provider,machine,chip,price_per_chip_hour,purchase_model,currency,valid_from
+    aws,p5.48xlarge,h100,6,on_demand,USD,2026-01-01
+"""
+PRICES = """
+    provider,model,token_class,price_per_million,currency,valid_from
+    aws,claude-sonnet-4-6,input,2,USD,2026-01-01
+    aws,claude-sonnet-4-6,output,8,USD,2026-01-01
+"""
+CONFIG = """
+    version: 1
+    cards: [card.csv, prices.csv]
+    rules: [{name: nodes, when: {SubAccountId: [nodes]}, pool: gpu}]
+    pools: {gpu: {base: fixed, shares: {search: "2", ads: "1"}}}
+"""
+BILL = """
+    cost  day         team    SubAccountId  ServiceName     ChargeCategory  x_Machine     ConsumedQuantity  ConsumedUnit  x_Model            x_TokenClass  PricingCategory
+    1000  2026-10-03  -       nodes         EC2             Usage           p5.48xlarge   24                Hours         -          -  Standard
+    50    2026-10-03  -       nodes         Block storage   Usage           -             -                 -             -          -  -
+    200   2026-10-03  search  web           EC2             Usage           p5.48xlarge   4                 Hours         -          -  Standard
+    30    2026-10-03  search  web           Object storage  Usage           -             -                 -             -          -  -
+    0     2026-10-03  search  web           Free tier       Usage           -             -                 -             -          -  -
+    70    2026-10-03  ads     web           EC2             Usage           trn1.2xlarge  1                 Hours         -          -  Standard
+    19    2026-10-03  -       api           Bedrock         Usage           -             5000              1K tokens     claude-sonnet-4-6  input  -
+    9     2026-10-03  -       -             Tax             Tax             -             -                 -             -          -  -
+    -5    2026-10-03  search  web           Credit          Credit          -             -                 -             -          -  -
+"""
+TOKENS = """
+    start,end,provider,model,team,input_uncached,output,requests
+    2026-10-03T00:00:00Z,2026-10-03T01:00:00Z,aws.bedrock,claude-sonnet-4-6,search,3000000,70,3
+    2026-10-03T00:00:00Z,2026-10-03T01:00:00Z,aws.bedrock,claude-sonnet-4-6,ads,1000000,,3
+"""
+
+
+@pytest.fixture(scope="module")
+def ledger(places):
+    place = places()
+    for name, text in {"card.csv": CARD, "prices.csv": PRICES, "costctl.yaml": CONFIG, "tokens.csv": TOKENS}.items():
+        place.write(name, text)
+    place.bill("bill.csv", BILL)
+    place.ingest("bill.csv", "tokens.csv")
+    return place
+
+
+def test_each_charge_has_its_cost_at_the_card_or_is_unknown(ledger):
+    """By what they cost on the bill: 24 and 4 hours of eight chips at 6, and 5 million tokens, 4 of them counted, at 2.
+
+    A tax, a credit and what costs nothing have no card to be at; storage, and a machine without a card, are unknown.
+    """
+    found = ledger.ask(
+        "SELECT g.EffectiveCost, CASE WHEN k.rate_card_unknown = 0 THEN k.rate_card_cost END FROM ledger.card_costs AS k "
+        "JOIN ledger.charge_groups AS g USING (billing_period, group_id)"
+    )
+    priced, nothing, unknown = {1000: 1152, 200: 192, 19: 10}, dict.fromkeys((9, -5, 0), 0), dict.fromkeys((50, 30, 70))
+    assert dict(found) == priced | nothing | unknown
+
+
+def test_it_is_shared_as_the_other_costs_are(ledger):
+    """Two thirds of the pool are search's, and three of the five million tokens on the bill, of which one nobody counted."""
+    found = ledger.ask(
+        "SELECT team, pool, sum(rate_card_cost), sum(rate_card_unknown) FROM ledger.postings WHERE pool IS NOT NULL GROUP BY ALL ORDER BY ALL"
+    )
+    assert found == [
+        *[("ads", "api", 2, 0), ("ads", "gpu", 384, 0)],
+        *[("search", "api", 6, 0), ("search", "gpu", 768, 1), (None, "api", 2, 0)],
+    ]
+    assert ledger.broken() == []
+
+
+def report(ledger, name, *words):
+    said = ledger.costctl("report", name, "--period", "2026-10", "--cost", "rate_card", *words)
+    assert said.returncode == 0, said.stderr
+    return said.stdout
+
+
+def test_chargeback_at_the_cards(ledger):
+    """1,152 + 192 + 10 that cards price; no bill says so, and none is set beside it."""
+    shown = report(ledger, "chargeback", "--format", "table").splitlines()
+    lines = {line.split()[0]: line.split() for line in shown if line.strip()}
+    assert "≥1,354" in lines["TOTAL"]
+    assert not {"bill", "difference"} & set(lines)
+    assert "3 charges without rate_card cost (≥)" in " ".join(" ".join(shown).split())
+    rows = csv.DictReader(report(ledger, "chargeback", "--format", "csv").splitlines())
+    assert sum(Decimal(row["total"]) for row in rows) == 1354
+
+
+def test_what_is_unknown_buys_no_tokens_at_a_price(ledger):
+    """What was counted of the bought model is priced; of the machines without one some is not, and nothing is divided by a part."""
+    rows = csv.DictReader(report(ledger, "tokens-per-dollar", "--format", "csv").splitlines())
+    names = ("cost", "cost_per_mtok", "cost_per_chip_hour", "incomplete")
+    found = {row["model"]: tuple(row[name] for name in names) for row in rows if row["chip"] != "trn1"}
+    assert found["claude-sonnet-4-6"] == ("8", "2", "", "false")
+    assert found["unknown"] == ("1344", "", "", "true")
+
+
+def test_the_largest_is_explained(ledger):
+    said = ledger.costctl(
+        "explain", "--period", "2026-10", "--team", "search", "--cost", "rate_card", "--format", "table"
+    )
+    assert "rate_card 1152 USD" in said.stdout
+    assert "shared search / unknown / unknown · pool gpu · 66.67 % by fixed · 768 USD" in said.stdout
+
+
+@pytest.mark.parametrize("name", ["rate-variance", "reconciliation", "unknown-machines"])
+def test_a_report_of_what_bills_say_has_no_such_cost(ledger, name):
+    said = ledger.costctl("report", name, "--period", "2026-10", "--cost", "rate_card")
+    assert said.returncode == 2
+    assert f"the report {name} is of what bills say" in said.stderr
+    assert "rate_card is a cost of chargeback, claims, tokens-per-dollar, unallocated" in said.stderr
+
+
+def test_what_a_card_charges_is_what_it_says(place):
+    place.write("own.csv", OWNED)
+    place.write("costctl.yaml", "version: 1\ncards: [own.csv]\n")
+    place.bill("bill.csv", [{"cost": "1"}])
+    place.ingest("bill.csv")
+    own = "SELECT sum(EffectiveCost), sum(rate_card_cost), sum(rate_card_unknown) FROM ledger.postings WHERE source = 'own'"
+    assert place.ask(own) == [(700, 700, 0)]
+
+
+OWNED = """
+    asset,chip,chips,in_service,currency,acquisition_cost,residual_value,useful_life_months,power,colocation,maintenance
+    pod,h100,1,2026-01-01,USD,33600,0,48,bill,bill,bill
+"""
