@@ -132,3 +132,19 @@ def test_where_every_name_is_known_it_is_said(place):
     place.ingest("bill.csv")
     said = place.costctl("report", "unknown-models", "--period", "2026-10")
     assert (said.returncode, "every name that bills and token counts give a model is known" in said.stderr) == (0, True)
+
+
+def test_tokens_are_priced_before_their_bill_is_there(place):
+    """Also of a month without any bill."""
+    place.write("card.csv", "provider,model,token_class,price_per_million,currency\ntogether,mine,input,2,USD\n")
+    place.write("costctl.yaml", "version: 1\ncards: [card.csv]\n")
+    counted = "start,end,provider,model,team,input_uncached,output,requests\n2026-10-03,2026-10-04,together,mine,search,3000000,,1\n"
+    place.write("tokens.csv", counted)
+    place.ingest("tokens.csv")
+    (row,) = answers(place, "token-variance")
+    assert (row["card_cost"], row["cost"], row["reason"]) == ("6", "", "on no bill yet")
+    place.write("before.csv", counted.replace("2026-10", "2026-09"))
+    place.ingest("before.csv")
+    periods = "SELECT DISTINCT billing_period FROM ledger.rated_tokens ORDER BY 1"
+    assert [f"{month:%Y-%m}" for (month,) in place.ask(periods)] == ["2026-09", "2026-10"]
+    assert place.broken() == []

@@ -17,6 +17,12 @@ from costctl.nouns import CompiledRules, Rows
 
 GROUPS = "charge_groups"
 GROUPED_BY = ("providers", "machines", "machine_families")  # the reference tables that the scan for charge groups reads
+# The months that have something to compute: those that a bill charges, and those of which tokens or chip time are counted.
+PERIODS = (
+    "SELECT billing_period FROM ledger.charge_groups UNION "
+    "SELECT CAST(date_trunc('month', p.period) AS DATE) FROM ledger.delivery_periods AS p JOIN ledger.deliveries AS d USING (delivery_id) "
+    "WHERE p.live AND p.rows > 0 AND d.kind = 'usage'"
+)
 NO_RULES = "{'rule': 0, 'team': CAST(NULL AS VARCHAR), 'model': CAST(NULL AS VARCHAR), 'purpose': CAST(NULL AS VARCHAR), 'pool': CAST(NULL AS VARCHAR)}"
 
 
@@ -197,8 +203,8 @@ def _empty(ledger: Ledger) -> set[str]:
 
 
 def sweep(ledger: Ledger) -> None:
-    """Forget the open billing periods that have no charges any more, with everything that was computed of them."""
-    query = "SELECT billing_period FROM ledger.periods WHERE state = 'open' AND billing_period NOT IN (SELECT billing_period FROM ledger.charge_groups)"
+    """Forget the open billing periods that have nothing to compute any more, with everything that was computed of them."""
+    query = f"SELECT billing_period FROM ledger.periods WHERE state = 'open' AND billing_period NOT IN ({PERIODS})"
     empty = [period for (period,) in ledger.run(query).rows]
     kept = [model.name for model in models() if model.keep]
     for table in [*kept, "periods"] if empty else ():

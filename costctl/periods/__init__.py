@@ -72,7 +72,7 @@ def stale(ledger: Ledger, settings: str) -> list[tuple[date, str]]:
     known = {
         row[0]: row[1:] for row in ledger.run("SELECT billing_period, state, fingerprint FROM ledger.periods").rows
     }
-    periods = ledger.run("SELECT DISTINCT billing_period FROM ledger.charge_groups ORDER BY 1").rows
+    periods = ledger.run(f"{build.PERIODS} ORDER BY 1").rows
     wanted = [(period, fingerprint(ledger, period, settings)) for (period,) in periods]
     return [
         (period, seal)
