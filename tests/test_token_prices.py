@@ -9,7 +9,7 @@ from conftest import examples, table
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costctl.rates import facts, tokens
+from costctl.rates import facts, scopes, tokens
 from costctl.rates.scopes import DAY
 
 # A card of round prices: a model whose price doubles for some hours, one with a step, one with both, one plain.
@@ -208,6 +208,10 @@ SHIPPED = """
     deepseek  deepseek-v4-pro           06:00:00                    1        1.32
     deepseek  deepseek-v4-pro           09:59:59.999999             1        1.32
     deepseek  deepseek-v4-pro           10:00:00                    1        0.66
+    deepseek  deepseek-v4-pro           2026-11-14T01:00:00         1        0.66
+    deepseek  deepseek-v4-pro           2026-11-15T09:59:59         1        0.66
+    deepseek  deepseek-v4-pro           2026-11-16T01:00:00         1        1.32
+    deepseek  deepseek-v4-pro           2026-11-13T09:59:59         1        1.32
     openai    gpt-5.6-sol               12:00:00                    272000   4
     openai    gpt-5.6-sol-2026-08-21    12:00:00                    272001   no price in force
     openai    gpt-5.6-sol               2026-11-20T00:00:00         272000   4
@@ -218,7 +222,7 @@ SHIPPED = """
 
 
 def test_the_shipped_prices_at_their_boundaries(rated):
-    """The price above 272k was first seen on 20 November: ten days before it, nobody knows."""
+    """The 14th is a Saturday. The price above 272k was first seen on 20 November: ten days before it, nobody knows."""
     lines = table(SHIPPED)
     records = [
         at(line["model"], line["from"], provider=line["provider"], input_uncached=line["tokens"]) for line in lines
@@ -260,29 +264,36 @@ def test_a_contract_comes_before_the_list_and_leaves_it_what_it_does_not_price(r
 
 MINUTES = st.sampled_from([0, 1, 30, 60, 240, 600, 990, 1439])
 BOUNDS = st.sampled_from([1000, 2000, 3000])
-WINDOWS = st.none() | st.tuples(MINUTES, MINUTES).filter(lambda pair: pair[0] != pair[1])
+HOURS = st.none() | st.tuples(MINUTES, MINUTES).filter(lambda pair: pair[0] != pair[1])
+DAYS = st.none() | st.tuples(st.integers(0, 6), st.integers(0, 6))
+WINDOWS = st.none() | st.tuples(HOURS, DAYS).filter(lambda pair: pair != (None, None))
 STEPS = st.none() | st.tuples(st.none() | BOUNDS, st.none() | BOUNDS).filter(
     lambda pair: pair != (None, None) and (None in pair or pair[0] < pair[1])
 )
-MIDNIGHT = datetime(2026, 11, 10)  # noqa: DTZ001  UTC
+MONDAY = datetime(2026, 11, 9)  # noqa: DTZ001  UTC
 
 
 def as_texts(step, window):
     """Return how a card writes a step and a window."""
     above, up_to = step or (None, None)
     words = [f"above {above}" if above else "", f"up to {up_to}" if up_to else ""]
-    clock = "-".join(f"{minute // 60:02}:{minute % 60:02}" for minute in window) if window else ""
-    return " ".join(filter(None, words)), clock
+    hours, days = window or (None, None)
+    clock = "-".join(f"{minute // 60:02}:{minute % 60:02}" for minute in hours) if hours else ""
+    named = "-".join(scopes.WEEKDAYS[day].title() for day in dict.fromkeys(days)) if days else ""
+    return " ".join(filter(None, words)), f"{named} {clock}".strip()
 
 
-def holds(row, second, prompt):
-    """Tell whether a row is for a second of the day and a prompt."""
-    (above, up_to), window = row[0] or (None, None), row[1]
-    if window and window[0] < window[1]:
-        in_window = window[0] * 60 <= second < window[1] * 60
+def holds(row, day, second, prompt):
+    """Tell whether a row is for a day of the week, a second of it, and a prompt."""
+    (above, up_to), (hours, days) = row[0] or (None, None), row[1] or (None, None)
+    start, end = (minute * 60 for minute in hours or (0, DAY))
+    if start < end:
+        in_hours = start <= second < end
     else:
-        in_window = not window or second >= window[0] * 60 or second < window[1] * 60
-    return in_window and (above is None or prompt > above) and (up_to is None or prompt <= up_to)
+        in_hours = second >= start or second < end
+        day = day if second >= start else (day - 1) % 7  # the hours began the day before
+    in_days = not days or (day - days[0]) % 7 <= (days[1] - days[0]) % 7
+    return in_hours and in_days and (above is None or prompt > above) and (up_to is None or prompt <= up_to)
 
 
 def kind(row):
@@ -298,7 +309,7 @@ def rivals(row, other):
 SECONDS = sorted(
     {(minute * 60 + shift) % (DAY * 60) for minute in (0, 1, 30, 60, 240, 600, 990, 1439) for shift in (-1, 0)}
 )
-POINTS = [(second, prompt) for second in SECONDS for prompt in (0, 999, 1000, 1001, 2000, 2001, 3000, 3001)]
+POINTS = [(day, second, prompt) for day in range(7) for second in SECONDS for prompt in (1000, 1001, 2001, 3001)]
 
 
 def world_of(folder, rows):
@@ -333,8 +344,8 @@ def test_every_second_and_every_prompt_has_one_price_or_none_or_both_lines_are_n
     world = world_of(folder, kept)
     assert world.clashes() == []
     questions = [
-        tokens.Question("together", "tide", None, *[MIDNIGHT + timedelta(seconds=second)] * 2, prompt)
-        for second, prompt in POINTS
+        tokens.Question("together", "tide", None, *[MONDAY + timedelta(day, second)] * 2, prompt)
+        for day, second, prompt in POINTS
     ]
     found = [answer["input"]["price_per_million"] for answer in tokens.rated(questions, world.model_rates, [], [])]
     closest = [max((row for row in kept if holds(row, *point)), key=kind, default=None) for point in POINTS]

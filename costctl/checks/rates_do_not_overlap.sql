@@ -15,7 +15,7 @@ FROM model_prices AS a
 INNER JOIN model_prices AS b ON b.provider = a.provider AND b.model = a.model AND b.region = a.region AND b.service_tier = a.service_tier
     AND b.token_class = a.token_class AND b.layer = a.layer AND b.currency = a.currency AND b.channel IS NOT DISTINCT FROM a.channel
     AND a.card < b.card AND a.price_per_million <> b.price_per_million
-    AND (a.minute_from IS NULL) = (b.minute_from IS NULL)
+    AND (a.minute_from IS NULL) = (b.minute_from IS NULL) AND a.weekday_from < b.weekday_to AND b.weekday_from < a.weekday_to
     AND (COALESCE(a.prompt_above, a.prompt_up_to) IS NULL) = (COALESCE(b.prompt_above, b.prompt_up_to) IS NULL)
     AND COALESCE(a.minute_from, 0) < COALESCE(b.minute_to, 1440) AND COALESCE(b.minute_from, 0) < COALESCE(a.minute_to, 1440)
     AND (a.prompt_above IS NULL OR b.prompt_up_to IS NULL OR a.prompt_above < b.prompt_up_to)

@@ -1,13 +1,13 @@
 -- The price of each token class at each hour and length of prompt that a card tells apart, on the days of bought tokens; none where no card is in force.
 -- Grain: one row per provider, channel, model, region, route, service tier and day of usage, step and part of price_bounds, and token class.
 -- Of the prices in force the first wins: by layer (contract, realised, list, model), by region (the region itself, then the route, then `*`),
--- of the channel before of any, for some hours before for the whole day, for a step before for all prompts. lowest and highest are the
+-- of the channel before of any, for some hours or days of the week before for the whole day, for a step before for all prompts. lowest and highest are the
 -- same but where nothing tells between them: channels, or currencies. A `*` price is of no route where others of its model name routes.
 -- Empty without: driving_usage
 WITH cards AS (
     SELECT
         card, provider, channel, LOWER(model) AS model, region, service_tier, token_class, layer, price_per_million, currency, valid_from, valid_to,
-        minute_from, minute_to, prompt_above, prompt_up_to,
+        minute_from, minute_to, weekday_from, weekday_to, prompt_above, prompt_up_to,
         MAX(CASE WHEN region = 'global' OR region LIKE 'geo:%' THEN 1 ELSE 0 END) OVER (PARTITION BY provider, channel, LOWER(model)) AS names_routes
     FROM model_prices
 ),
@@ -19,7 +19,9 @@ spans AS (
 ),
 
 wanted AS (
-    SELECT DISTINCT u.provider, u.channel, u.model, u.region, u.route, u.service_tier, CAST(s.day AS DATE) AS day
+    SELECT DISTINCT
+        u.provider, u.channel, u.model, u.region, u.route, u.service_tier, CAST(s.day AS DATE) AS day,
+        DATE_DIFF('day', CAST('1900-01-01' AS DATE), CAST(s.day AS DATE)) % 7 AS weekday      -- that was a Monday
     FROM spans AS u, UNNEST(GENERATE_SERIES(u.day, u.last_day, INTERVAL '1' DAY)) AS s(day)
 ),
 
@@ -46,6 +48,7 @@ ranked AS (
         AND (c.channel = w.channel OR c.channel IS NULL OR w.channel IS NULL)
         AND (c.region = w.region OR c.region = w.route OR c.region = '*' AND (w.route IS NULL OR c.names_routes = 0))
         AND (c.valid_from <= w.day OR c.valid_from IS NULL) AND (w.day < c.valid_to OR c.valid_to IS NULL)
+        AND c.weekday_from <= w.weekday AND w.weekday < c.weekday_to
         AND COALESCE(c.minute_from, 0) <= p.from_value AND p.from_value < COALESCE(c.minute_to, 1440)
         AND (c.prompt_above IS NULL OR c.prompt_above <= s.from_value) AND (c.prompt_up_to IS NULL OR s.from_value < c.prompt_up_to)
 )

@@ -118,8 +118,8 @@ def _model_rates(row: Row, sheet: Sheet) -> Iterator[Rate]:
     for region in row["region"] or ("*",):
         where = (row["provider"], row["channel"], row["model"], region, row["service_tier"] or "standard")
         key = (*where, row["token_class"], layer, row["currency"])
-        for start, end in row["time_window_utc"] or ((None, None),):
-            scope = Scope(above, up_to, start, end)
+        for window in row["time_window_utc"] or ((),):
+            scope = Scope(above, up_to, *window)
             price = row["price_per_million"]
             yield Rate(row, "price_per_million", key, price, scope=scope, is_card=sheet.is_card)
 

@@ -108,7 +108,7 @@ def model_price(rate: Rate) -> Line:
     """Return a row of model_prices."""
     *named, token_class, layer, currency = rate.key
     scope = rate.scope
-    asked = (scope.above, scope.up_to, scope.start, scope.end)
+    asked = (scope.above, scope.up_to, scope.start, scope.end, scope.day, scope.day_end)
     return _line(rate, (*named, *asked, token_class, layer, rate.price, currency))
 
 
