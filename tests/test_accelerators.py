@@ -23,7 +23,9 @@ BILLS = {
     "azure_cost": {"azure_actual.csv": "actual", "azure_amortised.csv": "amortised"},
     "azure_focus": {"azure_focus.csv": None},
     "gcp_billing": {"gcp_billing.csv": None},
+    "gcp_focus": {"gcp_focus.csv": None},
     "oci_cost": {"oci_cost.csv": None},
+    "oci_focus": {"oci_focus.csv": None},
     "focus": {"focus.csv": None},
 }
 LINES = """
