@@ -1405,6 +1405,42 @@ def test_each_finding_of_the_check(tiny, lines, error, warning):
     assert [warning in found for found in warnings] == ([True] if warning else [])
 
 
+CARDS = [
+    # a user's card, seen on 3 April but for one; what the check of 1 October says of it, and as what
+    ("1 layer=list as_of=2026-04-03", "seen on 2026-04-03, 181 days ago: 1", None),
+    ("1 layer=list as_of=2026-04-03 valid_from=2026-04-01", "seen on 2026-04-03, 181 days ago: 1", None),
+    ("1 layer=model as_of=2026-04-03", "seen on 2026-04-03, 181 days ago: 1", None),
+    ("1 layer=contract as_of=2026-04-03", "was seen 181 days ago and has no valid_from", None),
+    ("1 layer=contract as_of=2026-04-03 valid_from=2026-04-01", None, None),
+    ("1 layer=list as_of=2026-04-03 valid_from=2026-04-01 valid_to=2027-01-01", None, None),
+    ("1 layer=list as_of=2026-04-04", None, None),
+    ("98.32 layer=list", "is outside 0.05 to 60 USD", None),
+    ("0.04 layer=model", "is outside 0.05 to 60 USD", None),
+    ("3 layer=contract valid_from=2026-04-01", None, "is above the list price 2"),
+]
+
+
+@pytest.mark.parametrize(("line", "error", "warning"), CARDS)
+def test_an_old_or_odd_price_in_a_card_is_an_error_and_one_that_is_shipped_a_warning(tiny, write, line, error, warning):
+    tiny("2 region=us-east-1")
+    cells = {**DEFAULTS, "region": "us-east-1", **cells_of(line)}
+    card = write(f"{','.join(cells)}\n{','.join(cells.values())}\n")
+    found = check.check(facts.load(card.parent, [card]), date(2026, 10, 1))
+    for problems, expected in ((found.errors, error), (found.warnings, warning)):
+        assert [expected in problem.what for problem in problems] == ([True] if expected else [])
+        assert all(problem.where.startswith(f"{card}:2:") for problem in problems)
+    shipped, _ = findings(tiny(line))
+    assert shipped == ([error] if error and "layer=contract" in line else [])
+
+
+def test_old_token_prices_of_a_card_are_one_error_a_day(write):
+    lines = [f"openai,gpt-7,{name},1.5,USD,list,2026-01-02" for name in ("input", "output")]
+    path = write("\n".join([f"{TOKENS},layer,as_of", *lines]))
+    (error,) = check.check(rates.load([path]), date(2026, 10, 1)).errors
+    assert error.where == f"{path}:2:as_of"
+    assert error.what == "prices in force that were seen on 2026-01-02, 272 days ago: 2"
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -65,7 +65,7 @@ def show(
 def check(at: At = None, format_: Printed = None) -> None:
     """Find old, odd or contradictory prices.
 
-    Exit 9 when one is an error; a warning passes.
+    Exit 9 when one is an error: prices that contradict each other, and what is old or odd in your cards. A warning passes.
     """
     from costctl.errors import GateFailed
     from costctl.files.sheets import sentence
