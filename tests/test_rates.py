@@ -1379,6 +1379,52 @@ def test_show_says_why_a_price_is_not_used(tiny):
     }
 
 
+TIERED = """provider,chip,purchase_model,price_per_chip_hour,currency,tier_from,tier_to,tier_mode,valid_from
+coreweave,mi300x,private_contract,2.60,USD,,500000,graduated,2026-07-01
+coreweave,mi300x,private_contract,2.35,USD,500000,,graduated,2026-07-01
+"""
+
+
+@pytest.mark.parametrize(
+    ("width", "heading", "lines"),
+    [
+        (
+            80,
+            "provider machine purchase_model price tier region",
+            ["coreweave - private_contra… 2.60 0 to 500000 *", "coreweave - private_contra… 2.35 from 500000 *"],
+        ),
+        (
+            120,
+            "provider machine purchase_model price tier region tier_mode layer term_months currency",
+            [
+                "coreweave - private_contra… 2.60 0 to 500000 * graduated contract - USD",
+                "coreweave - private_contra… 2.35 from 500000 * graduated contract - USD",
+            ],
+        ),
+    ],
+)
+def test_tiers_stand_beside_their_price(write, tmp_path, monkeypatch, capsys, width, heading, lines):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", str(width))
+    write(TIERED)
+    write("version: 1\ncards: [card.csv]\n", "costctl.yaml")
+    cli.app(["show", "mi300x", "--at", "2026-10-01", "--format", "table"], standalone_mode=False)
+    title, *found = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert title == "amd-mi300x · Instinct MI300X · per chip-hour"
+    assert found[:3] == [heading, *lines]
+
+
+def test_tiers_are_columns_of_their_own_in_a_file(write):
+    shown = listing.prices(rates.load([write(TIERED)]), "amd-mi300x", date(2026, 10, 1))
+    names = ("price_per_chip_hour", "tier_from", "tier_to", "tier_mode")
+    assert [[line[name] for name in names] for line in shown[:3]] == [
+        ["2.60", None, "500000", "graduated"],
+        ["2.35", "500000", None, "graduated"],
+        [shown[2]["price_per_chip_hour"], None, None, None],
+    ]
+    assert list(listing.readable(shown[2:])[0])[3:5] == ["price", "region"]  # where nothing has tiers
+
+
 def findings(world, day="2026-10-01"):
     found = check.check(world, date.fromisoformat(day))
     return [problem.what for problem in found.errors], [problem.what for problem in found.warnings]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -15,6 +15,8 @@ if TYPE_CHECKING:  # --help reads no rates
     from costctl.config import Config
     from costctl.rates.facts import Facts
     from costctl.rates.imports import Card
+
+    Records = Sequence[dict[str, str | None]]
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="What chips and tokens cost, and from which card.")
 
@@ -50,7 +52,7 @@ def show(
     known: Known = None,
     format_: Printed = None,
 ) -> None:
-    """Show every price of a chip, or of a model's tokens, and why one is not used."""
+    """Show every price of a chip with its tiers, or of a model's tokens, and why one is not used."""
     from costctl.rates import listing
 
     facts = _facts(known)
@@ -58,7 +60,8 @@ def show(
         emit(f"{model} · per million tokens", listing.token_prices(facts, model, _day(at)), format_)
         return
     found = listing.chip_named(name, facts)
-    emit(f"{found['chip']} · {found['title']}", listing.prices(facts, found["chip"], _day(at)), format_)
+    title = f"{found['chip']} · {found['title']} · per chip-hour"
+    emit(title, listing.prices(facts, found["chip"], _day(at)), format_, listing.readable)
 
 
 @app.command()
@@ -204,11 +207,12 @@ def lookup(
     emit("the prices in force, per million tokens", tokens.lookup(asked, facts, names), format_)
 
 
-def emit(title: str, rows: Sequence[dict[str, str | None]], format_: Format | None) -> None:
-    """Print rows in the format asked for: by default a table on a terminal, CSV when piped."""
+def emit(title: str, rows: Records, format_: Format | None, readable: Callable[[Records], Records] = list) -> None:
+    """Print rows in the format asked for: by default a table on a terminal, with its own columns, CSV when piped."""
     from costctl.reports import render
 
-    render.emit(title, rows, format_.value if format_ else None)
+    asked = format_.value if format_ else None
+    render.emit(title, readable(rows) if render.chosen(asked, None) == "table" else rows, asked)
 
 
 def _settings() -> Config:

@@ -9,6 +9,7 @@ from datetime import date
 from costctl.errors import UsageError, shown
 from costctl.files import cells
 from costctl.files.sheets import Row
+from costctl.rates import tiers
 from costctl.rates.columns import LAYERS, POWER_BASES, UNSURE
 from costctl.rates.facts import Facts
 from costctl.rates.intervals import Key, Rate
@@ -107,6 +108,21 @@ def prices(facts: Facts, chip: str, day: date) -> list[Texts]:
     return sorted(lines, key=_order)
 
 
+def readable(lines: Sequence[Texts]) -> list[Texts]:
+    """Return the prices of a chip as a table shows them, and their tiers in words where any price has one."""
+    tiered = any(line["tier_mode"] for line in lines)
+    return [_readable(line, tiered=tiered) for line in lines]
+
+
+def _readable(line: Texts, *, tiered: bool) -> Texts:
+    span, mode = tiers.words(line)
+    first = {name: line[name] for name in ("provider", "machine", "purchase_model")}
+    first |= {"price": line["price_per_chip_hour"]}
+    first |= {"tier": span, "region": line["region"], "tier_mode": mode} if tiered else {}
+    told = {*first, *tiers.COLUMNS, "price_per_chip_hour"}
+    return first | {name: value for name, value in line.items() if name not in told}
+
+
 def _by_row(rates: Iterable[Rate]) -> dict[str, list[Rate]]:
     found: dict[str, list[Rate]] = defaultdict(list)
     for rate in rates:
@@ -150,6 +166,7 @@ def _line(row: Row, layer: str, regions: str, state: str, holds: tuple[date | No
         "machine": row["machine"],
         "purchase_model": row["purchase_model"],
         "price_per_chip_hour": row.texts.get("price_per_chip_hour"),
+        **{name: row.texts.get(name) for name in tiers.COLUMNS},
         "region": regions,
         "layer": layer,
         "term_months": row.texts.get("term_months"),

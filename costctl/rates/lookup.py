@@ -168,7 +168,7 @@ def _answer(asked: Question, rate: Rate | None, chips: Fraction | None, note: st
         "purchase_model": asked.purchase_model,
         "term_months": texts.get("term_months"),
         "day": asked.day.isoformat(),
-        "tier": tiers.told(rate.row) if rate else None,
+        "tier": tiers.told(rate.row.texts) if rate else None,
         "price_per_chip_hour": rate.text if rate else None,
         "price_per_machine_hour": _of_machine(rate, chips),
         "currency": asked.currency,
