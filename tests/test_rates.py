@@ -876,9 +876,10 @@ def test_whatever_the_intervals_a_day_has_one_card_or_none_and_says_which_is_nea
         gaps = [day for day, numbers in held.items() if known and not numbers]
         for day in gaps[:1] + gaps[-1:]:
             near = min(known, key=lambda other: (abs(other - day), other))
-            note = f"no rate in force; the nearest is chip_prices/cloud.csv:{2 + held[near][0]}, of {near}"
             question = lookup.Question("cloud", "m8", "us-east-1", day)
-            assert lookup.lookup(question, world)["note"] == note
+            with pytest.raises(UsageError) as refused:
+                lookup.lookup(question, world)
+            assert refused.value.evidence == [f"the nearest is chip_prices/cloud.csv:{2 + held[near][0]}, of {near}"]
 
 
 def test_the_product_is_exact(tiny):
@@ -1095,6 +1096,13 @@ def ask(world, day, **change):
     return lookup.lookup(question, world), lookup.lookup(question, world, stale_ok=True)
 
 
+def unanswered(world, day, **change):
+    """Return where a lookup is refused, the evidence and the remedy."""
+    with pytest.raises(UsageError) as refused:
+        ask(world, day, **change)
+    return refused.value.where, refused.value.evidence, refused.value.remedy
+
+
 def test_lookup_gives_the_price_as_printed(tiny):
     strict, lenient = ask(tiny("1.50 as_of=2026-03-10 confidence=list"), "2026-04-01")
     assert strict == lenient
@@ -1104,25 +1112,40 @@ def test_lookup_gives_the_price_as_printed(tiny):
 
 def test_lookup_takes_a_stale_rate_only_when_told_and_says_so(tiny):
     world = tiny("1 as_of=2026-03-10 valid_to=2026-05-01", "2 valid_from=2026-09-01")
-    strict, lenient = ask(world, "2026-05-10")
-    assert (strict["price_per_chip_hour"], strict["note"]) == (
-        None,
-        "no rate in force; the nearest is chip_prices/cloud.csv:2, of 2026-04-30",
+    where, evidence, remedy = unanswered(world, "2026-05-10")
+    assert (where, evidence) == ("--at", ["the nearest is chip_prices/cloud.csv:2, of 2026-04-30"])
+    assert "--stale-ok" in remedy
+    days = [date(2026, 5, 10), date(2026, 8, 31)]
+    early, late = (
+        lookup.lookup(lookup.Question("cloud", "m8", "us-east-1", day), world, stale_ok=True) for day in days
     )
-    assert (lenient["price_per_chip_hour"], lenient["note"]) == (
-        "1",
-        "stale: not in force on 2026-05-10; it was on 2026-04-30",
-    )
-    assert ask(world, "2026-08-31")[1]["price_per_chip_hour"] == "2"
+    note = "stale: not in force on 2026-05-10; it was on 2026-04-30"
+    assert (early["price_per_chip_hour"], early["note"]) == ("1", note)
+    assert late["price_per_chip_hour"] == "2"
+
+
+@pytest.mark.parametrize("format_", ["json", "csv", "table"])
+def test_a_refused_lookup_prints_nothing_but_its_reason(command, monkeypatch, tmp_path, format_):
+    monkeypatch.chdir(tmp_path)
+    asked = ["--provider", "aws", "--sku", "p5.48xlarge", "--region", "us-east-1", "--at", "2020-01-01"]
+    said = command("rates", "lookup", *asked, "--format", format_)
+    assert (said.code, said.out) == (2, "")
+    assert "the nearest is chip_prices/aws.csv:" in said.err
 
 
 def test_lookup_says_what_else_is_known(tiny):
     world = tiny("1 purchase_model=spot", "1 region=eu-west-1")
-    assert ask(world, "2026-05-10")[0]["note"] == "no rate known; on_demand is known in eu-west-1"
-    assert (
-        ask(world, "2026-05-10", purchase_model="reserved")[0]["note"] == "no rate known; known for it: on_demand, spot"
-    )
-    assert ask(world, "2026-05-10", sku="two")[0]["note"] == "no rate known; a card of yours can hold it"
+    assert unanswered(world, "2026-05-10") == ("--region", [""], "Known: eu-west-1.")
+    bought = ("--purchase", [""], "Known: on_demand, spot.")
+    assert unanswered(world, "2026-05-10", purchase_model="reserved") == bought
+    where, _, remedy = unanswered(world, "2026-05-10", sku="two")
+    assert (where, remedy) == ("--sku", "A card of yours can hold it: costctl rates template two")
+
+
+def test_lookup_says_that_no_tier_reaches_so_far(tiny):
+    world = tiny("1 tier_mode=cliff tier_to=100")
+    where, _, remedy = unanswered(world, "2026-05-10", volume=Decimal(100))
+    assert (where, remedy) == ("--chip-hours", "Ask for fewer, or add the tier to your card.")
 
 
 def test_lookup_takes_a_chip_by_itself(tiny):
@@ -1546,15 +1569,13 @@ LOOKUP = ("lookup", "--provider", "deepseek", "--sku", "deepseek/deepseek-v4-pro
         ("2026-11-10T01:00:00Z", ["1.32", "0.044", "3.96"]),
         ("2026-11-10T04:59:59+01:00", ["1.32", "0.044", "3.96"]),
         ("2026-11-10T04:00:00", ["0.66", "0.022", "1.98"]),
-        ("2026-11-10", [None] * 3),
     ],
 )
 def test_a_model_is_looked_up_at_an_instant(printed, at, prices):
     _, rows, _ = printed(*LOOKUP, "--at", at)
     assert [row["token_class"] for row in rows] == ["input", "cache_read", "output"]
     assert [row["price_per_million"] for row in rows] == prices
-    notes = {row["note"] for row in rows}
-    assert notes == {None if prices[0] else "its time spans a change of price"}
+    assert {row["note"] for row in rows} == {None}
     assert {type(value) for row in rows for value in row.values()} <= {str, type(None)}
     windows = {row["time_window_utc"] for row in rows}
     assert windows == {"01:00-04:00" if prices[0] == "1.32" else None}
@@ -1566,14 +1587,28 @@ def test_a_model_is_looked_up_at_an_instant(printed, at, prices):
         (("--tokens-in", "272000"), "2"),
         (("--tokens-in", "272001"), "4"),
         (("--tokens-in", "272001", "--tier", "Batch"), "2"),
-        (("--tokens-in", "1", "--tier", "provisioned"), None),
-        ((), None),
     ],
 )
 def test_a_model_is_looked_up_for_a_prompt(printed, words, price):
     _, rows, _ = printed("lookup", "--provider", "openai", "--sku", "gpt-6-sol", "--at", "2026-11-20", *words)
     (row,) = [row for row in rows if row["token_class"] == "input"]
     assert row["price_per_million"] == price
+
+
+@pytest.mark.parametrize(
+    ("asked", "evidence", "remedy"),
+    [
+        ("deepseek deepseek-v4-pro 2026-11-10", "input, cache_read, output: its time spans", "--at 2026"),
+        ("openai gpt-6-sol 2026-11-20", "input, cache_read, cache_write, cache_write_long, output: ", "--tokens-in"),
+        ("openai gpt-6-sol 2026-11-20 --tokens-in 1 --tier provisioned", "the nearest is model_prices", "--tier"),
+    ],
+)
+def test_a_lookup_that_no_card_answers_is_refused(printed, asked, evidence, remedy):
+    provider, sku, at, *words = asked.split()
+    with pytest.raises(UsageError) as refused:
+        printed("lookup", "--provider", provider, "--sku", sku, "--at", at, *words)
+    assert evidence in " ".join(refused.value.evidence)
+    assert remedy in refused.value.remedy
 
 
 def test_a_lookup_knows_the_users_names_and_cards(printed, tmp_path):
@@ -1583,8 +1618,10 @@ def test_a_lookup_knows_the_users_names_and_cards(printed, tmp_path):
     _, (row,), _ = printed("lookup", "--provider", "OpenAI", "--sku", "Prod-Chat", "--at", "2026-11-30")
     shown = [row[name] for name in ("model", "price_per_million", "layer", "valid_to", "card")]
     assert shown == ["gpt-7", "1.5", "contract", "2026-12-01", "card.csv:2"]
-    _, (row,), _ = printed("lookup", "--provider", "OpenAI", "--sku", "Prod-Chat", "--at", "2026-12-01")
-    assert (row["price_per_million"], row["note"]) == (None, "no price in force")
+    with pytest.raises(UsageError) as refused:
+        printed("lookup", "--provider", "OpenAI", "--sku", "Prod-Chat", "--at", "2026-12-01")
+    nearest = "the nearest is card.csv:2, of 2026-11-30, standard"
+    assert refused.value.evidence == ["input: no price in force", nearest]
 
 
 def test_every_price_of_a_model_is_shown(printed):

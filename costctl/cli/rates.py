@@ -186,7 +186,10 @@ def lookup(
     known: Known = None,
     format_: Printed = None,
 ) -> None:
-    """Print the one rate that reports use, for a machine or chip on a day or for each token class of a model."""
+    """Print the one rate that reports use, for a machine or chip on a day or for each token class of a model.
+
+    Exit 2 when none is in force; the message names the nearest.
+    """
     from costctl.errors import UsageError, shown
     from costctl.rates import lookup as rates_lookup
     from costctl.rates import tables, tokens
