@@ -20,7 +20,7 @@ from costctl.cli import rates as cli
 from costctl.errors import GateFailed, UsageError
 from costctl.files import cells
 from costctl.ledger import build, store
-from costctl.rates import changes, check, facts, listing, lookup, tables
+from costctl.rates import changes, check, facts, listing, lookup, meant, tables
 
 HOME = rates.home()
 GATHERED = date(2026, 11, 20)
@@ -1206,6 +1206,52 @@ def test_lookup_knows_its_names(tiny, change, where, remedy):
     with pytest.raises(UsageError) as caught:
         ask(tiny("1"), "2026-05-10", **change)
     assert (caught.value.where, caught.value.remedy) == (where, remedy)
+
+
+MEANT = """
+    provider   written as                   is
+    gcp        TPU 7x                       Tpu7x
+    gcp        V6E_8                        v6e-8
+    gcp        Tpu 7x Standard 4t           tpu7x-standard-4t
+    aws        GB200 NVL72                  u-p6e-gb200x72
+    aws        P5.48XLARGE                  p5.48xlarge
+    aws        u p6e gb200x72               u-p6e-gb200x72
+    azure      standard nd96isr-h100 v5     Standard_ND96isr_H100_v5
+    coreweave  hgx-h100                     HGX H100
+    aws        Trainium 2                   aws-trainium2
+    aws        Instinct MI-300X             amd-mi300x
+    coreweave  GB200 NVL72                  -
+    aws        A100                         -
+    aws        -                            -
+"""
+
+
+@pytest.mark.parametrize("line", MEANT.strip().splitlines()[1:], ids=lambda line: "-".join(line.split()[:-1]))
+def test_a_name_is_known_however_its_words_are_joined(shipped, line):
+    provider, written, *is_ = re.split(r"\s{2,}", line.strip())
+    found = [row["machine"] or row["chip"] for row in meant.fitting(provider, written, shipped)]
+    assert found == [name for name in is_ if name != "-"]
+
+
+def test_no_two_machines_and_no_two_chips_are_told_apart_by_hyphens_alone(shipped):
+    named = {(provider, meant.folded(name), row["machine"]) for (provider, name), row in shipped.machines.items()}
+    assert len(named) == len({key[:2] for key in named})
+    assert all(len(meant.fitting_chips(name, shipped)) == 1 for name in shipped.chips)
+
+
+@pytest.mark.parametrize(
+    ("provider", "sku", "like"),
+    [
+        ("coreweave", "GB200 NVL72", "like it: GB200 NVL72 node, gb200 (GB200 (per GPU, NVL72))"),
+        ("aws", "A100", "like it: a100-40 (A100 SXM4 40GB), a100-80 (A100 SXM4 80GB)"),
+        ("aws", "H200 SXM 140GB", ""),
+    ],
+)
+def test_a_lookup_guesses_nothing_and_names_what_is_like_it(printed, provider, sku, like):
+    with pytest.raises(UsageError) as refused:
+        printed("lookup", "--provider", provider, "--sku", sku)
+    assert refused.value.evidence == [like]
+    assert refused.value.remedy == ("Write one of them out." if like else "Did you mean h200 sxm 141gb?")
 
 
 POWER = """

@@ -166,7 +166,7 @@ def _put_card(made: Card, file: Path, format_: Format | None, output: Path | Non
 @app.command()
 def lookup(
     provider: Annotated[str, typer.Option(help="As bills or gateways name it.")],
-    sku: Annotated[str, typer.Option(help="A machine as bills name it, a chip, or a model.")],
+    sku: Annotated[str, typer.Option(help="A machine as bills name it, a chip by any of its names, or a model.")],
     region: Annotated[str | None, typer.Option(help="As the bill says it.")] = None,
     at: Annotated[
         str | None,

@@ -6,6 +6,7 @@ scopes     for which prompts and hours a token price is
 facts      all files together, checked against each other
 tables     the facts laid out as the ledger's tables
 names      which model a name means
+meant      which machine or chip a name means
 lookup     the one rate of a machine or chip in force, by the model that prices every report
 tokens     the prices of a model at an instant and for a prompt, likewise
 check      what is old, implausible or contradictory

@@ -9,7 +9,7 @@ from datetime import date
 from costctl.errors import UsageError, shown
 from costctl.files import cells
 from costctl.files.sheets import Row
-from costctl.rates import tiers
+from costctl.rates import meant, tiers
 from costctl.rates.columns import LAYERS, POWER_BASES, UNSURE
 from costctl.rates.facts import Facts
 from costctl.rates.intervals import Key, Rate
@@ -92,12 +92,11 @@ def _as_card(row: dict[str, str]) -> str:
 
 
 def chip_named(name: str, facts: Facts) -> Row:
-    """Return a chip by id or short name; raise UsageError when there is none."""
-    found = facts.chips.get(name.lower())
-    if found is None:
-        remedy = cells.nearest(name, facts.chips) or "List them: costctl rates list"
-        raise UsageError("CHIP", f"there is no chip {shown(name)}", remedy=remedy)
-    return found
+    """Return a chip by id, short name or title; raise UsageError when there is none, or more than one."""
+    remedy = cells.nearest(name, facts.chips) or "List them: costctl rates list"
+    unknown = UsageError("CHIP", f"there is no chip {shown(name)}", remedy=remedy)
+    exact = facts.chips.get(name.lower())
+    return meant.one("CHIP", name, [exact] if exact else meant.fitting_chips(name, facts), unknown)
 
 
 def prices(facts: Facts, chip: str, day: date) -> list[Texts]:

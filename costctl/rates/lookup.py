@@ -12,7 +12,7 @@ from typing import Any
 from costctl.errors import UsageError, shown
 from costctl.files import cells
 from costctl.ledger import build, store
-from costctl.rates import tiers
+from costctl.rates import meant, tiers
 from costctl.rates.columns import PURCHASE_MODELS
 from costctl.rates.facts import Facts
 from costctl.rates.intervals import Rate
@@ -80,8 +80,7 @@ def _nothing(asked: Question, facts: Facts, days: Collection[date], nearest: str
 
 def is_of_chips(provider: str, sku: str, facts: Facts) -> bool:
     """Tell whether a SKU is a machine of the provider, or a chip; else it may be a model."""
-    owner = facts.providers.get(provider.lower(), provider.lower())
-    return (owner, sku.lower()) in facts.machines or sku.lower() in facts.chips
+    return bool(meant.fitting(provider, sku, facts))
 
 
 def named(question: Question, facts: Facts) -> Question:
@@ -94,14 +93,10 @@ def named(question: Question, facts: Facts) -> Question:
             f"there is no purchase model {shown(question.purchase_model)}",
             remedy=cells.nearest(purchase, PURCHASE_MODELS) or f"Known: {', '.join(sorted(PURCHASE_MODELS))}.",
         )
-    machine = facts.machines.get((provider, question.sku.lower()))
-    chip = machine or facts.chips.get(question.sku.lower())
-    if chip is None:
-        names = [*(name for owner, name in facts.machines if owner == provider), *facts.chips]
-        remedy = cells.nearest(question.sku, names) or "List the chips: costctl rates list"
-        raise UsageError("--sku", f"{provider} has no machine or chip {shown(question.sku)}", remedy=remedy)
-    found = replace(question, provider=provider, purchase_model=purchase, chip=chip["chip"])
-    return replace(found, machine=machine["machine"]) if machine else found
+    what = f"{provider} has no machine or chip {shown(question.sku)}"
+    unknown = meant.unknown(provider, question.sku, facts, what=what)
+    found = meant.one("--sku", question.sku, meant.fitting(provider, question.sku, facts), unknown)
+    return replace(question, provider=provider, purchase_model=purchase, chip=found["chip"], machine=found["machine"])
 
 
 def _refuse_unpublished(asked: Question, facts: Facts) -> None:

@@ -8,9 +8,8 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from costctl.errors import UsageError, shown
-from costctl.files import cells
 from costctl.ledger import build, store
-from costctl.rates import names, tables
+from costctl.rates import meant, names, tables
 from costctl.rates.facts import Facts
 from costctl.rates.intervals import Rate
 
@@ -119,11 +118,9 @@ def _quantities(question: Question, number: int, name: str) -> Iterator[tuple[An
 
 
 def _unknown(question: Question, provider: str, facts: Facts) -> UsageError:
-    names = [str(rate.key[2]) for rate in facts.model_rates if rate.key[0] == provider]
-    sold = f"{provider} has no machine, chip or model {shown(question.model)} with a price in {question.currency}"
-    names += [*(name for owner, name in facts.machines if owner == provider), *facts.chips]
-    remedy = cells.nearest(question.model, names) or "List the chips: costctl rates list"
-    return UsageError("--sku", sold, remedy=remedy)
+    models = [str(rate.key[2]) for rate in facts.model_rates if rate.key[0] == provider]
+    what = f"{provider} has no machine, chip or model {shown(question.model)} with a price in {question.currency}"
+    return meant.unknown(provider, question.model, facts, what=what, others=models)
 
 
 def _unpriced(question: Question, answers: Sequence[Texts], known: Sequence[Rate]) -> UsageError:
