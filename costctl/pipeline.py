@@ -229,7 +229,7 @@ def _book_own(ledger: Ledger, run: Run, told: Callable[[Outcome], None]) -> None
     if ledger.meta("own") == seal:
         return
     cards = [run.config.at(card) for card in run.config.cards]
-    statements = rates.statements(cards, months, estimates=run.estimates)
+    statements = rates.statements(cards, months, estimates=run.estimates, say=run.say)
     if statements or own.booked(ledger):
         for outcome in own.book(ledger, statements, known(run.config)[own.FORMAT], settings(ledger, run)):
             if outcome.status == "loaded":

@@ -16,7 +16,7 @@ from costctl import bills, rates, rebuild
 from costctl.errors import UsageError
 from costctl.ledger import gates, store
 from costctl.nouns import shifted, unwatched
-from costctl.rates import owned
+from costctl.rates import check, owned
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "owned-chips"
 CONFIGURED = "version: 1\ncards: [own.csv]\n"
@@ -317,6 +317,18 @@ class TestTheRegister:
         ]
         assert pod.broken() == []
 
+    def test_months_after_the_last_metered_hours_are_told(self, pod):
+        header = "asset,chip,chips,in_service,valid_from,valid_to,currency,price_per_chip_hour,chip_hours"
+        metered = "lease,h100,1,2026-02-01,2026-02-01,2026-03-01,USD,2,500"
+        register(pod, metered, header=header)
+        said = pod.costctl("report", "owned-chips", "--period", "2026-02").stderr
+        assert "own.csv:2:valid_to: ends the metered chip-hours of the asset lease: it is charged nothing after" in said
+        assert "(found '2026-03-01'). Add a row for each month since" in said
+        assert booked(pod) == {"2026-02": 1000}
+        for over in ("0", "400"):
+            register(pod, metered, f"lease,h100,1,2026-02-01,2026-03-01,2026-04-01,USD,2,{over}", header=header)
+            assert "metered" not in pod.costctl("report", "owned-chips", "--period", "2026-02").stderr
+
     def test_no_other_source_is_named_own(self, pod):
         with pytest.raises(UsageError, match="booked from the cards"):
             pod.ingest("tokens.csv", source="own")
@@ -392,6 +404,25 @@ def test_what_a_card_must_not_say(place, monkeypatch, rows, where, what):
     assert found.value.where == f"own.csv:{where}"
     assert what in found.value.what
     assert found.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("rows", "day", "told"),
+    [
+        (["2026-02-01,2026-03-01,500"], "2026-03-31", []),  # the meter of March is not read yet
+        (["2026-02-01,2026-03-01,500"], "2026-04-01", ["own.csv:2:valid_to"]),
+        (["2026-03-01,2026-04-01,500", "2026-02-01,2026-03-01,500"], "2026-05-01", ["own.csv:2:valid_to"]),
+        (["2026-02-01,2026-03-01,500", "2026-03-01,2026-04-01,0"], "2026-06-01", []),
+        (["2026-02-01,2026-03-01,500", "2026-03-01,2026-04-01,"], "2026-06-01", []),
+    ],
+)
+def test_the_check_asks_for_the_next_month_of_metered_hours(place, monkeypatch, rows, day, told):
+    monkeypatch.chdir(place.home)
+    header = "asset,chip,chips,in_service,currency,price_per_chip_hour,valid_from,valid_to,chip_hours"
+    register(place, *(f"lease,h100,1,2026-02-01,USD,2,{row}" for row in rows), header=header)
+    found = check.check(rates.load([Path("own.csv")]), date.fromisoformat(day))
+    assert [problem.where for problem in found.warnings if "metered" in problem.what] == told
+    assert found.errors == []
 
 
 def test_a_register_is_no_bill(place):

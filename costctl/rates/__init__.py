@@ -21,7 +21,7 @@ changes    what one set of rates changes against another
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -50,14 +50,19 @@ def read(cards: Sequence[Path] = ()) -> dict[str, list[tuple[Any, ...]]]:
     return tables.tables(found)
 
 
-def statements(cards: Sequence[Path], months: Iterable[date], *, estimates: bool) -> dict[date, str]:
+def statements(
+    cards: Sequence[Path], months: Sequence[date], *, estimates: bool, say: Callable[[str], None]
+) -> dict[date, str]:
     """Return what owned and leased chips cost in each month, as statements for the ledger; none where no card holds any.
 
-    Raises UsageError for a row that says it is an estimate, unless estimates may charge.
+    Says where the months go on after an asset's metered hours. Raises UsageError for a row that says it is an estimate, unless estimates
+    may charge.
     """
     kept = [card for card in cards if facts.kind_of(card)[1] == "owned"]
     rows = load(kept).rows("owned") if kept else []
     sheets.refuse([] if estimates else [*owned.estimates(rows)])
+    for problem in owned.unmetered(rows, max(months)) if months else ():
+        say(f"warning: {sheets.sentence(problem)}. {problem.remedy}")
     return owned.statements(rows, months)
 
 

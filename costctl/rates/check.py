@@ -10,6 +10,8 @@ from fractions import Fraction
 
 from costctl.files import cells
 from costctl.files.sheets import Problem, Row, Sheet
+from costctl.nouns import shifted
+from costctl.rates import owned
 from costctl.rates.columns import UNSURE
 from costctl.rates.facts import Facts
 from costctl.rates.intervals import Rate
@@ -36,7 +38,9 @@ def check(facts: Facts, today: date) -> Findings:
     binding, listed = _parted(facts.chip_rates, _binds)
     errors = [*facts.clashes(), *_contradictions(facts), *_implausible(theirs), *_stale_cards(theirs, today)]
     warnings = [*_stale_lists(shipped, today), *_implausible(shipped), *_above_list(binding, listed)]
-    return Findings(errors, [*warnings, *_unknown_providers(facts), *_idle_overlays(facts), *_unused(facts)])
+    unmetered = owned.unmetered(facts.rows("owned"), shifted(today.replace(day=1), -1))
+    odd = [*_unknown_providers(facts), *_idle_overlays(facts), *unmetered, *_unused(facts)]
+    return Findings(errors, [*warnings, *odd])
 
 
 def _parted(rates: Iterable[Rate], chosen: Callable[[Rate], bool]) -> tuple[list[Rate], list[Rate]]:
