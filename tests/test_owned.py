@@ -182,18 +182,22 @@ def charged(rows):
     life=st.integers(1, 60),
     begins=st.dates(date(2020, 1, 1), date(2024, 12, 31)),
     price=st.integers(1, 10**6).map(lambda number: Decimal(number).scaleb(-6)),
+    coin=st.sampled_from(["USD 0.01", "JPY 1", "CLP 1", "KWD 0.001", "CLF 0.0001"]),
 )
-def test_depreciation_sums_to_what_is_depreciated_and_power_follows_the_hours(cost, residual, life, begins, price):
+def test_depreciation_sums_to_what_is_depreciated_and_power_follows_the_hours(
+    cost, residual, life, begins, price, coin
+):
     """Every month of an asset, and two more: each month but the last is alike, whatever its length."""
     left = (cost * residual.numerator / residual.denominator).quantize(Decimal("0.01"))
     months = [shifted(date(begins.year, begins.month, 1), number) for number in range(life + 2)]
-    row = {"asset": "pod", "chip": "h100", "chips": "3", "currency": "USD", "in_service": str(begins)}
+    currency, smallest = coin.split()
+    row = {"asset": "pod", "chip": "h100", "chips": "3", "currency": currency, "in_service": str(begins)}
     row |= {"acquisition_cost": f"{cost:f}", "residual_value": f"{left:f}", "useful_life_months": str(life)}
     row |= {"power": "card", "kw_per_chip": "1.37", "pue": "1.1", "price_per_kwh": f"{price:f}"}
     days = [{"month": str(month), "start": str(max(begins, month)), "end": str(shifted(month, 1))} for month in months]
     found = charged([row | of_month for of_month in days])
     depreciation = [amount for _, component, amount in found if component == "depreciation"]
-    monthly = ((cost - left) / life).quantize(Decimal("0.01"), ROUND_HALF_UP)
+    monthly = ((cost - left) / life).quantize(Decimal(smallest), ROUND_HALF_UP)
     assert depreciation[: life - 1] == [monthly] * (life - 1)
     assert sum(depreciation[:life]) == cost - left
     assert depreciation[life:] == [0, 0]
