@@ -468,6 +468,20 @@ def test_a_wrong_card_is_refused(write, case):
     assert remedy in error.remedy
 
 
+@pytest.mark.parametrize(
+    ("pattern", "is_taken"),
+    [("%", False), ("%%_", False), ("z%", False), ("% %", False), ("_-_", False), ("z9%", True), ("%-z", True)],
+)
+def test_a_pattern_of_machines_says_something_of_their_names(write, pattern, is_taken):
+    path = write(f"provider,pattern\naws,zed-%\n*,{pattern}\n")
+    if is_taken:
+        assert len(rates.load([path]).of("families")[0].rows) == 2
+        return
+    refused = refusal(path)
+    assert refused.where == f"{path}:3:pattern"
+    assert refused.what == "fits nearly every name: fewer than 2 characters of it are fixed"
+
+
 def test_all_problems_of_a_card_are_said_at_once(write):
     rows = "\n".join("aws,trn2,spot,1,dollars" for _ in range(7))
     error = refusal(write(f"{HEADER}\n{rows}"))

@@ -3,6 +3,7 @@
 columns    which columns a file has, and the words they take
 intervals  when a price holds
 scopes     for which prompts and hours a token price is
+entries    what is wrong with a row, or with two of one name
 facts      all files together, checked against each other
 tables     the facts laid out as the ledger's tables
 names      which model a name means
