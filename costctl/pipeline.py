@@ -226,7 +226,7 @@ def _book_own(ledger: Ledger, run: Run, told: Callable[[Outcome], None]) -> None
     """Have the ledger hold what owned and leased chips cost in its months, as the cards say now."""
     item, months = bills.known()[own.FORMAT], own.months(ledger)
     seal = hashlib.sha256(repr([run.settings(), item.fingerprint, months]).encode()).hexdigest()
-    if ledger.meta("own") == seal:
+    if ledger.meta("own") == seal and not own.lost(ledger):
         return
     cards = [run.config.at(card) for card in run.config.cards]
     statements = rates.statements(cards, months, estimates=run.estimates, say=run.say)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from costctl import bills, rates, rebuild
 from costctl.errors import UsageError
-from costctl.ledger import gates, store
+from costctl.ledger import gates, own, store
 from costctl.nouns import shifted, unwatched
 from costctl.rates import check, owned
 
@@ -55,6 +55,13 @@ def booked(place):
     """Return what own chips cost, by month."""
     query = "SELECT strftime(billing_period, '%Y-%m'), sum(EffectiveCost) FROM ledger.charges WHERE source = 'own' GROUP BY 1"
     return dict(place.ask(query))
+
+
+def path_of(place, name, which=""):
+    """Return where the archive keeps a statement."""
+    query = "SELECT f.sha256 FROM ledger.delivery_files AS f JOIN ledger.delivery_periods AS p USING (delivery_id)"
+    ((digest,),) = place.ask(f"{query} WHERE f.name = '{name}' {which}")
+    return place.path.with_name(f"{place.path.name}.files") / digest
 
 
 @pytest.fixture(scope="module")
@@ -285,6 +292,29 @@ class TestTheRegister:
         done = rebuild.rebuild(pod.run, accept=False, watched=lambda _: unwatched)
         assert (done.differences, pod.fingerprint()) == ((), before)
         assert booked(pod) == {"2026-02": 210}
+
+    def test_a_statement_that_the_archive_lost_is_kept_again(self, pod):
+        before = pod.fingerprint()
+        february = path_of(pod, "own-2026-02.csv")
+        text = february.read_bytes()
+        february.unlink()
+        assert pod.costctl("explain", f"{february.name}:1").returncode == 7
+        assert [done.status for done in tokens(pod, "2026-02-10", "2026-03-10")] == ["nothing to do"]
+        assert february.read_bytes() == text
+        assert pod.costctl("explain", f"{february.name}:1").returncode == 0
+        done = rebuild.rebuild(pod.run, accept=False, watched=lambda _: unwatched)
+        assert (done.differences, pod.fingerprint()) == ((), before)
+
+    def test_what_the_archive_lost_of_an_older_card_is_not_looked_for(self, pod):
+        older = path_of(pod, "own-2026-02.csv")
+        register(pod, "pod,h100,1,2026-01-20,,,USD,9600.00,48,bill,bill,card,10")
+        pod.costctl("report", "owned-chips")
+        older.unlink()
+        with store.opened(pod.path, write=False) as ledger:
+            assert own.lost(ledger) == set()
+        path_of(pod, "own-2026-02.csv", "AND p.live").unlink()
+        with store.opened(pod.path, write=False) as ledger:
+            assert len(own.lost(ledger)) == 1
 
     def test_the_card_may_come_before_or_after_the_tokens(self, pod, places):
         late = places()
