@@ -181,11 +181,40 @@ def test_the_tables_fit_the_ledger(shipped):
         ("gcp", "nvidia h100 80gb gpu", "nvidia-h100-sxm", (1, 1)),
         ("gcp", "tpuv6e", "google-tpu-v6e", (1, 1)),
         ("oci", "bm.gpu.mi300x.8", "amd-mi300x", (8, 1)),
+        ("nebius", "h100 mig 1g.10gb", "nvidia-h100-sxm", (1, 7)),
+        ("aws", "nvidia-h200-sxm:3g.71gb", "nvidia-h200-sxm", (3, 7)),
+        ("self", "b200:7g.180gb", "nvidia-b200", (1, 1)),
     ],
 )
 def test_a_machine_is_found_as_bills_spell_it(shipped, provider, name, chip, chips):
     found = {(row[0], row[1]): row[3:] for row in tables.tables(shipped)["machines"]}
     assert found[provider, name] == (chip, *chips)
+
+
+def test_a_slice_has_as_many_sevenths_as_its_profile_says(shipped):
+    slices = [row for row in shipped.rows("machines") if row["bill_scope"] == "MIG slice"]
+    assert len(slices) == 6 * 6
+    for row in slices:
+        chip, profile = row["machine"].split(":")
+        assert (row["provider"], row["chip"], Fraction(*row["chips"])) == ("*", chip, Fraction(int(profile[0]), 7))
+        assert all(alias.endswith(profile) for alias in row["aliases"])
+    memory = {row["machine"]: int(re.search(r"[.](\d+)gb", row["machine"])[1]) for row in slices}
+    whole = {row["chip"]: memory[row["machine"]] for row in slices if row["chips"] == (1, 1)}
+    assert whole == {row["chip"]: int(row["memory_gb"]) for row in shipped.rows("chips") if row["chip"] in whole}
+
+
+def test_a_machine_of_every_provider_is_one_of_each_and_yields_to_its_own(write):
+    path = write("provider,machine,chip,chips\n*,slice,h100,1/2\naws,slice,h100,1/4\nNorth Cloud,other,h100,8\n")
+    read = rates.load([path])
+    found = {row[0]: row[4:] for row in tables.tables(read)["machines"] if row[1] == "slice"}
+    assert found["aws"] == (1, 4)
+    assert list(found) == ["aws", *sorted({*found} - {"aws"})]  # whatever order a set has: the ledger compares it
+    assert {found[provider] for provider in ("azure", "nebius", "self", "north cloud")} == {(1, 2)}
+    assert "*" not in found
+    assert listing.template("h100", read).splitlines()[1].startswith("aws,")
+    counted = {row["short"]: row["machines"] for row in listing.chips(read, GATHERED)}
+    alone = {row["short"]: row["machines"] for row in listing.chips(rates.load(), GATHERED)}
+    assert int(counted["h100"]) == int(alone["h100"]) + 2  # of whom a machine is, is known
 
 
 def test_a_machine_of_unconfirmed_size_is_matched_with_no_bill(shipped):

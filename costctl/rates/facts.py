@@ -17,6 +17,8 @@ from costctl.rates.columns import FILES, SIGNATURES, UNSURE
 from costctl.rates.intervals import Rate
 from costctl.rates.scopes import Scope
 
+ANY = "*"  # a provider: whoever it is
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -56,11 +58,14 @@ class Facts:
 
     @cached_property
     def machines(self) -> dict[tuple[str, str], Row]:
-        """Return the machines by provider and every spelling, matched with bills or not."""
+        """Return the machines by provider and every spelling, matched with bills or not; those of `*` by every provider that is known."""
+        rows = sorted(self.rows("machines"), key=lambda row: row["provider"] == ANY)
+        everybody = sorted({*self.providers.values(), *(row["provider"] for row in rows)} - {ANY})
         found: dict[tuple[str, str], Row] = {}
-        for row in self.rows("machines"):
-            for name in entries.spellings(row):
-                found.setdefault((row["provider"], name), row)
+        for row in rows:
+            for provider in everybody if row["provider"] == ANY else (row["provider"],):
+                for name in entries.spellings(row):
+                    found.setdefault((provider, name), row)
         return found
 
     @cached_property

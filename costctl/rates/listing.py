@@ -11,7 +11,7 @@ from costctl.files import cells
 from costctl.files.sheets import Row
 from costctl.rates import meant, tiers
 from costctl.rates.columns import LAYERS, POWER_BASES, UNSURE
-from costctl.rates.facts import Facts
+from costctl.rates.facts import ANY, Facts
 from costctl.rates.intervals import Key, Rate
 
 Texts = dict[str, str | None]
@@ -27,7 +27,7 @@ OWNED_TEMPLATE = (
 
 def chips(facts: Facts, day: date) -> list[Texts]:
     """Return every chip with its machines, its prices in force and the range of its on-demand list prices in USD."""
-    machines = Counter(row["chip"] for row in facts.rows("machines") if row["chips"])
+    machines = Counter(row["chip"] for row in facts.rows("machines") if row["chips"] and row["provider"] != ANY)
     in_force = [rate for rate in facts.chip_rates if rate.holds(day)]
     prices = Counter(rate.key[2] for rate in in_force)
     power = {rate.key: rate for rate in facts.power if rate.holds(day)}
@@ -66,7 +66,7 @@ def _on_demand(chip: Row, rates: list[Rate]) -> list[Rate]:
 def template(name: str, facts: Facts) -> str:
     """Return a card of one contract price of a chip, its price left empty; a card with an empty price is refused."""
     chip = chip_named(name, facts)
-    providers = sorted({row["provider"] for row in facts.rows("machines") if row["chip"] == chip["chip"]})
+    providers = sorted({row["provider"] for row in facts.rows("machines") if row["chip"] == chip["chip"]} - {ANY})
     return _as_card(
         dict.fromkeys(TEMPLATE, "")
         | {

@@ -61,8 +61,8 @@ def unknown(provider: str, name: str, facts: Facts, *, what: str, others: Iterab
 
 
 def _told(provider: str, facts: Facts) -> Iterator[str]:
-    for (owner, _), row in facts.machines.items():
-        if owner == provider:
+    for row in facts.rows("machines"):
+        if row["provider"] == provider:
             yield row["machine"]
     for row in facts.rows("chips"):
         yield f"{row['short']} ({row['title']})" if row["title"] else row["short"]
