@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from costctl.cli import days
 
 if TYPE_CHECKING:  # --help reads no rates
     from costctl.config import Config
@@ -42,7 +43,7 @@ def list_chips(at: At = None, format_: Printed = None) -> None:
     """List the chips, their machines and their prices in force."""
     from costctl.rates import listing
 
-    emit("chips and their on-demand list prices, USD per chip-hour", listing.chips(_facts(), _day(at)), format_)
+    emit("chips and their on-demand list prices, USD per chip-hour", listing.chips(_facts(), days.day(at)), format_)
 
 
 @app.command()
@@ -57,11 +58,11 @@ def show(
 
     facts = _facts(known)
     if model := listing.model_named(name, facts):
-        emit(f"{model} · per million tokens", listing.token_prices(facts, model, _day(at)), format_)
+        emit(f"{model} · per million tokens", listing.token_prices(facts, model, days.day(at)), format_)
         return
     found = listing.chip_named(name, facts)
     title = f"{found['chip']} · {found['title']} · per chip-hour"
-    emit(title, listing.prices(facts, found["chip"], _day(at)), format_, listing.readable)
+    emit(title, listing.prices(facts, found["chip"], days.day(at)), format_, listing.readable)
 
 
 @app.command()
@@ -74,7 +75,7 @@ def check(at: At = None, format_: Printed = None) -> None:
     from costctl.files.sheets import sentence
     from costctl.rates import check as rates_check
 
-    findings = rates_check.check(_facts(), _day(at))
+    findings = rates_check.check(_facts(), days.day(at))
     for warning in findings.warnings:
         typer.echo(f"costctl: warning: {sentence(warning)}", err=True)
     rows = [
@@ -105,7 +106,7 @@ def diff(
     from costctl import rates
     from costctl.rates import changes
 
-    home, day = rates.home(), _day(at)
+    home, day = rates.home(), days.day(at)
     lines = changes.changes(changes.load(before, home), changes.load(after, home), day)
     emit(f"what changes in the rates of {day}", lines, format_)
 
@@ -195,7 +196,7 @@ def lookup(
     from costctl.rates import tables, tokens
     from costctl.rules import teams
 
-    facts, settings, (start, end) = _facts(known), _settings(), _instants(at)
+    facts, settings, (start, end) = _facts(known), _settings(), days.instants(at)
     if rates_lookup.is_of_chips(provider, sku, facts):
         if tokens_in is not None:
             raise UsageError(
@@ -229,31 +230,4 @@ def _facts(known: str | None = None) -> Facts:
 
     settings = _settings()
     facts = rates.load([settings.at(card) for card in settings.cards])
-    return facts.known_on(_day(known, "--known")) if known else facts
-
-
-def _instants(at: str | None) -> tuple[datetime, datetime]:
-    """Return the instants between which the answer must hold, in UTC: the one that was asked about, or a whole day."""
-    if at is None or "T" not in at:
-        start = datetime.combine(_day(at), datetime.min.time()) if at else datetime.now(UTC).replace(tzinfo=None)
-        return start, start + timedelta(days=1) if at else start
-    from costctl.errors import UsageError, shown
-
-    try:
-        moment = datetime.fromisoformat(at)
-    except ValueError as error:
-        remedy = "Write it as 2026-11-10T01:00:00Z, or as the day 2026-11-10."
-        raise UsageError("--at", f"{shown(at)} is no time", remedy=remedy) from error
-    instant = (moment.astimezone(UTC) if moment.tzinfo else moment).replace(tzinfo=None)
-    return instant, instant
-
-
-def _day(at: str | None, option: str = "--at") -> date:
-    from costctl.errors import UsageError, shown
-
-    if at is None:
-        return datetime.now(UTC).date()
-    try:
-        return date.fromisoformat(at)
-    except ValueError as error:
-        raise UsageError(option, f"{shown(at)} is not a date", remedy="Write it as 2026-10-01.") from error
+    return facts.known_on(days.day(known, "--known")) if known else facts
