@@ -68,9 +68,9 @@ def writing(run: Run, archive: Path | None = None) -> Iterator[Ledger]:
         changed = tags.ensure(ledger, tags.mapping(run.config.tags))
         changed |= _stored(ledger, run)
         changed |= build.prepare(ledger)
-        changed |= _references(ledger, run)
         if changed:
-            build.views(ledger)
+            build.views(ledger)  # before a card can be refused: what is there is there to be asked about
+        _references(ledger, run)
         yield ledger
         fault("checkpointing")
         ledger.run("CHECKPOINT")
@@ -226,10 +226,10 @@ def _book_own(ledger: Ledger, run: Run, told: Callable[[Outcome], None]) -> None
     """Have the ledger hold what owned and leased chips cost in its months, as the cards say now."""
     item, months = bills.known()[own.FORMAT], own.months(ledger)
     seal = hashlib.sha256(repr([run.settings(), item.fingerprint, months]).encode()).hexdigest()
-    if ledger.meta("own") == seal:
+    if ledger.meta("own") == seal and not own.lost(ledger):
         return
     cards = [run.config.at(card) for card in run.config.cards]
-    statements = rates.statements(cards, months, estimates=run.estimates)
+    statements = rates.statements(cards, months, estimates=run.estimates, say=run.say)
     if statements or own.booked(ledger):
         for outcome in own.book(ledger, statements, known(run.config)[own.FORMAT], settings(ledger, run)):
             if outcome.status == "loaded":
@@ -272,11 +272,11 @@ def check(ledger: Ledger) -> None:
         )
 
 
-def _references(ledger: Ledger, run: Run) -> bool:
+def _references(ledger: Ledger, run: Run) -> None:
     """Load rates, teams, aliases and pools when their files changed since the ledger last read them."""
     seal = run.settings()
     if ledger.meta("references") == seal:
-        return False
+        return
     config = run.config
     tables = rates.read([config.at(card) for card in config.cards])
     tables |= pools.tables(config) | teams.tables(config, tables["model_aliases"])
@@ -288,7 +288,6 @@ def _references(ledger: Ledger, run: Run) -> bool:
                 ledger.replace(f"ledger.{table}", rows_of_table)
         ledger.set_meta("reference_tables", json.dumps(seals, sort_keys=True))
         ledger.set_meta("references", seal)
-    return True
 
 
 def documents(run: Run) -> None:

@@ -173,6 +173,9 @@ def test_the_rate_type_and_the_basis_are_stated(both, command):
 def test_a_coin_may_have_no_cents(both, command):
     rows = as_rows(command, "report", "chargeback", "--period", "2026-10", "--currency", "JPY")
     assert {amount(row["total"]) % 1 for row in rows} == {0}
+    words = ("report", "chargeback", "--period", "2026-10", "--format", "table", "--cents", "--currency")
+    assert "0.00" in command(*words, "EUR").out
+    assert "0.00" not in command(*words, "JPY").out
 
 
 def test_the_bridge_still_sums_after_conversion(both, command):

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -184,6 +185,27 @@ class TestTheWalls:
         said = command("sql", "SELECT team, EffectiveCost FROM postings ORDER BY 1", "--format", "csv")
         assert (said.code, said.out.split()[1]) == (0, "search,10")
         assert command("sql", "EXPLAIN SELECT 1").code == 0
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("bill.csv", (Path(__file__).parent / "errors/number-thousands/bill.csv").read_text()),
+            ("card.csv", "provider,chip,purchase_model,price_per_chip_hour,currency\naws,h100,spot,-1,USD\n"),
+            ("costctl.yaml", "version: 1\nrules:\n  - {name: x, when: {Nope: [a]}, team: b}\n"),
+        ],
+        ids=["a bill", "a card", "a rule"],
+    )
+    def test_a_refused_first_ingest_leaves_a_ledger_that_answers(
+        self, place, october, command, monkeypatch, name, text
+    ):
+        monkeypatch.chdir(place.home)
+        shutil.copy(october.home / "october.csv", "bill.csv")
+        Path("costctl.yaml").write_text("version: 1\ncards: [card.csv]\n" if name == "card.csv" else "version: 1\n")
+        Path(name).write_text(text)
+        assert command("ingest", "bill.csv").code in (2, 3)
+        for view in ("charges", "postings", "deliveries"):
+            said = command("sql", f"SELECT count(*) FROM {view}", "--format", "csv")
+            assert (said.code, said.out.split()) == (0, ["count_star()", "0"]), said.err
 
     @pytest.mark.parametrize(
         "statement",

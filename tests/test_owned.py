@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from costctl import bills, rates, rebuild
 from costctl.errors import UsageError
-from costctl.ledger import gates, store
+from costctl.ledger import gates, own, store
 from costctl.nouns import shifted, unwatched
-from costctl.rates import owned
+from costctl.rates import check, owned
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "owned-chips"
 CONFIGURED = "version: 1\ncards: [own.csv]\n"
@@ -55,6 +55,13 @@ def booked(place):
     """Return what own chips cost, by month."""
     query = "SELECT strftime(billing_period, '%Y-%m'), sum(EffectiveCost) FROM ledger.charges WHERE source = 'own' GROUP BY 1"
     return dict(place.ask(query))
+
+
+def path_of(place, name, which=""):
+    """Return where the archive keeps a statement."""
+    query = "SELECT f.sha256 FROM ledger.delivery_files AS f JOIN ledger.delivery_periods AS p USING (delivery_id)"
+    ((digest,),) = place.ask(f"{query} WHERE f.name = '{name}' {which}")
+    return place.path.with_name(f"{place.path.name}.files") / digest
 
 
 @pytest.fixture(scope="module")
@@ -182,18 +189,22 @@ def charged(rows):
     life=st.integers(1, 60),
     begins=st.dates(date(2020, 1, 1), date(2024, 12, 31)),
     price=st.integers(1, 10**6).map(lambda number: Decimal(number).scaleb(-6)),
+    coin=st.sampled_from(["USD 0.01", "JPY 1", "CLP 1", "KWD 0.001", "CLF 0.0001"]),
 )
-def test_depreciation_sums_to_what_is_depreciated_and_power_follows_the_hours(cost, residual, life, begins, price):
+def test_depreciation_sums_to_what_is_depreciated_and_power_follows_the_hours(
+    cost, residual, life, begins, price, coin
+):
     """Every month of an asset, and two more: each month but the last is alike, whatever its length."""
     left = (cost * residual.numerator / residual.denominator).quantize(Decimal("0.01"))
     months = [shifted(date(begins.year, begins.month, 1), number) for number in range(life + 2)]
-    row = {"asset": "pod", "chip": "h100", "chips": "3", "currency": "USD", "in_service": str(begins)}
+    currency, smallest = coin.split()
+    row = {"asset": "pod", "chip": "h100", "chips": "3", "currency": currency, "in_service": str(begins)}
     row |= {"acquisition_cost": f"{cost:f}", "residual_value": f"{left:f}", "useful_life_months": str(life)}
     row |= {"power": "card", "kw_per_chip": "1.37", "pue": "1.1", "price_per_kwh": f"{price:f}"}
     days = [{"month": str(month), "start": str(max(begins, month)), "end": str(shifted(month, 1))} for month in months]
     found = charged([row | of_month for of_month in days])
     depreciation = [amount for _, component, amount in found if component == "depreciation"]
-    monthly = ((cost - left) / life).quantize(Decimal("0.01"), ROUND_HALF_UP)
+    monthly = ((cost - left) / life).quantize(Decimal(smallest), ROUND_HALF_UP)
     assert depreciation[: life - 1] == [monthly] * (life - 1)
     assert sum(depreciation[:life]) == cost - left
     assert depreciation[life:] == [0, 0]
@@ -282,6 +293,29 @@ class TestTheRegister:
         assert (done.differences, pod.fingerprint()) == ((), before)
         assert booked(pod) == {"2026-02": 210}
 
+    def test_a_statement_that_the_archive_lost_is_kept_again(self, pod):
+        before = pod.fingerprint()
+        february = path_of(pod, "own-2026-02.csv")
+        text = february.read_bytes()
+        february.unlink()
+        assert pod.costctl("explain", f"{february.name}:1").returncode == 7
+        assert [done.status for done in tokens(pod, "2026-02-10", "2026-03-10")] == ["nothing to do"]
+        assert february.read_bytes() == text
+        assert pod.costctl("explain", f"{february.name}:1").returncode == 0
+        done = rebuild.rebuild(pod.run, accept=False, watched=lambda _: unwatched)
+        assert (done.differences, pod.fingerprint()) == ((), before)
+
+    def test_what_the_archive_lost_of_an_older_card_is_not_looked_for(self, pod):
+        older = path_of(pod, "own-2026-02.csv")
+        register(pod, "pod,h100,1,2026-01-20,,,USD,9600.00,48,bill,bill,card,10")
+        pod.costctl("report", "owned-chips")
+        older.unlink()
+        with store.opened(pod.path, write=False) as ledger:
+            assert own.lost(ledger) == set()
+        path_of(pod, "own-2026-02.csv", "AND p.live").unlink()
+        with store.opened(pod.path, write=False) as ledger:
+            assert len(own.lost(ledger)) == 1
+
     def test_the_card_may_come_before_or_after_the_tokens(self, pod, places):
         late = places()
         tokens(late, "2026-02-10", "2026-03-10")
@@ -316,6 +350,18 @@ class TestTheRegister:
             ("more", "maia200", "744"),
         ]
         assert pod.broken() == []
+
+    def test_months_after_the_last_metered_hours_are_told(self, pod):
+        header = "asset,chip,chips,in_service,valid_from,valid_to,currency,price_per_chip_hour,chip_hours"
+        metered = "lease,h100,1,2026-02-01,2026-02-01,2026-03-01,USD,2,500"
+        register(pod, metered, header=header)
+        said = pod.costctl("report", "owned-chips", "--period", "2026-02").stderr
+        assert "own.csv:2:valid_to: ends the metered chip-hours of the asset lease: it is charged nothing after" in said
+        assert "(found '2026-03-01'). Add a row for each month since" in said
+        assert booked(pod) == {"2026-02": 1000}
+        for over in ("0", "400"):
+            register(pod, metered, f"lease,h100,1,2026-02-01,2026-03-01,2026-04-01,USD,2,{over}", header=header)
+            assert "metered" not in pod.costctl("report", "owned-chips", "--period", "2026-02").stderr
 
     def test_no_other_source_is_named_own(self, pod):
         with pytest.raises(UsageError, match="booked from the cards"):
@@ -392,6 +438,25 @@ def test_what_a_card_must_not_say(place, monkeypatch, rows, where, what):
     assert found.value.where == f"own.csv:{where}"
     assert what in found.value.what
     assert found.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("rows", "day", "told"),
+    [
+        (["2026-02-01,2026-03-01,500"], "2026-03-31", []),  # the meter of March is not read yet
+        (["2026-02-01,2026-03-01,500"], "2026-04-01", ["own.csv:2:valid_to"]),
+        (["2026-03-01,2026-04-01,500", "2026-02-01,2026-03-01,500"], "2026-05-01", ["own.csv:2:valid_to"]),
+        (["2026-02-01,2026-03-01,500", "2026-03-01,2026-04-01,0"], "2026-06-01", []),
+        (["2026-02-01,2026-03-01,500", "2026-03-01,2026-04-01,"], "2026-06-01", []),
+    ],
+)
+def test_the_check_asks_for_the_next_month_of_metered_hours(place, monkeypatch, rows, day, told):
+    monkeypatch.chdir(place.home)
+    header = "asset,chip,chips,in_service,currency,price_per_chip_hour,valid_from,valid_to,chip_hours"
+    register(place, *(f"lease,h100,1,2026-02-01,USD,2,{row}" for row in rows), header=header)
+    found = check.check(rates.load([Path("own.csv")]), date.fromisoformat(day))
+    assert [problem.where for problem in found.warnings if "metered" in problem.what] == told
+    assert found.errors == []
 
 
 def test_a_register_is_no_bill(place):

@@ -20,7 +20,7 @@ from costctl.cli import rates as cli
 from costctl.errors import GateFailed, UsageError
 from costctl.files import cells
 from costctl.ledger import build, store
-from costctl.rates import changes, check, facts, listing, lookup, scopes, tables
+from costctl.rates import changes, check, facts, listing, lookup, meant, scopes, tables
 
 HOME = rates.home()
 GATHERED = date(2026, 11, 20)
@@ -185,11 +185,40 @@ def test_the_tables_fit_the_ledger(shipped):
         ("gcp", "nvidia h100 80gb gpu", "nvidia-h100-sxm", (1, 1)),
         ("gcp", "tpuv6e", "google-tpu-v6e", (1, 1)),
         ("oci", "bm.gpu.mi300x.8", "amd-mi300x", (8, 1)),
+        ("nebius", "h100 mig 1g.10gb", "nvidia-h100-sxm", (1, 7)),
+        ("aws", "nvidia-h200-sxm:3g.71gb", "nvidia-h200-sxm", (3, 7)),
+        ("self", "b200:7g.180gb", "nvidia-b200", (1, 1)),
     ],
 )
 def test_a_machine_is_found_as_bills_spell_it(shipped, provider, name, chip, chips):
     found = {(row[0], row[1]): row[3:] for row in tables.tables(shipped)["machines"]}
     assert found[provider, name] == (chip, *chips)
+
+
+def test_a_slice_has_as_many_sevenths_as_its_profile_says(shipped):
+    slices = [row for row in shipped.rows("machines") if row["bill_scope"] == "MIG slice"]
+    assert len(slices) == 6 * 6
+    for row in slices:
+        chip, profile = row["machine"].split(":")
+        assert (row["provider"], row["chip"], Fraction(*row["chips"])) == ("*", chip, Fraction(int(profile[0]), 7))
+        assert all(alias.endswith(profile) for alias in row["aliases"])
+    memory = {row["machine"]: int(re.search(r"[.](\d+)gb", row["machine"])[1]) for row in slices}
+    whole = {row["chip"]: memory[row["machine"]] for row in slices if row["chips"] == (1, 1)}
+    assert whole == {row["chip"]: int(row["memory_gb"]) for row in shipped.rows("chips") if row["chip"] in whole}
+
+
+def test_a_machine_of_every_provider_is_one_of_each_and_yields_to_its_own(write):
+    path = write("provider,machine,chip,chips\n*,slice,h100,1/2\naws,slice,h100,1/4\nNorth Cloud,other,h100,8\n")
+    read = rates.load([path])
+    found = {row[0]: row[4:] for row in tables.tables(read)["machines"] if row[1] == "slice"}
+    assert found["aws"] == (1, 4)
+    assert list(found) == ["aws", *sorted({*found} - {"aws"})]  # whatever order a set has: the ledger compares it
+    assert {found[provider] for provider in ("azure", "nebius", "self", "north cloud")} == {(1, 2)}
+    assert "*" not in found
+    assert listing.template("h100", read).splitlines()[1].startswith("aws,")
+    counted = {row["short"]: row["machines"] for row in listing.chips(read, GATHERED)}
+    alone = {row["short"]: row["machines"] for row in listing.chips(rates.load(), GATHERED)}
+    assert int(counted["h100"]) == int(alone["h100"]) + 2  # of whom a machine is, is known
 
 
 def test_a_machine_of_unconfirmed_size_is_matched_with_no_bill(shipped):
@@ -477,6 +506,20 @@ def test_a_wrong_card_is_refused(write, case):
     assert what in error.what
     assert evidence in " ".join(error.evidence)
     assert remedy in error.remedy
+
+
+@pytest.mark.parametrize(
+    ("pattern", "is_taken"),
+    [("%", False), ("%%_", False), ("z%", False), ("% %", False), ("_-_", False), ("z9%", True), ("%-z", True)],
+)
+def test_a_pattern_of_machines_says_something_of_their_names(write, pattern, is_taken):
+    path = write(f"provider,pattern\naws,zed-%\n*,{pattern}\n")
+    if is_taken:
+        assert len(rates.load([path]).of("families")[0].rows) == 2
+        return
+    refused = refusal(path)
+    assert refused.where == f"{path}:3:pattern"
+    assert refused.what == "fits nearly every name: fewer than 2 characters of it are fixed"
 
 
 def test_all_problems_of_a_card_are_said_at_once(write):
@@ -897,9 +940,10 @@ def test_whatever_the_intervals_a_day_has_one_card_or_none_and_says_which_is_nea
         gaps = [day for day, numbers in held.items() if known and not numbers]
         for day in gaps[:1] + gaps[-1:]:
             near = min(known, key=lambda other: (abs(other - day), other))
-            note = f"no rate in force; the nearest is chip_prices/cloud.csv:{2 + held[near][0]}, of {near}"
             question = lookup.Question("cloud", "m8", "us-east-1", day)
-            assert lookup.lookup(question, world)["note"] == note
+            with pytest.raises(UsageError) as refused:
+                lookup.lookup(question, world)
+            assert refused.value.evidence == [f"the nearest is chip_prices/cloud.csv:{2 + held[near][0]}, of {near}"]
 
 
 def test_the_product_is_exact(tiny):
@@ -1116,6 +1160,13 @@ def ask(world, day, **change):
     return lookup.lookup(question, world), lookup.lookup(question, world, stale_ok=True)
 
 
+def unanswered(world, day, **change):
+    """Return where a lookup is refused, the evidence and the remedy."""
+    with pytest.raises(UsageError) as refused:
+        ask(world, day, **change)
+    return refused.value.where, refused.value.evidence, refused.value.remedy
+
+
 def test_lookup_gives_the_price_as_printed(tiny):
     strict, lenient = ask(tiny("1.50 as_of=2026-03-10 confidence=list"), "2026-04-01")
     assert strict == lenient
@@ -1125,25 +1176,40 @@ def test_lookup_gives_the_price_as_printed(tiny):
 
 def test_lookup_takes_a_stale_rate_only_when_told_and_says_so(tiny):
     world = tiny("1 as_of=2026-03-10 valid_to=2026-05-01", "2 valid_from=2026-09-01")
-    strict, lenient = ask(world, "2026-05-10")
-    assert (strict["price_per_chip_hour"], strict["note"]) == (
-        None,
-        "no rate in force; the nearest is chip_prices/cloud.csv:2, of 2026-04-30",
+    where, evidence, remedy = unanswered(world, "2026-05-10")
+    assert (where, evidence) == ("--at", ["the nearest is chip_prices/cloud.csv:2, of 2026-04-30"])
+    assert "--stale-ok" in remedy
+    days = [date(2026, 5, 10), date(2026, 8, 31)]
+    early, late = (
+        lookup.lookup(lookup.Question("cloud", "m8", "us-east-1", day), world, stale_ok=True) for day in days
     )
-    assert (lenient["price_per_chip_hour"], lenient["note"]) == (
-        "1",
-        "stale: not in force on 2026-05-10; it was on 2026-04-30",
-    )
-    assert ask(world, "2026-08-31")[1]["price_per_chip_hour"] == "2"
+    note = "stale: not in force on 2026-05-10; it was on 2026-04-30"
+    assert (early["price_per_chip_hour"], early["note"]) == ("1", note)
+    assert late["price_per_chip_hour"] == "2"
+
+
+@pytest.mark.parametrize("format_", ["json", "csv", "table"])
+def test_a_refused_lookup_prints_nothing_but_its_reason(command, monkeypatch, tmp_path, format_):
+    monkeypatch.chdir(tmp_path)
+    asked = ["--provider", "aws", "--sku", "p5.48xlarge", "--region", "us-east-1", "--at", "2020-01-01"]
+    said = command("rates", "lookup", *asked, "--format", format_)
+    assert (said.code, said.out) == (2, "")
+    assert "the nearest is chip_prices/aws.csv:" in said.err
 
 
 def test_lookup_says_what_else_is_known(tiny):
     world = tiny("1 purchase_model=spot", "1 region=eu-west-1")
-    assert ask(world, "2026-05-10")[0]["note"] == "no rate known; on_demand is known in eu-west-1"
-    assert (
-        ask(world, "2026-05-10", purchase_model="reserved")[0]["note"] == "no rate known; known for it: on_demand, spot"
-    )
-    assert ask(world, "2026-05-10", sku="two")[0]["note"] == "no rate known; a card of yours can hold it"
+    assert unanswered(world, "2026-05-10") == ("--region", [""], "Known: eu-west-1.")
+    bought = ("--purchase", [""], "Known: on_demand, spot.")
+    assert unanswered(world, "2026-05-10", purchase_model="reserved") == bought
+    where, _, remedy = unanswered(world, "2026-05-10", sku="two")
+    assert (where, remedy) == ("--sku", "A card of yours can hold it: costctl rates template two")
+
+
+def test_lookup_says_that_no_tier_reaches_so_far(tiny):
+    world = tiny("1 tier_mode=cliff tier_to=100")
+    where, _, remedy = unanswered(world, "2026-05-10", volume=Decimal(100))
+    assert (where, remedy) == ("--chip-hours", "Ask for fewer, or add the tier to your card.")
 
 
 def test_lookup_takes_a_chip_by_itself(tiny):
@@ -1204,6 +1270,52 @@ def test_lookup_knows_its_names(tiny, change, where, remedy):
     with pytest.raises(UsageError) as caught:
         ask(tiny("1"), "2026-05-10", **change)
     assert (caught.value.where, caught.value.remedy) == (where, remedy)
+
+
+MEANT = """
+    provider   written as                   is
+    gcp        TPU 7x                       Tpu7x
+    gcp        V6E_8                        v6e-8
+    gcp        Tpu 7x Standard 4t           tpu7x-standard-4t
+    aws        GB200 NVL72                  u-p6e-gb200x72
+    aws        P5.48XLARGE                  p5.48xlarge
+    aws        u p6e gb200x72               u-p6e-gb200x72
+    azure      standard nd96isr-h100 v5     Standard_ND96isr_H100_v5
+    coreweave  hgx-h100                     HGX H100
+    aws        Trainium 2                   aws-trainium2
+    aws        Instinct MI-300X             amd-mi300x
+    coreweave  GB200 NVL72                  -
+    aws        A100                         -
+    aws        -                            -
+"""
+
+
+@pytest.mark.parametrize("line", MEANT.strip().splitlines()[1:], ids=lambda line: "-".join(line.split()[:-1]))
+def test_a_name_is_known_however_its_words_are_joined(shipped, line):
+    provider, written, *is_ = re.split(r"\s{2,}", line.strip())
+    found = [row["machine"] or row["chip"] for row in meant.fitting(provider, written, shipped)]
+    assert found == [name for name in is_ if name != "-"]
+
+
+def test_no_two_machines_and_no_two_chips_are_told_apart_by_hyphens_alone(shipped):
+    named = {(provider, meant.folded(name), row["machine"]) for (provider, name), row in shipped.machines.items()}
+    assert len(named) == len({key[:2] for key in named})
+    assert all(len(meant.fitting_chips(name, shipped)) == 1 for name in shipped.chips)
+
+
+@pytest.mark.parametrize(
+    ("provider", "sku", "like"),
+    [
+        ("coreweave", "GB200 NVL72", "like it: GB200 NVL72 node, gb200 (GB200 (per GPU, NVL72))"),
+        ("aws", "A100", "like it: a100-40 (A100 SXM4 40GB), a100-80 (A100 SXM4 80GB)"),
+        ("aws", "H200 SXM 140GB", ""),
+    ],
+)
+def test_a_lookup_guesses_nothing_and_names_what_is_like_it(printed, provider, sku, like):
+    with pytest.raises(UsageError) as refused:
+        printed("lookup", "--provider", provider, "--sku", sku)
+    assert refused.value.evidence == [like]
+    assert refused.value.remedy == ("Write one of them out." if like else "Did you mean h200 sxm 141gb?")
 
 
 POWER = """
@@ -1400,6 +1512,52 @@ def test_show_says_why_a_price_is_not_used(tiny):
     }
 
 
+TIERED = """provider,chip,purchase_model,price_per_chip_hour,currency,tier_from,tier_to,tier_mode,valid_from
+coreweave,mi300x,private_contract,2.60,USD,,500000,graduated,2026-07-01
+coreweave,mi300x,private_contract,2.35,USD,500000,,graduated,2026-07-01
+"""
+
+
+@pytest.mark.parametrize(
+    ("width", "heading", "lines"),
+    [
+        (
+            80,
+            "provider machine purchase_model price tier region",
+            ["coreweave - private_contra… 2.60 0 to 500000 *", "coreweave - private_contra… 2.35 from 500000 *"],
+        ),
+        (
+            120,
+            "provider machine purchase_model price tier region tier_mode layer term_months currency",
+            [
+                "coreweave - private_contra… 2.60 0 to 500000 * graduated contract - USD",
+                "coreweave - private_contra… 2.35 from 500000 * graduated contract - USD",
+            ],
+        ),
+    ],
+)
+def test_tiers_stand_beside_their_price(write, tmp_path, monkeypatch, capsys, width, heading, lines):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", str(width))
+    write(TIERED)
+    write("version: 1\ncards: [card.csv]\n", "costctl.yaml")
+    cli.app(["show", "mi300x", "--at", "2026-10-01", "--format", "table"], standalone_mode=False)
+    title, *found = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert title == "amd-mi300x · Instinct MI300X · per chip-hour"
+    assert found[:3] == [heading, *lines]
+
+
+def test_tiers_are_columns_of_their_own_in_a_file(write):
+    shown = listing.prices(rates.load([write(TIERED)]), "amd-mi300x", date(2026, 10, 1))
+    names = ("price_per_chip_hour", "tier_from", "tier_to", "tier_mode")
+    assert [[line[name] for name in names] for line in shown[:3]] == [
+        ["2.60", None, "500000", "graduated"],
+        ["2.35", "500000", None, "graduated"],
+        [shown[2]["price_per_chip_hour"], None, None, None],
+    ]
+    assert list(listing.readable(shown[2:])[0])[3:5] == ["price", "region"]  # where nothing has tiers
+
+
 def findings(world, day="2026-10-01"):
     found = check.check(world, date.fromisoformat(day))
     return [problem.what for problem in found.errors], [problem.what for problem in found.warnings]
@@ -1424,6 +1582,42 @@ def test_each_finding_of_the_check(tiny, lines, error, warning):
     errors, warnings = findings(tiny(*lines))
     assert [error in found for found in errors] == ([True] if error else [])
     assert [warning in found for found in warnings] == ([True] if warning else [])
+
+
+CARDS = [
+    # a user's card, seen on 3 April but for one; what the check of 1 October says of it, and as what
+    ("1 layer=list as_of=2026-04-03", "seen on 2026-04-03, 181 days ago: 1", None),
+    ("1 layer=list as_of=2026-04-03 valid_from=2026-04-01", "seen on 2026-04-03, 181 days ago: 1", None),
+    ("1 layer=model as_of=2026-04-03", "seen on 2026-04-03, 181 days ago: 1", None),
+    ("1 layer=contract as_of=2026-04-03", "was seen 181 days ago and has no valid_from", None),
+    ("1 layer=contract as_of=2026-04-03 valid_from=2026-04-01", None, None),
+    ("1 layer=list as_of=2026-04-03 valid_from=2026-04-01 valid_to=2027-01-01", None, None),
+    ("1 layer=list as_of=2026-04-04", None, None),
+    ("98.32 layer=list", "is outside 0.05 to 60 USD", None),
+    ("0.04 layer=model", "is outside 0.05 to 60 USD", None),
+    ("3 layer=contract valid_from=2026-04-01", None, "is above the list price 2"),
+]
+
+
+@pytest.mark.parametrize(("line", "error", "warning"), CARDS)
+def test_an_old_or_odd_price_in_a_card_is_an_error_and_one_that_is_shipped_a_warning(tiny, write, line, error, warning):
+    tiny("2 region=us-east-1")
+    cells = {**DEFAULTS, "region": "us-east-1", **cells_of(line)}
+    card = write(f"{','.join(cells)}\n{','.join(cells.values())}\n")
+    found = check.check(facts.load(card.parent, [card]), date(2026, 10, 1))
+    for problems, expected in ((found.errors, error), (found.warnings, warning)):
+        assert [expected in problem.what for problem in problems] == ([True] if expected else [])
+        assert all(problem.where.startswith(f"{card}:2:") for problem in problems)
+    shipped, _ = findings(tiny(line))
+    assert shipped == ([error] if error and "layer=contract" in line else [])
+
+
+def test_old_token_prices_of_a_card_are_one_error_a_day(write):
+    lines = [f"openai,gpt-7,{name},1.5,USD,list,2026-01-02" for name in ("input", "output")]
+    path = write("\n".join([f"{TOKENS},layer,as_of", *lines]))
+    (error,) = check.check(rates.load([path]), date(2026, 10, 1)).errors
+    assert error.where == f"{path}:2:as_of"
+    assert error.what == "prices in force that were seen on 2026-01-02, 272 days ago: 2"
 
 
 @pytest.mark.parametrize(
@@ -1485,15 +1679,13 @@ LOOKUP = ("lookup", "--provider", "deepseek", "--sku", "deepseek/deepseek-v4-pro
         ("2026-11-10T01:00:00Z", ["1.32", "0.044", "3.96"]),
         ("2026-11-10T04:59:59+01:00", ["1.32", "0.044", "3.96"]),
         ("2026-11-10T04:00:00", ["0.66", "0.022", "1.98"]),
-        ("2026-11-10", [None] * 3),
     ],
 )
 def test_a_model_is_looked_up_at_an_instant(printed, at, prices):
     _, rows, _ = printed(*LOOKUP, "--at", at)
     assert [row["token_class"] for row in rows] == ["input", "cache_read", "output"]
     assert [row["price_per_million"] for row in rows] == prices
-    notes = {row["note"] for row in rows}
-    assert notes == {None if prices[0] else "its time spans a change of price"}
+    assert {row["note"] for row in rows} == {None}
     assert {type(value) for row in rows for value in row.values()} <= {str, type(None)}
     windows = {row["time_window_utc"] for row in rows}
     assert windows == {"Mon-Fri 01:00-04:00" if prices[0] == "1.32" else None}
@@ -1505,14 +1697,28 @@ def test_a_model_is_looked_up_at_an_instant(printed, at, prices):
         (("--tokens-in", "272000"), "2"),
         (("--tokens-in", "272001"), "4"),
         (("--tokens-in", "272001", "--tier", "Batch"), "2"),
-        (("--tokens-in", "1", "--tier", "provisioned"), None),
-        ((), None),
     ],
 )
 def test_a_model_is_looked_up_for_a_prompt(printed, words, price):
     _, rows, _ = printed("lookup", "--provider", "openai", "--sku", "gpt-6-sol", "--at", "2026-11-20", *words)
     (row,) = [row for row in rows if row["token_class"] == "input"]
     assert row["price_per_million"] == price
+
+
+@pytest.mark.parametrize(
+    ("asked", "evidence", "remedy"),
+    [
+        ("deepseek deepseek-v4-pro 2026-11-10", "input, cache_read, output: its time spans", "--at 2026"),
+        ("openai gpt-6-sol 2026-11-20", "input, cache_read, cache_write, cache_write_long, output: ", "--tokens-in"),
+        ("openai gpt-6-sol 2026-11-20 --tokens-in 1 --tier provisioned", "the nearest is model_prices", "--tier"),
+    ],
+)
+def test_a_lookup_that_no_card_answers_is_refused(printed, asked, evidence, remedy):
+    provider, sku, at, *words = asked.split()
+    with pytest.raises(UsageError) as refused:
+        printed("lookup", "--provider", provider, "--sku", sku, "--at", at, *words)
+    assert evidence in " ".join(refused.value.evidence)
+    assert remedy in refused.value.remedy
 
 
 def test_a_lookup_knows_the_users_names_and_cards(printed, tmp_path):
@@ -1522,8 +1728,10 @@ def test_a_lookup_knows_the_users_names_and_cards(printed, tmp_path):
     _, (row,), _ = printed("lookup", "--provider", "OpenAI", "--sku", "Prod-Chat", "--at", "2026-11-30")
     shown = [row[name] for name in ("model", "price_per_million", "layer", "valid_to", "card")]
     assert shown == ["gpt-7", "1.5", "contract", "2026-12-01", "card.csv:2"]
-    _, (row,), _ = printed("lookup", "--provider", "OpenAI", "--sku", "Prod-Chat", "--at", "2026-12-01")
-    assert (row["price_per_million"], row["note"]) == (None, "no price in force")
+    with pytest.raises(UsageError) as refused:
+        printed("lookup", "--provider", "OpenAI", "--sku", "Prod-Chat", "--at", "2026-12-01")
+    nearest = "the nearest is card.csv:2, of 2026-11-30, standard"
+    assert refused.value.evidence == ["input: no price in force", nearest]
 
 
 def test_every_price_of_a_model_is_shown(printed):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -11,10 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from costctl.cli import days
+
 if TYPE_CHECKING:  # --help reads no rates
     from costctl.config import Config
     from costctl.rates.facts import Facts
     from costctl.rates.imports import Card
+
+    Records = Sequence[dict[str, str | None]]
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="What chips and tokens cost, and from which card.")
 
@@ -40,7 +43,7 @@ def list_chips(at: At = None, format_: Printed = None) -> None:
     """List the chips, their machines and their prices in force."""
     from costctl.rates import listing
 
-    emit("chips and their on-demand list prices, USD per chip-hour", listing.chips(_facts(), _day(at)), format_)
+    emit("chips and their on-demand list prices, USD per chip-hour", listing.chips(_facts(), days.day(at)), format_)
 
 
 @app.command()
@@ -50,28 +53,29 @@ def show(
     known: Known = None,
     format_: Printed = None,
 ) -> None:
-    """Show every price of a chip, or of a model's tokens, and why one is not used."""
+    """Show every price of a chip with its tiers, or of a model's tokens, and why one is not used."""
     from costctl.rates import listing
 
     facts = _facts(known)
     if model := listing.model_named(name, facts):
-        emit(f"{model} · per million tokens", listing.token_prices(facts, model, _day(at)), format_)
+        emit(f"{model} · per million tokens", listing.token_prices(facts, model, days.day(at)), format_)
         return
     found = listing.chip_named(name, facts)
-    emit(f"{found['chip']} · {found['title']}", listing.prices(facts, found["chip"], _day(at)), format_)
+    title = f"{found['chip']} · {found['title']} · per chip-hour"
+    emit(title, listing.prices(facts, found["chip"], days.day(at)), format_, listing.readable)
 
 
 @app.command()
 def check(at: At = None, format_: Printed = None) -> None:
     """Find old, odd or contradictory prices.
 
-    Exit 9 when one is an error; a warning passes.
+    Exit 9 when one is an error: prices that contradict each other, and what is old or odd in your cards. A warning passes.
     """
     from costctl.errors import GateFailed
     from costctl.files.sheets import sentence
     from costctl.rates import check as rates_check
 
-    findings = rates_check.check(_facts(), _day(at))
+    findings = rates_check.check(_facts(), days.day(at))
     for warning in findings.warnings:
         typer.echo(f"costctl: warning: {sentence(warning)}", err=True)
     rows = [
@@ -102,7 +106,7 @@ def diff(
     from costctl import rates
     from costctl.rates import changes
 
-    home, day = rates.home(), _day(at)
+    home, day = rates.home(), days.day(at)
     lines = changes.changes(changes.load(before, home), changes.load(after, home), day)
     emit(f"what changes in the rates of {day}", lines, format_)
 
@@ -163,7 +167,7 @@ def _put_card(made: Card, file: Path, format_: Format | None, output: Path | Non
 @app.command()
 def lookup(
     provider: Annotated[str, typer.Option(help="As bills or gateways name it.")],
-    sku: Annotated[str, typer.Option(help="A machine as bills name it, a chip, or a model.")],
+    sku: Annotated[str, typer.Option(help="A machine as bills name it, a chip by any of its names, or a model.")],
     region: Annotated[str | None, typer.Option(help="As the bill says it.")] = None,
     at: Annotated[
         str | None,
@@ -183,13 +187,16 @@ def lookup(
     known: Known = None,
     format_: Printed = None,
 ) -> None:
-    """Print the one rate that reports use, for a machine or chip on a day or for each token class of a model."""
+    """Print the one rate that reports use, for a machine or chip on a day or for each token class of a model.
+
+    Exit 2 when none is in force; the message names the nearest.
+    """
     from costctl.errors import UsageError, shown
     from costctl.rates import lookup as rates_lookup
     from costctl.rates import tables, tokens
     from costctl.rules import teams
 
-    facts, settings, (start, end) = _facts(known), _settings(), _instants(at)
+    facts, settings, (start, end) = _facts(known), _settings(), days.instants(at)
     if rates_lookup.is_of_chips(provider, sku, facts):
         if tokens_in is not None:
             raise UsageError(
@@ -204,11 +211,12 @@ def lookup(
     emit("the prices in force, per million tokens", tokens.lookup(asked, facts, names), format_)
 
 
-def emit(title: str, rows: Sequence[dict[str, str | None]], format_: Format | None) -> None:
-    """Print rows in the format asked for: by default a table on a terminal, CSV when piped."""
+def emit(title: str, rows: Records, format_: Format | None, readable: Callable[[Records], Records] = list) -> None:
+    """Print rows in the format asked for: by default a table on a terminal, with its own columns, CSV when piped."""
     from costctl.reports import render
 
-    render.emit(title, rows, format_.value if format_ else None)
+    asked = format_.value if format_ else None
+    render.emit(title, readable(rows) if render.chosen(asked, None) == "table" else rows, asked)
 
 
 def _settings() -> Config:
@@ -222,31 +230,4 @@ def _facts(known: str | None = None) -> Facts:
 
     settings = _settings()
     facts = rates.load([settings.at(card) for card in settings.cards])
-    return facts.known_on(_day(known, "--known")) if known else facts
-
-
-def _instants(at: str | None) -> tuple[datetime, datetime]:
-    """Return the instants between which the answer must hold, in UTC: the one that was asked about, or a whole day."""
-    if at is None or "T" not in at:
-        start = datetime.combine(_day(at), datetime.min.time()) if at else datetime.now(UTC).replace(tzinfo=None)
-        return start, start + timedelta(days=1) if at else start
-    from costctl.errors import UsageError, shown
-
-    try:
-        moment = datetime.fromisoformat(at)
-    except ValueError as error:
-        remedy = "Write it as 2026-11-10T01:00:00Z, or as the day 2026-11-10."
-        raise UsageError("--at", f"{shown(at)} is no time", remedy=remedy) from error
-    instant = (moment.astimezone(UTC) if moment.tzinfo else moment).replace(tzinfo=None)
-    return instant, instant
-
-
-def _day(at: str | None, option: str = "--at") -> date:
-    from costctl.errors import UsageError, shown
-
-    if at is None:
-        return datetime.now(UTC).date()
-    try:
-        return date.fromisoformat(at)
-    except ValueError as error:
-        raise UsageError(option, f"{shown(at)} is not a date", remedy="Write it as 2026-10-01.") from error
+    return facts.known_on(days.day(known, "--known")) if known else facts

@@ -11,7 +11,7 @@ from costctl.files import cells
 from costctl.ledger import store
 from costctl.ledger.faults import GATE
 from costctl.ledger.store import Ledger
-from costctl.nouns import Format
+from costctl.nouns import COINS, Format
 
 TYPES = (
     "money",
@@ -95,8 +95,15 @@ def _macros(*, raising: bool, rounding: bool) -> list[tuple[str, str]]:
     """Return every macro that reads a value, by name: what they share, the gates in one of their versions, the maps."""
     texts = [(resources.files("costctl") / file).read_text(encoding="utf-8") for file in SHARED]
     shared = [statement for text in texts for statement in store.statements(text)]
-    found = [*shared, *(_gate(kind, raising=raising, rounding=rounding) for kind in TYPES), *MAPS]
+    found = [*shared, *(_gate(kind, raising=raising, rounding=rounding) for kind in TYPES), *MAPS, _to_coin()]
     return [(statement.split("MACRO ", 1)[1].split("(", 1)[0], statement) for statement in found]
+
+
+def _to_coin() -> str:
+    """Return the macro that rounds an amount to the smallest coin of its currency, half away from zero."""
+    rounded = {places: f"CAST(ROUND(x, {places}) AS DECIMAL(38, 18))" for places in (2, *COINS)}
+    cases = " ".join(f"WHEN code IN {tuple(names.split())} THEN {rounded[places]}" for places, names in COINS.items())
+    return f"CREATE OR REPLACE TEMP MACRO to_coin(x, code) AS CASE {cases} ELSE {rounded[2]} END"
 
 
 def _gate(kind: str, *, raising: bool, rounding: bool) -> str:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+from costctl.files import writing
 from costctl.ledger import ingest, settle
 from costctl.ledger.intake import Settings
 from costctl.ledger.store import Ledger
@@ -18,6 +19,10 @@ SOURCE, FORMAT = "own", "own_chips"
 MONTHS = (
     "SELECT DISTINCT CAST(date_trunc('month', p.period) AS DATE) FROM ledger.delivery_periods AS p JOIN ledger.deliveries AS d USING (delivery_id) "
     "WHERE p.live AND p.rows > 0 AND (d.source = $source) = $own ORDER BY 1"
+)
+COUNTING = (
+    "SELECT DISTINCT f.sha256 FROM ledger.delivery_files AS f JOIN ledger.delivery_periods AS p USING (delivery_id) "
+    "JOIN ledger.deliveries AS d USING (delivery_id) WHERE d.source = $source AND p.live ORDER BY 1"
 )
 
 
@@ -31,20 +36,30 @@ def booked(ledger: Ledger) -> list[date]:
     return [month for (month,) in ledger.run(MONTHS, {"source": SOURCE, "own": True}).rows]
 
 
+def lost(ledger: Ledger) -> set[str]:
+    """Return the hashes of the statements that count and are gone from the archive."""
+    digests = {digest for (digest,) in ledger.run(COUNTING, {"source": SOURCE}).rows}
+    return {digest for digest in digests if not (ledger.archive / digest).exists()}
+
+
 def book(ledger: Ledger, statements: Mapping[date, str], item: Format, settings: Settings) -> Iterator[Outcome]:
-    """Have the source hold what the statements say, month by month, and nothing of other months."""
+    """Have the source hold what the statements say, month by month, and nothing of other months; what the archive lost is kept again."""
     for month in booked(ledger):
         if month not in statements:
             with ledger.transaction():
                 settle.withdraw(ledger, SOURCE, item, month, settings.rules)
     # a statement is made and not found, so its bytes are kept in any case, and the newest one counts
     names = {month: f"own-{month:%Y-%m}.csv" for month in statements}
-    paths = {hashlib.sha256(text.encode()).hexdigest(): names[month] for month, text in statements.items()}
+    digests = {month: hashlib.sha256(text.encode()).hexdigest() for month, text in statements.items()}
+    paths, gone = {digests[month]: name for month, name in names.items()}, lost(ledger)
     settings = replace(settings, decision="replace", quarantine_rows=0, archive="copy", paths=paths)
     ledger.spool.mkdir(mode=0o700, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=ledger.spool) as folder:
         for month, text in statements.items():
             place = Path(folder) / names[month]
             place.write_text(text, encoding="utf-8")
+            if digests[month] in gone:
+                ledger.archive.mkdir(mode=0o700, exist_ok=True)
+                writing.keep(place, ledger.archive, digests[month])
             file = settings.inspect(place, names[month])
             yield ingest.load(ledger, Delivery(SOURCE, "-", item.target, item, (file,)), settings)

@@ -3,9 +3,11 @@
 columns    which columns a file has, and the words they take
 intervals  when a price holds
 scopes     for which prompts and hours a token price is
+entries    what is wrong with a row, or with two of one name
 facts      all files together, checked against each other
 tables     the facts laid out as the ledger's tables
 names      which model a name means
+meant      which machine or chip a name means
 lookup     the one rate of a machine or chip in force, by the model that prices every report
 tokens     the prices of a model at an instant and for a prompt, likewise
 check      what is old, implausible or contradictory
@@ -20,7 +22,7 @@ changes    what one set of rates changes against another
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -49,14 +51,19 @@ def read(cards: Sequence[Path] = ()) -> dict[str, list[tuple[Any, ...]]]:
     return tables.tables(found)
 
 
-def statements(cards: Sequence[Path], months: Iterable[date], *, estimates: bool) -> dict[date, str]:
+def statements(
+    cards: Sequence[Path], months: Sequence[date], *, estimates: bool, say: Callable[[str], None]
+) -> dict[date, str]:
     """Return what owned and leased chips cost in each month, as statements for the ledger; none where no card holds any.
 
-    Raises UsageError for a row that says it is an estimate, unless estimates may charge.
+    Says where the months go on after an asset's metered hours. Raises UsageError for a row that says it is an estimate, unless estimates
+    may charge.
     """
     kept = [card for card in cards if facts.kind_of(card)[1] == "owned"]
     rows = load(kept).rows("owned") if kept else []
     sheets.refuse([] if estimates else [*owned.estimates(rows)])
+    for problem in owned.unmetered(rows, max(months)) if months else ():
+        say(f"warning: {sheets.sentence(problem)}. {problem.remedy}")
     return owned.statements(rows, months)
 
 

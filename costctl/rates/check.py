@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -11,6 +10,8 @@ from fractions import Fraction
 
 from costctl.files import cells
 from costctl.files.sheets import Problem, Row, Sheet
+from costctl.nouns import shifted
+from costctl.rates import owned
 from costctl.rates.columns import UNSURE
 from costctl.rates.facts import Facts
 from costctl.rates.intervals import Rate
@@ -33,15 +34,30 @@ class Findings:
 
 def check(facts: Facts, today: date) -> Findings:
     """Return what is wrong or doubtful with the rates on a day."""
-    binding = [rate for rate in facts.chip_rates if rate.key[6] in BINDING]
-    listed = [rate for rate in facts.chip_rates if rate.key[6] not in BINDING]
-    errors = [*facts.clashes(), *_contradictions(facts), *_implausible(binding), *_stale_contracts(binding, today)]
-    warnings = [
-        *_stale_lists([*listed, *facts.model_rates], today),
-        *_implausible(listed),
-        *_above_list(binding, listed),
-    ]
-    return Findings(errors, [*warnings, *_unknown_providers(facts), *_idle_overlays(facts), *_unused(facts)])
+    theirs, shipped = _parted([*facts.chip_rates, *facts.model_rates], _is_the_users)
+    binding, listed = _parted(facts.chip_rates, _binds)
+    errors = [*facts.clashes(), *_contradictions(facts), *_implausible(theirs), *_stale_cards(theirs, today)]
+    warnings = [*_stale_lists(shipped, today), *_implausible(shipped), *_above_list(binding, listed)]
+    unmetered = owned.unmetered(facts.rows("owned"), shifted(today.replace(day=1), -1))
+    odd = [*_unknown_providers(facts), *_idle_overlays(facts), *unmetered, *_unused(facts)]
+    return Findings(errors, [*warnings, *odd])
+
+
+def _parted(rates: Iterable[Rate], chosen: Callable[[Rate], bool]) -> tuple[list[Rate], list[Rate]]:
+    """Return the rates that are chosen, and the others."""
+    found: tuple[list[Rate], list[Rate]] = [], []
+    for rate in rates:
+        found[not chosen(rate)].append(rate)
+    return found
+
+
+def _binds(rate: Rate) -> bool:
+    return rate.key[6] in BINDING
+
+
+def _is_the_users(rate: Rate) -> bool:
+    """Tell whether a price is the user's to mend; what is shipped is ours, and nobody's nightly run fails for it."""
+    return rate.is_card or _binds(rate)
 
 
 def _contradictions(facts: Facts) -> Iterator[Problem]:
@@ -71,7 +87,7 @@ def _once(rates: list[Rate]) -> list[Rate]:
 def _implausible(rates: list[Rate]) -> Iterator[Problem]:
     lowest, highest = PLAUSIBLE_USD
     for rate in _once(rates):
-        if rate.key[7] == "USD" and not lowest <= rate.price <= highest:
+        if rate.column == "price_per_chip_hour" and rate.key[7] == "USD" and not lowest <= rate.price <= highest:
             what = f"is outside {lowest} to {highest} USD per chip-hour"
             yield rate.row.problem(rate.column, what, "Divide a machine's price by its chips.")
 
@@ -85,18 +101,29 @@ def _stale(rates: list[Rate], today: date) -> list[Rate]:
     ]
 
 
-def _stale_contracts(rates: list[Rate], today: date) -> Iterator[Problem]:
-    for rate in _stale([rate for rate in rates if rate.row["valid_from"] is None], today):
+def _stale_cards(rates: list[Rate], today: date) -> Iterator[Problem]:
+    """Yield contracts of which nobody says since when they hold, each by itself, then all other prices."""
+    contracts, others = _parted(rates, _binds)
+    for rate in _stale([rate for rate in contracts if rate.row["valid_from"] is None], today):
         what = f"was seen {(today - rate.row['as_of']).days} days ago and has no valid_from"
         yield rate.row.problem("as_of", what, "Say from when the price holds, and until when: valid_from, valid_to.")
+    for rows, what in _stale_lots(others, today):
+        remedy = "Look them up again: a new row for each price, or a valid_to for what is no longer sold."
+        yield rows[0].problem("as_of", what, remedy)
 
 
 def _stale_lists(rates: list[Rate], today: date) -> Iterator[Problem]:
-    """Yield one warning per file and day of observation; a price list is read as a whole."""
-    counted = Counter((rate.row.path, rate.row["as_of"]) for rate in _stale(rates, today))
-    for (path, seen), rows in sorted(counted.items()):
-        what = f"prices in force that were seen on {seen}, {(today - seen).days} days ago: {rows}"
-        yield Problem(f"{path}:as_of", what, "", "Look them up again.")
+    for rows, what in _stale_lots(rates, today):
+        yield Problem(f"{rows[0].path}:as_of", what, "", "Look them up again.")
+
+
+def _stale_lots(rates: list[Rate], today: date) -> Iterator[tuple[list[Row], str]]:
+    """Yield the old rows of each file and day of observation, and what is to be said of them; a price list is read as a whole."""
+    lots: dict[tuple[str, date], list[Row]] = {}
+    for rate in _stale(rates, today):
+        lots.setdefault((rate.row.path, rate.row["as_of"]), []).append(rate.row)
+    for (_, seen), rows in sorted(lots.items()):
+        yield rows, f"prices in force that were seen on {seen}, {(today - seen).days} days ago: {len(rows)}"
 
 
 def _above_list(contracts: list[Rate], listed: list[Rate]) -> Iterator[Problem]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -12,10 +12,12 @@ from pathlib import Path
 from costctl.errors import UsageError, shown
 from costctl.files import cells, sheets
 from costctl.files.sheets import Problem, Row, Sheet
-from costctl.rates import intervals, overlays, owned, tiers
+from costctl.rates import entries, intervals, overlays, owned, tiers
 from costctl.rates.columns import FILES, SIGNATURES, UNSURE
 from costctl.rates.intervals import Rate
 from costctl.rates.scopes import Scope
+
+ANY = "*"  # a provider: whoever it is
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,14 @@ class Facts:
 
     @cached_property
     def machines(self) -> dict[tuple[str, str], Row]:
-        """Return the machines by provider and every spelling, matched with bills or not."""
+        """Return the machines by provider and every spelling, matched with bills or not; those of `*` by every provider that is known."""
+        rows = sorted(self.rows("machines"), key=lambda row: row["provider"] == ANY)
+        everybody = sorted({*self.providers.values(), *(row["provider"] for row in rows)} - {ANY})
         found: dict[tuple[str, str], Row] = {}
-        for row in self.rows("machines"):
-            for name in spellings(row):
-                found.setdefault((row["provider"], name), row)
+        for row in rows:
+            for provider in everybody if row["provider"] == ANY else (row["provider"],):
+                for name in entries.spellings(row):
+                    found.setdefault((provider, name), row)
         return found
 
     @cached_property
@@ -135,10 +140,10 @@ def load(home: Path, cards: Sequence[Path] = ()) -> Facts:
     kinds = list(FILES)
     seen: dict[Hashable, list[Row]] = {}
     for sheet in sorted(facts.sheets, key=lambda sheet: kinds.index(sheet.holds)):
-        sheet.problems += [problem for row in sheet.rows for problem in _row_problems(row, sheet, facts)]
-        sheet.problems += _repeats(sheet, seen)
+        sheet.problems += [problem for row in sheet.rows for problem in entries.problems(row, sheet, facts)]
+        sheet.problems += entries.repeats(sheet, seen)
         sheets.refuse(sheet.problems)
-    sheets.refuse([*owned.disagreements(facts.rows("owned")), *_shared_hosts(facts)])
+    sheets.refuse([*owned.disagreements(facts.rows("owned")), *entries.shared_hosts(facts)])
     return facts
 
 
@@ -179,111 +184,3 @@ def kind_of(path: Path) -> tuple[int, str | None]:
 def card_name(path: Path) -> str:
     """Return the name under which the ledger keeps a card: no machine's own folders."""
     return path.name if path.is_absolute() else path.as_posix()
-
-
-def spellings(machine: Row) -> tuple[str, ...]:
-    """Return every name of a machine, as names are compared."""
-    return machine["machine"].lower(), *(alias.lower() for alias in machine["aliases"] or ())
-
-
-# What is wrong with a row beyond its single cells. On the way its names become ours.
-
-
-def _row_problems(row: Row, sheet: Sheet, facts: Facts) -> Iterator[Problem]:
-    yield from _date_problems(row)
-    if row["provider"] and sheet.holds in (
-        "machines",
-        "parts",
-        "families",
-        "chip_prices",
-        "model_prices",
-        "overlays",
-        "owned",
-    ):
-        # A provider nobody knows is taken as it is: `rates check` asks about it.
-        row.values["provider"] = facts.providers.get(row["provider"], row["provider"])
-    if row["chip"] and sheet.holds in ("machines", "chip_prices", "power", "overlays", "owned"):
-        yield from _chip_problems(row, facts)
-    if sheet.holds == "overlays":
-        yield from overlays.problems(row)
-    if sheet.holds == "owned":
-        yield from owned.problems(row)
-    if sheet.holds == "chip_prices":
-        yield from tiers.problems(row)
-    named = sheet.holds in ("overlays", "parts") or (sheet.holds == "chip_prices" and row["layer"] != "model")
-    if named and row["machine"]:  # an estimate has names of its own
-        yield from _machine_problems(row, facts)
-    if sheet.is_card and sheet.holds.endswith("_prices"):
-        yield from _price_problems(row, sheet.holds)
-
-
-def _date_problems(row: Row) -> Iterator[Problem]:
-    begins, ends = row["valid_from"], row["valid_to"]
-    if begins and ends and begins >= ends:
-        what = f"the valid_to is not after the valid_from {begins}"
-        yield row.problem("valid_to", what, "The interval is half-open: valid_to is the first day it no longer holds.")
-
-
-def _chip_problems(row: Row, facts: Facts) -> Iterator[Problem]:
-    found = facts.chips.get(row["chip"])
-    if found is None:
-        remedy = cells.nearest(row["chip"], facts.chips) or "List them: costctl rates list"
-        yield row.problem("chip", "there is no such chip", remedy)
-    else:
-        row.values["chip"] = found["chip"]
-
-
-def _machine_problems(row: Row, facts: Facts) -> Iterator[Problem]:
-    found = facts.machines.get((row["provider"], row["machine"].lower()))
-    if found is None:
-        names = [name for provider, name in facts.machines if provider == row["provider"]]
-        remedy = cells.nearest(row["machine"], names) or "Leave it empty for a price of the chip in any machine."
-        yield row.problem("machine", f"{row['provider']} has no such machine", remedy)
-    elif row["chip"] not in (None, found["chip"]):
-        yield row.problem("chip", f"the machine {found['machine']} holds {found['chip']}", "Correct one of the two.")
-    else:
-        row.values["machine"] = found["machine"]
-
-
-def _shared_hosts(facts: Facts) -> Iterator[Problem]:
-    """Yield each line without chips of its own that is said to be a part of several machines: its cost can be with one."""
-    for name, (first, *others) in facts.parts.items():
-        for row in others if name not in facts.machines else ():
-            what = f"counts no chips, and is a part of {first['machine']} already ({first.path}:{first.line})"
-            yield row.problem("machine", what, "Keep one of the two rows, or give the part its chips in machines.csv.")
-
-
-def _price_problems(row: Row, holds: str) -> Iterator[Problem]:
-    column = next(name for name, kind in SIGNATURES.items() if kind == holds)
-    if row[column] is None:
-        yield row.problem(column, f"the {column} is missing", "Fill it, or remove the row until it is known.")
-
-
-NAMES: dict[str, Callable[[Row], Iterable[tuple[str, Hashable]]]] = {
-    "providers": lambda row: [("name", row["name"])],
-    "units": lambda row: [("unit", row["unit"])],
-    "chips": lambda row: [("chip", row["chip"]), ("short", row["short"])],
-    "machines": lambda row: [("machine", (row["provider"], name)) for name in spellings(row)],
-    "parts": lambda row: [("part", (row["provider"], row["part"].lower(), row["machine"].lower()))],
-    "families": lambda row: [("pattern", (row["provider"], row["pattern"]))],
-    "model_aliases": lambda row: [("raw", row["raw"])],
-    "overlays": lambda row: [("order", (row["provider"], row["order"]))],
-}
-
-
-def _repeats(sheet: Sheet, seen: dict[Hashable, list[Row]]) -> Iterator[Problem]:
-    """Yield each row that names once more what facts, or cards, may name once on a day."""
-    for row in sheet.rows if sheet.holds in NAMES else ():
-        for column, key in NAMES[sheet.holds](row):
-            named = seen.setdefault((sheet.holds, sheet.is_card, key), [])
-            first = next((other for other in named if _together(row, other)), None)
-            named.append(row)
-            if first:
-                what = f"duplicate key: {first.path}:{first.line} names it already"
-                yield row.problem(column, what, "Remove one of the two rows, or close the earlier one.")
-
-
-def _together(row: Row, other: Row) -> bool:
-    """Tell whether two rows hold on some day together; most rows hold always."""
-    begins = max(row["valid_from"] or date.min, other["valid_from"] or date.min)
-    return begins < min(row["valid_to"] or date.max, other["valid_to"] or date.max)

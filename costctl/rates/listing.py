@@ -9,8 +9,9 @@ from datetime import date
 from costctl.errors import UsageError, shown
 from costctl.files import cells
 from costctl.files.sheets import Row
+from costctl.rates import meant, tiers
 from costctl.rates.columns import LAYERS, POWER_BASES, UNSURE
-from costctl.rates.facts import Facts
+from costctl.rates.facts import ANY, Facts
 from costctl.rates.intervals import Key, Rate
 
 Texts = dict[str, str | None]
@@ -26,7 +27,7 @@ OWNED_TEMPLATE = (
 
 def chips(facts: Facts, day: date) -> list[Texts]:
     """Return every chip with its machines, its prices in force and the range of its on-demand list prices in USD."""
-    machines = Counter(row["chip"] for row in facts.rows("machines") if row["chips"])
+    machines = Counter(row["chip"] for row in facts.rows("machines") if row["chips"] and row["provider"] != ANY)
     in_force = [rate for rate in facts.chip_rates if rate.holds(day)]
     prices = Counter(rate.key[2] for rate in in_force)
     power = {rate.key: rate for rate in facts.power if rate.holds(day)}
@@ -65,7 +66,7 @@ def _on_demand(chip: Row, rates: list[Rate]) -> list[Rate]:
 def template(name: str, facts: Facts) -> str:
     """Return a card of one contract price of a chip, its price left empty; a card with an empty price is refused."""
     chip = chip_named(name, facts)
-    providers = sorted({row["provider"] for row in facts.rows("machines") if row["chip"] == chip["chip"]})
+    providers = sorted({row["provider"] for row in facts.rows("machines") if row["chip"] == chip["chip"]} - {ANY})
     return _as_card(
         dict.fromkeys(TEMPLATE, "")
         | {
@@ -91,12 +92,11 @@ def _as_card(row: dict[str, str]) -> str:
 
 
 def chip_named(name: str, facts: Facts) -> Row:
-    """Return a chip by id or short name; raise UsageError when there is none."""
-    found = facts.chips.get(name.lower())
-    if found is None:
-        remedy = cells.nearest(name, facts.chips) or "List them: costctl rates list"
-        raise UsageError("CHIP", f"there is no chip {shown(name)}", remedy=remedy)
-    return found
+    """Return a chip by id, short name or title; raise UsageError when there is none, or more than one."""
+    remedy = cells.nearest(name, facts.chips) or "List them: costctl rates list"
+    unknown = UsageError("CHIP", f"there is no chip {shown(name)}", remedy=remedy)
+    exact = facts.chips.get(name.lower())
+    return meant.one("CHIP", name, [exact] if exact else meant.fitting_chips(name, facts), unknown)
 
 
 def prices(facts: Facts, chip: str, day: date) -> list[Texts]:
@@ -105,6 +105,21 @@ def prices(facts: Facts, chip: str, day: date) -> list[Texts]:
     settled = _by_row(facts.chip_rates)
     lines = [line for row in rows for line in _lines(row, settled.get(row.card, []), day)]
     return sorted(lines, key=_order)
+
+
+def readable(lines: Sequence[Texts]) -> list[Texts]:
+    """Return the prices of a chip as a table shows them, and their tiers in words where any price has one."""
+    tiered = any(line["tier_mode"] for line in lines)
+    return [_readable(line, tiered=tiered) for line in lines]
+
+
+def _readable(line: Texts, *, tiered: bool) -> Texts:
+    span, mode = tiers.words(line)
+    first = {name: line[name] for name in ("provider", "machine", "purchase_model")}
+    first |= {"price": line["price_per_chip_hour"]}
+    first |= {"tier": span, "region": line["region"], "tier_mode": mode} if tiered else {}
+    told = {*first, *tiers.COLUMNS, "price_per_chip_hour"}
+    return first | {name: value for name, value in line.items() if name not in told}
 
 
 def _by_row(rates: Iterable[Rate]) -> dict[str, list[Rate]]:
@@ -150,6 +165,7 @@ def _line(row: Row, layer: str, regions: str, state: str, holds: tuple[date | No
         "machine": row["machine"],
         "purchase_model": row["purchase_model"],
         "price_per_chip_hour": row.texts.get("price_per_chip_hour"),
+        **{name: row.texts.get(name) for name in tiers.COLUMNS},
         "region": regions,
         "layer": layer,
         "term_months": row.texts.get("term_months"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -12,7 +12,7 @@ from typing import Any
 from costctl.errors import UsageError, shown
 from costctl.files import cells
 from costctl.ledger import build, store
-from costctl.rates import tiers
+from costctl.rates import meant, tiers
 from costctl.rates.columns import PURCHASE_MODELS
 from costctl.rates.facts import Facts
 from costctl.rates.intervals import Rate
@@ -41,30 +41,47 @@ class Question:
 
 
 def lookup(question: Question, facts: Facts, *, stale_ok: bool = False) -> dict[str, str | None]:
-    """Return the rate in force as text, with a note where there is none or where a stale one was taken.
+    """Return the rate in force as text, with a note where a stale one was taken.
 
-    Raises UsageError for what nobody knows, and for a chip that nobody sells at a public price and no card prices.
+    Raises UsageError for what nobody knows, for a chip that nobody sells at a public price and no card prices, and where no rate is in
+    force.
     """
     asked = named(question, facts)
     _refuse_unpublished(asked, facts)
     near = [rate for rate in facts.chip_rates if _may_price(rate, asked)]
-    found = _priced(asked, near)
-    card, day = found.get(asked.day), asked.day
-    nearest = min(found, key=lambda day: (abs(day - asked.day), day), default=None)
-    note = None if card or nearest is None else f"no rate in force; the nearest is {found[nearest]}, of {nearest}"
-    if card is None and nearest is None:
-        note = f"no rate known; {_known(asked, facts)}"
-    if card is None and nearest is not None and stale_ok:
-        card, day, note = found[nearest], nearest, f"stale: not in force on {asked.day}; it was on {nearest}"
+    prices = _priced(asked, near)
+    found = {price["day"]: price["card"] for price in prices if _is_reached(price, asked.volume)}
+    day = asked.day if asked.day in found else _nearest(asked.day, found)
+    if day is None or (day != asked.day and not stale_ok):
+        raise _nothing(asked, facts, {price["day"] for price in prices}, f"{found[day]}, of {day}" if day else "")
+    note = None if day == asked.day else f"stale: not in force on {asked.day}; it was on {day}"
     # a discount, or a card, may cut a price in pieces
-    rate = next((rate for rate in near if rate.card == card and rate.holds(day)), None)
+    rate = next((rate for rate in near if rate.card == found[day] and rate.holds(day)), None)
     return _answer(asked, rate, _chips(asked, facts), note)
+
+
+def _nearest(day: date, days: Iterable[date]) -> date | None:
+    return min(days, key=lambda other: (abs(other - day), other), default=None)
+
+
+def _nothing(asked: Question, facts: Facts, days: Collection[date], nearest: str) -> UsageError:
+    """Return the refusal of what has no rate in force, with what is nearest to it."""
+    where = f" in {asked.region}" if asked.region else ""
+    thing = f"{asked.provider} {asked.machine or asked.chip}, {asked.purchase_model}{where} ({asked.currency})"
+    if asked.day in days:
+        what = f"no tier of the price of {thing} reaches {asked.volume} chip-hours"
+        return UsageError("--chip-hours", what, remedy="Ask for fewer, or add the tier to your card.")
+    if nearest:
+        what = f"no rate of {thing} is in force on {asked.day}"
+        remedy = "Take it with --stale-ok, or add a card that holds on that day."
+        return UsageError("--at", what, evidence=f"the nearest is {nearest}", remedy=remedy)
+    option, remedy = _known(asked, facts)
+    return UsageError(option, f"no rate of {thing} is known", remedy=remedy)
 
 
 def is_of_chips(provider: str, sku: str, facts: Facts) -> bool:
     """Tell whether a SKU is a machine of the provider, or a chip; else it may be a model."""
-    owner = facts.providers.get(provider.lower(), provider.lower())
-    return (owner, sku.lower()) in facts.machines or sku.lower() in facts.chips
+    return bool(meant.fitting(provider, sku, facts))
 
 
 def named(question: Question, facts: Facts) -> Question:
@@ -77,17 +94,13 @@ def named(question: Question, facts: Facts) -> Question:
             f"there is no purchase model {shown(question.purchase_model)}",
             remedy=cells.nearest(purchase, PURCHASE_MODELS) or f"Known: {', '.join(sorted(PURCHASE_MODELS))}.",
         )
-    machine = facts.machines.get((provider, question.sku.lower()))
-    chip = machine or facts.chips.get(question.sku.lower())
-    if chip is None:
-        names = [*(name for owner, name in facts.machines if owner == provider), *facts.chips]
-        remedy = cells.nearest(question.sku, names) or "List the chips: costctl rates list"
-        raise UsageError("--sku", f"{provider} has no machine or chip {shown(question.sku)}", remedy=remedy)
-    found = replace(question, provider=provider, purchase_model=purchase, chip=chip["chip"])
-    if machine is None:
-        return found
-    whole = tuple(row["machine"] for row in facts.parts.get((provider, machine["machine"].lower()), ()))
-    return replace(found, machine=machine["machine"], whole=whole)
+    what = f"{provider} has no machine or chip {shown(question.sku)}"
+    unknown = meant.unknown(provider, question.sku, facts, what=what)
+    found = meant.one("--sku", question.sku, meant.fitting(provider, question.sku, facts), unknown)
+    parts = facts.parts.get((provider, (found["machine"] or "").lower()), ())
+    whole = tuple(row["machine"] for row in parts)
+    said = {"provider": provider, "purchase_model": purchase, "chip": found["chip"], "machine": found["machine"]}
+    return replace(question, **said, whole=whole)
 
 
 def _refuse_unpublished(asked: Question, facts: Facts) -> None:
@@ -111,8 +124,8 @@ def _may_price(rate: Rate, asked: Question) -> bool:
     return same and asked.term_months in (None, term)
 
 
-def _priced(asked: Question, rates: list[Rate]) -> dict[date, str]:
-    """Return the card in force on the day asked for and on the first and last days of each price, by day."""
+def _priced(asked: Question, rates: list[Rate]) -> list[dict[str, Any]]:
+    """Return the cards in force on the day asked for and on the first and last days of each price, with their tiers."""
     with store.in_memory() as ledger:
         ledger.run(f"CREATE TEMP TABLE {STUB}")
         ledger.insert("ledger.chip_prices", chip_prices(rates))
@@ -121,8 +134,7 @@ def _priced(asked: Question, rates: list[Rate]) -> dict[date, str]:
         days = {asked.day, *_ends(rates)}
         ledger.insert("chip_days", [(*where, day) for day in sorted(days)])
         build.derive(ledger, asked.day, ("prices_in_force",))
-        rows = ledger.run("SELECT day, card, tier_from, tier_to FROM temp.prices_in_force").dicts()
-    return {row["day"]: row["card"] for row in rows if _is_reached(row, asked.volume)}
+        return ledger.run("SELECT day, card, tier_from, tier_to FROM temp.prices_in_force").dicts()
 
 
 def _is_reached(price: dict[str, Any], volume: Decimal) -> bool:
@@ -138,14 +150,15 @@ def _ends(rates: Iterable[Rate]) -> Iterator[date]:
             yield rate.valid_to - timedelta(days=1)
 
 
-def _known(asked: Question, facts: Facts) -> str:
-    """Say what else is known of the machine or chip at this provider."""
+def _known(asked: Question, facts: Facts) -> tuple[str, str]:
+    """Return the option to ask otherwise by, and what is known of the machine or chip at this provider."""
     rates = [rate for rate in facts.chip_rates if _may_price(rate, replace(asked, purchase_model=str(rate.key[4])))]
-    bought = sorted({str(rate.key[4]) for rate in rates} - {asked.purchase_model})
     regions = sorted({str(rate.key[3]) for rate in rates if rate.key[4] == asked.purchase_model})
     if regions:
-        return f"{asked.purchase_model} is known in {', '.join(regions)}"
-    return f"known for it: {', '.join(bought)}" if bought else "a card of yours can hold it"
+        return "--region", f"Known: {', '.join(regions)}."
+    if bought := sorted({str(rate.key[4]) for rate in rates}):
+        return "--purchase", f"Known: {', '.join(bought)}."
+    return "--sku", f"A card of yours can hold it: costctl rates template {facts.chips[asked.chip]['short']}"
 
 
 def _chips(asked: Question, facts: Facts) -> Fraction | None:
@@ -173,7 +186,7 @@ def _answer(asked: Question, rate: Rate | None, chips: Fraction | None, note: st
         "purchase_model": asked.purchase_model,
         "term_months": texts.get("term_months"),
         "day": asked.day.isoformat(),
-        "tier": tiers.told(rate.row) if rate else None,
+        "tier": tiers.told(rate.row.texts) if rate else None,
         "price_per_chip_hour": rate.text if rate else None,
         "price_per_machine_hour": _of_machine(rate, chips),
         "currency": asked.currency,

@@ -87,6 +87,16 @@ def lines(rows: Iterable[Row]) -> Iterator[tuple[Any, ...]]:
         )
 
 
+def unmetered(rows: Iterable[Row], month: date) -> Iterator[Problem]:
+    """Yield the last row of each asset of which hours are metered, but none of a month or before it; of 0 hours it says that it is over."""
+    last = {row["asset"]: row for row in sorted(rows, key=lambda row: row["valid_from"] or date.min)}
+    for row in last.values():
+        if row["chip_hours"] and row["valid_to"] <= month:
+            what = f"ends the metered chip-hours of the asset {row['asset']}: it is charged nothing after that"
+            remedy = "Add a row for each month since; a last one with chip_hours 0 says that it is over."
+            yield row.problem("valid_to", what, remedy)
+
+
 def estimates(rows: Iterable[Row]) -> Iterator[Problem]:
     """Yield the rows that nobody vouches for."""
     for row in rows:

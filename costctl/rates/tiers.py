@@ -10,7 +10,7 @@ chip-hours of a billing period, in whatever machines, regions and sources the pr
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from itertools import combinations
 
@@ -18,18 +18,26 @@ from costctl.files.sheets import Problem, Row
 from costctl.rates.intervals import Key, Rate
 from costctl.rates.scopes import WHOLE, Scope
 
+COLUMNS = ("tier_from", "tier_to", "tier_mode")
+
 
 def scope(row: Row) -> Scope:
     """Return for which hours of a month a price is: of one without tiers, for all."""
     return Scope(row["tier_from"] or Decimal(0), row["tier_to"]) if row["tier_mode"] else WHOLE
 
 
-def told(row: Row) -> str | None:
-    """Return a row's tier in words: `0 to 10000, graduated`."""
-    if not row["tier_mode"]:
-        return None
-    begins, ends = row.texts.get("tier_from", "0"), row.texts.get("tier_to")
-    return f"{begins} to {ends}, {row['tier_mode']}" if ends else f"from {begins}, {row['tier_mode']}"
+def told(texts: Mapping[str, str | None]) -> str | None:
+    """Return the tier of a row's texts in words: `0 to 10000, graduated`."""
+    span, mode = words(texts)
+    return f"{span}, {mode}" if mode else None
+
+
+def words(texts: Mapping[str, str | None]) -> tuple[str | None, str | None]:
+    """Return the span of hours and the mode of a row's texts: `0 to 10000`, `graduated`."""
+    begins, ends, mode = (texts.get(name) for name in COLUMNS)
+    if not mode:
+        return None, None
+    return f"{begins or 0} to {ends}" if ends else f"from {begins}", mode.lower()
 
 
 def problems(row: Row) -> Iterator[Problem]:

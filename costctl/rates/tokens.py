@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from costctl.errors import UsageError, shown
-from costctl.files import cells
 from costctl.ledger import build, store
-from costctl.rates import names, tables
+from costctl.rates import meant, names, tables
 from costctl.rates.facts import Facts
 from costctl.rates.intervals import Rate
 
@@ -31,6 +30,13 @@ COUNTED = {
     "cache_write_long": ("input.cache_write.1h", "cache_write"),
     "output": ("output.visible", "output"),
     "reasoning": ("output.reasoning", "output"),
+}
+NOT_IN_FORCE = "no price in force"  # as the model says it
+REMEDIES = {  # what would settle a reason of the model
+    NOT_IN_FORCE: "Ask for another day, --tier or --region, or add a card that holds then.",
+    "its time spans a change of price": "Ask for an instant: --at 2026-11-10T01:00:00Z.",
+    "the price depends on the length of each prompt": "Say how long it is: --tokens-in 120000.",
+    "several prices: nothing tells the channel, or the currency": "Name the channel as --provider.",
 }
 ANY_PROMPT = 10**12  # two requests of so many tokens: each may be of any length
 
@@ -53,9 +59,9 @@ class Question:
 
 
 def lookup(question: Question, facts: Facts, aliases: Sequence[Alias]) -> list[Texts]:
-    """Return the price of each token class that a card has for the model, or the reason why there is none.
+    """Return the price of each token class that a card has for the model, or the reason why that class has none.
 
-    Raises UsageError for a model that no card of the provider prices.
+    Raises UsageError for a model that no card of the provider prices, and where no class has a price.
     """
     provider = facts.providers.get(question.provider.lower(), question.provider.lower())
     rates = [rate for rate in facts.model_rates if rate.key[0] == provider and rate.key[-1] == question.currency]
@@ -65,7 +71,10 @@ def lookup(question: Question, facts: Facts, aliases: Sequence[Alias]) -> list[T
     if not known:
         raise _unknown(question, provider, facts)
     priced = {rate.key[5] for rate in known}
-    return [_answer(question, name, found[name], known) for name in COUNTED if name in priced]
+    answers = [_answer(question, name, found[name], known) for name in COUNTED if name in priced]
+    if not any(answer["price_per_million"] for answer in answers):
+        raise _unpriced(question, answers, known)
+    return answers
 
 
 def rated(
@@ -109,11 +118,35 @@ def _quantities(question: Question, number: int, name: str) -> Iterator[tuple[An
 
 
 def _unknown(question: Question, provider: str, facts: Facts) -> UsageError:
-    names = [str(rate.key[2]) for rate in facts.model_rates if rate.key[0] == provider]
-    sold = f"{provider} has no machine, chip or model {shown(question.model)} with a price in {question.currency}"
-    names += [*(name for owner, name in facts.machines if owner == provider), *facts.chips]
-    remedy = cells.nearest(question.model, names) or "List the chips: costctl rates list"
-    return UsageError("--sku", sold, remedy=remedy)
+    models = [str(rate.key[2]) for rate in facts.model_rates if rate.key[0] == provider]
+    what = f"{provider} has no machine, chip or model {shown(question.model)} with a price in {question.currency}"
+    return meant.unknown(provider, question.model, facts, what=what, others=models)
+
+
+def _unpriced(question: Question, answers: Sequence[Texts], known: Sequence[Rate]) -> UsageError:
+    """Return the refusal of a question that no card answers: the reason for each token class, and what is nearest."""
+    reasons: dict[str, list[str]] = {}
+    for answer in answers:
+        reasons.setdefault(answer["note"] or "", []).append(answer["token_class"] or "")
+    evidence = [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]
+    if NOT_IN_FORCE in reasons:
+        evidence.append(f"the nearest is {_nearest(question, known)}")
+    thing = f"{answers[0]['provider']} {answers[0]['model']}, {question.tier} ({question.currency})"
+    what = f"there is no one price of {thing} at {question.start.isoformat()}"
+    remedy = next((REMEDIES[reason] for reason in reasons if reason in REMEDIES), "")
+    return UsageError("rates lookup", what, evidence=evidence, remedy=remedy)
+
+
+def _nearest(question: Question, known: Sequence[Rate]) -> str:
+    """Return the card that is nearest in tier and time, with the day that it is in force on and its tier."""
+    asked = question.start.date()
+
+    def day(rate: Rate) -> date:
+        last = rate.valid_to - timedelta(days=1) if rate.valid_to else asked
+        return max(rate.valid_from or date.min, min(asked, last))
+
+    rate = min(known, key=lambda rate: (rate.key[4] != question.tier, abs(day(rate) - asked), rate.card))
+    return f"{rate.card}, of {day(rate)}, {rate.key[4]}"
 
 
 def _answer(question: Question, name: str, row: dict[str, Any], known: Sequence[Rate]) -> Texts:

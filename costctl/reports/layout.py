@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Any
 
+from costctl.nouns import coin_places
 from costctl.reports import EXACT, Answer, Report
 
 WIDE_FROM = 116
@@ -221,8 +222,9 @@ def _written(column: str, value: Any, types: dict[str, str], record: Record, *, 
         return _millions(value)
     if types.get(column) == MONEY or column == "other":
         partial = record.get("incomplete") and column in ("total", "cost")
-        nothing = record.get("incomplete") and not value
-        return UNKNOWN if nothing else ("≥" if partial else "") + _money(value, cents=cents)
+        if record.get("incomplete") and not value:
+            return UNKNOWN
+        return ("≥" if partial else "") + _money(value, coin_places(record.get("currency") or "") if cents else 0)
     if isinstance(value, Decimal) or _numeric(column, types):
         return f"{_rounded(value, 3 if column.startswith(('cost_per', 'card_per', 'ratio_')) else 0):,}"
     return f"{value:%Y-%m}" if column == "period" else str(value)
@@ -232,9 +234,8 @@ def _rounded(value: Decimal | int, places: int) -> Decimal:
     return Decimal(value).quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
 
 
-def _money(value: Decimal, *, cents: bool) -> str:
-    """Whole units; what rounds away to nothing but is not nothing keeps its first digits."""
-    places = 2 if cents else 0
+def _money(value: Decimal, places: int) -> str:
+    """Whole units, or coins; what rounds away to nothing but is not nothing keeps its first digits."""
     if value and not _rounded(value, places):
         return f"{value:.2g}" if abs(value) >= Decimal("0.0001") else f"{value:.1e}"
     return f"{_rounded(value, places):,}"

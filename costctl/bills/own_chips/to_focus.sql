@@ -2,7 +2,7 @@
 -- pod is shared out by the day like a rented one; the rent that a lease commits to is one charge of its month.
 -- What a month costs is computed first and then spread over its days: it does not depend on how long the month is, but for power and
 -- the chip-hours of a lease. What must be known and is not makes a cost unknown, never 0. Nobody invoices what is owned: its BilledCost
--- is 0. The chip-hours stand on the first component, the others have none of their own. Depreciation is the register's: straight line over so many months from that of in_service, to the cent, the last takes the rest.
+-- is 0. The chip-hours stand on the first component, the others have none of their own. Depreciation is the register's: straight line over so many months from that of in_service, to the currency's coin, the last takes the rest.
 WITH typed AS (
     SELECT
         file_no, record_no, stored, trim(asset) AS asset, lower(trim(chip)) AS chip, currency(currency) AS currency, provider, account, site, card,
@@ -22,7 +22,7 @@ WITH typed AS (
 
 monthly AS (
     SELECT
-        *, COALESCE(stated, CAST(ROUND(share_of(to_depreciate, 1, life), 2) AS DECIMAL(38, 18))) AS instalment, committed IS NOT NULL OR price IS NOT NULL AS leased,
+        *, COALESCE(stated, to_coin(share_of(to_depreciate, 1, life), currency)) AS instalment, committed IS NOT NULL OR price IS NOT NULL AS leased,
         CASE WHEN price IS NULL THEN committed ELSE CAST(CAST(hours AS DECIMAL(18, 6)) * price AS DECIMAL(38, 18)) END AS rent,
         CAST(CAST(CAST(hours AS DECIMAL(18, 6)) * kw AS DECIMAL(18, 6)) * pue AS DECIMAL(18, 6)) AS kwh
     FROM typed

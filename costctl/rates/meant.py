@@ -1,0 +1,68 @@
+"""Which machine or chip a person means by a name: of what bills, facts and makers call it, but for case, blanks, hyphens and underscores."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from costctl.errors import UsageError, shown
+from costctl.files import cells
+from costctl.files.sheets import Row
+from costctl.rates.facts import Facts
+
+BETWEEN = re.compile(r"[\s_-]+")
+SHOWN = 5
+
+
+def folded(name: str) -> str:
+    """Return a name as names that people write are compared."""
+    return BETWEEN.sub("", name.lower())
+
+
+def fitting(provider: str, name: str, facts: Facts) -> list[Row]:
+    """Return the machine of a provider that a name means, else the chip; several where the name does not tell them apart."""
+    owner = facts.providers.get(provider.lower(), provider.lower())
+    exact = facts.machines.get((owner, name.lower())) or facts.chips.get(name.lower())
+    if exact:
+        return [exact]
+    machines = (
+        row for (who, spelling), row in facts.machines.items() if (who, folded(spelling)) == (owner, folded(name))
+    )
+    return [*{row["machine"]: row for row in machines}.values()] or fitting_chips(name, facts)
+
+
+def fitting_chips(name: str, facts: Facts) -> list[Row]:
+    """Return the chips that a name fits."""
+    found = (row for spelling, row in facts.chips.items() if folded(spelling) == folded(name))
+    return [*{row["chip"]: row for row in found}.values()]
+
+
+def one(where: str, name: str, found: Iterable[Row], otherwise: UsageError) -> Row:
+    """Return the only row that a name fits; raise UsageError where it fits several, or the given one where it fits none."""
+    rows = [*found]
+    if len(rows) > 1:
+        named = ", ".join(row["machine"] or row["chip"] for row in rows)
+        raise UsageError(where, f"{shown(name)} may be one of several", evidence=named, remedy="Write one of them out.")
+    if not rows:
+        raise otherwise
+    return rows[0]
+
+
+def unknown(provider: str, name: str, facts: Facts, *, what: str, others: Iterable[str] = ()) -> UsageError:
+    """Return the refusal of a name that fits nothing, with what holds all of its words, else what is spelt most like it."""
+    owner = facts.providers.get(provider.lower(), provider.lower())
+    names = [*(spelling for who, spelling in facts.machines if who == owner), *facts.chips, *others]
+    words = [re.compile(rf"(?<![a-z0-9]){re.escape(word)}") for word in BETWEEN.split(name.lower()) if word]
+    alike = [*dict.fromkeys(told for told in _told(owner, facts) if all(word.search(told.lower()) for word in words))]
+    more = f" and {len(alike) - SHOWN} more" if len(alike) > SHOWN else ""
+    evidence = f"like it: {', '.join(alike[:SHOWN])}{more}" if alike and words else ""
+    remedy = cells.nearest(name, names) or "List the chips: costctl rates list"
+    return UsageError("--sku", what, evidence=evidence, remedy="Write one of them out." if evidence else remedy)
+
+
+def _told(provider: str, facts: Facts) -> Iterator[str]:
+    for row in facts.rows("machines"):
+        if row["provider"] == provider:
+            yield row["machine"]
+    for row in facts.rows("chips"):
+        yield f"{row['short']} ({row['title']})" if row["title"] else row["short"]
