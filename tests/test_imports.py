@@ -148,7 +148,7 @@ def test_a_gpu_without_its_host_prices_nothing(imported, here):
 def test_a_token_price_is_the_one_of_the_sheet(imported, here):
     imported("litellm.json", *SAVED)
     made = {row[0]: row for row in rates.read([here / "made.csv"])["model_prices"] if "made.csv" in row[0]}
-    prices = {(row[3], row[5], *row[6:8], *row[10:12]): str(row[12]) for row in made.values()}
+    prices = {(row[3], row[5], *row[6:8], *row[12:14]): str(row[14]) for row in made.values()}
     assert prices["claude-haiku-4-5", "standard", None, None, "cache_write_long", "list"] == "2"
     assert prices["gpt-5.5", "standard", 272_000, None, "output", "list"] == "45"
     assert prices["gpt-5.5", "standard", None, 272_000, "cache_read", "list"] == "0.5"

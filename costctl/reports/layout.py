@@ -214,16 +214,15 @@ def _numeric(column: str, types: dict[str, str]) -> bool:
 
 def _written(column: str, value: Any, types: dict[str, str], record: Record, *, cents: bool) -> str:
     """Write one value; unknown is `-`, an incomplete sum carries `≥`."""
-    if value is None:
+    is_money = types.get(column) == MONEY or column == "other"
+    if value is None or (is_money and not value and record.get("incomplete")):
         return UNKNOWN if _numeric(column, types) and "exact" not in record else ""
     if column == "change_percent":
         return f"{_rounded(value, 1):+,}%"
     if column == "mtok":
         return _millions(value)
-    if types.get(column) == MONEY or column == "other":
+    if is_money:
         partial = record.get("incomplete") and column in ("total", "cost")
-        if record.get("incomplete") and not value:
-            return UNKNOWN
         return ("≥" if partial else "") + _money(value, coin_places(record.get("currency") or "") if cents else 0)
     if isinstance(value, Decimal) or _numeric(column, types):
         return f"{_rounded(value, 3 if column.startswith(('cost_per', 'card_per', 'ratio_')) else 0):,}"
