@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -18,6 +18,7 @@ from costctl.config import Config
 from costctl.errors import Busy, DoesNotReconcile, InputRefused, UsageError, nearest, shown, together
 from costctl.files import sheets
 from costctl.files.faulting import fault
+from costctl.files.sheets import Problem
 from costctl.ledger import build, ingest, own, state, store, stored, tags
 from costctl.ledger.store import Ledger
 from costctl.nouns import CompiledRules, Format, Outcome, Progress, Rows, unwatched
@@ -35,7 +36,7 @@ class Run:
     wait: float = 10
     say: Callable[[str], None] = lambda _: None
     progress: Progress = unwatched
-    estimates: bool = False  # whether cards that say they are estimates may charge
+    estimates: bool = False  # whether cards that say they are estimates may charge from now on
 
     @property
     def place(self) -> Path:
@@ -229,7 +230,7 @@ def _book_own(ledger: Ledger, run: Run, told: Callable[[Outcome], None]) -> None
     if ledger.meta("own") == seal and not own.lost(ledger):
         return
     cards = [run.config.at(card) for card in run.config.cards]
-    statements = rates.statements(cards, months, estimates=run.estimates, say=run.say)
+    statements = rates.statements(cards, months, say=run.say)
     if statements or own.booked(ledger):
         for outcome in own.book(ledger, statements, known(run.config)[own.FORMAT], settings(ledger, run)):
             if outcome.status == "loaded":
@@ -278,7 +279,9 @@ def _references(ledger: Ledger, run: Run) -> None:
     if ledger.meta("references") == seal:
         return
     config = run.config
-    tables = rates.read([config.at(card) for card in config.cards])
+    cards = [config.at(card) for card in config.cards]
+    tables = rates.read(cards)
+    estimates = _vouched(ledger, run, rates.estimates(cards))
     tables |= pools.tables(config) | teams.tables(config, tables["model_aliases"])
     seals = {table: hashlib.sha256(repr(rows_of_table).encode()).hexdigest() for table, rows_of_table in tables.items()}
     known = json.loads(ledger.meta("reference_tables") or "{}")
@@ -287,7 +290,20 @@ def _references(ledger: Ledger, run: Run) -> None:
             if known.get(table) != seals[table]:
                 ledger.replace(f"ledger.{table}", rows_of_table)
         ledger.set_meta("reference_tables", json.dumps(seals, sort_keys=True))
+        own.vouch(ledger, estimates)
         ledger.set_meta("references", seal)
+
+
+def _vouched(ledger: Ledger, run: Run, estimates: Mapping[str, tuple[str, Problem]]) -> dict[str, str]:
+    """Return the rows that say they are estimates and charge all the same, each with a hash of what was allowed of it.
+
+    What `--allow-estimates` allowed stays so, as long as the row says the same; what the configuration allows has no hash, and ends with
+    it. Raises UsageError for a row that nobody allowed.
+    """
+    allowed = {digest for digest, _ in estimates.values()} if run.estimates else own.vouched(ledger)
+    if not run.config.policy.allow_estimates:
+        sheets.refuse([problem for digest, problem in estimates.values() if digest not in allowed])
+    return {card: digest if digest in allowed else "" for card, (digest, _) in estimates.items()}
 
 
 def documents(run: Run) -> None:

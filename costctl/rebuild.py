@@ -10,7 +10,7 @@ from pathlib import Path
 
 from costctl import formats, pipeline
 from costctl.errors import DoesNotReconcile, UsageError
-from costctl.ledger import ingest, replay, state, store
+from costctl.ledger import ingest, own, replay, state, store
 from costctl.ledger.ingest import Settings
 from costctl.ledger.replay import Recorded
 from costctl.ledger.store import Ledger
@@ -60,7 +60,8 @@ def rebuild(run: Run, *, accept: bool, watched: Callable[[int], Progress]) -> Re
         found = [(item, replay.places(old, item)) for item in items]
         at = [(item, places) for item, places in found if places is not None]
         heir = store.rebuilt(run.place.absolute())
-        new = replace(run, ledger=heir, progress=watched(sum(item.bytes for item, _ in at)))
+        told = watched(sum(item.bytes for item, _ in at))
+        new = replace(run, ledger=heir, progress=told, estimates=bool(own.vouched(old)))
         known = pipeline.known(run.config)
         after = _made(new, old, at, known)
         changed = sorted({item.format for item, _ in at if item.definition != known[item.format].fingerprint})

@@ -332,13 +332,31 @@ class TestTheRegister:
         assert "own.csv:2:confidence: is not what teams are charged by" in done.stderr
         assert "--allow-estimates" in done.stderr
         assert booked(pod) == {"2026-02": 110, "2026-03": 110}
+        assert pod.costctl("tieout").returncode == 2
         assert pod.costctl("report", "owned-chips", "--allow-estimates").returncode == 0
         assert booked(pod) == {"2026-02": 112, "2026-03": 112}
-        assert pod.costctl("report", "owned-chips").returncode == 0
+        for words in (["report", "owned-chips"], ["tieout"], ["rebuild"], ["status"]):
+            assert pod.costctl(*words).returncode == 0
+        said = pod.costctl("report", "chargeback", "--format", "table").stdout
+        assert "what own chips cost is by own.csv:2, which says that it is an estimate" in " ".join(said.split())
+        assert booked(pod) == {"2026-02": 112, "2026-03": 112}
         register(pod, "pod,h100,1,2026-01-20,,,USD,4800.00,48,bill,bill,card,13,estimate", header=f"{POD},confidence")
         pod.write("costctl.yaml", f"{CONFIGURED}policy: {{allow_estimates: true}}\n")
         assert pod.costctl("report", "owned-chips").returncode == 0
         assert booked(pod) == {"2026-02": 113, "2026-03": 113}
+        pod.write("costctl.yaml", CONFIGURED)  # what the configuration allowed ends with it
+        assert pod.costctl("report", "owned-chips").returncode == 2
+
+    def test_a_bill_is_not_taken_in_beside_an_estimate_that_nobody_allowed(self, places):
+        place = places()
+        place.write("costctl.yaml", CONFIGURED)
+        register(place, "pod,h100,1,2026-01-20,,,USD,4800.00,48,bill,bill,card,12,estimate", header=f"{POD},confidence")
+        place.bill("february.csv", [{"cost": "1", "day": "2026-02-03"}])
+        done = place.costctl("ingest", "february.csv")
+        assert (done.returncode, "own.csv:2:confidence" in done.stderr) == (2, True)
+        assert place.ask("SELECT count(*) FROM ledger.charges") == [(0,)]
+        assert place.costctl("ingest", "february.csv", "--allow-estimates").returncode == 0
+        assert place.ask("SELECT sum(EffectiveCost) FROM ledger.postings") == [(113,)]
 
     def test_a_lessor_may_call_a_machine_like_the_chip(self, pod):
         """CoreWeave's machine L40S holds eight chips L40S; a lease of them counts chips."""

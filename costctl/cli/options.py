@@ -32,7 +32,8 @@ MemoryOption = Annotated[
 EstimatesOption = Annotated[
     bool,
     typer.Option(
-        "--allow-estimates", help="Charge by cards that say they are estimates; `allow_estimates:` does it always."
+        "--allow-estimates",
+        help="Charge by cards that say they are estimates, from now on; `allow_estimates:` does it always.",
     ),
 ]
 FormatOption = Annotated[

@@ -37,7 +37,7 @@ def run(
     found = config.load(config_file)
     if found.memory:
         os.environ.setdefault("COSTCTL_MEMORY", found.memory)
-    return Run(found, ledger, wait, terminal.say, estimates=estimates or found.policy.allow_estimates)
+    return Run(found, ledger, wait, terminal.say, estimates=estimates)
 
 
 def ingest(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -34,6 +35,23 @@ def months(ledger: Ledger) -> list[date]:
 def booked(ledger: Ledger) -> list[date]:
     """Return the months of which the source says something."""
     return [month for (month,) in ledger.run(MONTHS, {"source": SOURCE, "own": True}).rows]
+
+
+def vouch(ledger: Ledger, estimates: Mapping[str, str]) -> None:
+    """Note the rows that say they are estimates and charge all the same, each with a hash of what was allowed of it, or with none."""
+    ledger.set_meta("estimates", json.dumps(dict(estimates), sort_keys=True))
+
+
+def vouched(ledger: Ledger) -> set[str]:
+    """Return the hashes of what was allowed of such rows."""
+    return {digest for digest in json.loads(ledger.meta("estimates") or "{}").values() if digest}
+
+
+def estimated(ledger: Ledger, start: date, end: date) -> list[str]:
+    """Return the rows, by file and line, that say they are estimates and charge the months of a span."""
+    query = "SELECT 1 FROM ledger.charge_groups WHERE source = $source AND billing_period >= $start AND billing_period < $end LIMIT 1"
+    rows = list(json.loads(ledger.meta("estimates") or "{}"))
+    return rows if rows and ledger.run(query, {"source": SOURCE, "start": start, "end": end}).rows else []
 
 
 def lost(ledger: Ledger) -> set[str]:

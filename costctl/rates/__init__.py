@@ -51,20 +51,26 @@ def read(cards: Sequence[Path] = ()) -> dict[str, list[tuple[Any, ...]]]:
     return tables.tables(found)
 
 
-def statements(
-    cards: Sequence[Path], months: Sequence[date], *, estimates: bool, say: Callable[[str], None]
-) -> dict[date, str]:
+def statements(cards: Sequence[Path], months: Sequence[date], *, say: Callable[[str], None]) -> dict[date, str]:
     """Return what owned and leased chips cost in each month, as statements for the ledger; none where no card holds any.
 
-    Says where the months go on after an asset's metered hours. Raises UsageError for a row that says it is an estimate, unless estimates
-    may charge.
+    Says where the months go on after an asset's metered hours.
     """
-    kept = [card for card in cards if facts.kind_of(card)[1] == "owned"]
-    rows = load(kept).rows("owned") if kept else []
-    sheets.refuse([] if estimates else [*owned.estimates(rows)])
+    rows = _owned(cards)
     for problem in owned.unmetered(rows, max(months)) if months else ():
         say(f"warning: {sheets.sentence(problem)}. {problem.remedy}")
     return owned.statements(rows, months)
+
+
+def estimates(cards: Sequence[Path]) -> dict[str, tuple[str, sheets.Problem]]:
+    """Return the rows of owned and leased chips that nobody vouches for, by file and line: a hash of what each says, and what is wrong with it."""
+    found = owned.estimates(_owned(cards))
+    return {row.card: (hashlib.sha256(repr(sorted(row.texts.items())).encode()).hexdigest(), why) for row, why in found}
+
+
+def _owned(cards: Sequence[Path]) -> list[sheets.Row]:
+    kept = [card for card in cards if facts.kind_of(card)[1] == "owned"]
+    return load(kept).rows("owned") if kept else []
 
 
 def fingerprint(cards: Sequence[Path] = ()) -> str:

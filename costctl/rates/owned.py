@@ -97,12 +97,12 @@ def unmetered(rows: Iterable[Row], month: date) -> Iterator[Problem]:
             yield row.problem("valid_to", what, remedy)
 
 
-def estimates(rows: Iterable[Row]) -> Iterator[Problem]:
-    """Yield the rows that nobody vouches for."""
+def estimates(rows: Iterable[Row]) -> Iterator[tuple[Row, Problem]]:
+    """Yield the rows that nobody vouches for, and what is wrong with them."""
     for row in rows:
         if row["confidence"] in ("estimate", *UNSURE):
-            remedy = "Say contract or vendor once it is agreed, or charge it all the same: --allow-estimates."
-            yield row.problem("confidence", "is not what teams are charged by", remedy)
+            remedy = "Say contract or vendor once it is agreed, or charge it all the same: costctl ingest --allow-estimates, once."
+            yield row, row.problem("confidence", "is not what teams are charged by", remedy)
 
 
 def problems(row: Row) -> Iterator[Problem]:

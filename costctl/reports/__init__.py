@@ -11,7 +11,7 @@ from importlib import resources
 from typing import Any
 
 from costctl.errors import UsageError, shown
-from costctl.ledger import build
+from costctl.ledger import build, own
 from costctl.ledger.store import Ledger
 from costctl.nouns import Rows, Span
 
@@ -222,7 +222,10 @@ def _evidence(ledger: Ledger, span: Span) -> str:
 def _warnings(ledger: Ledger, span: Span) -> list[str]:
     """Say what was counted and cannot be used as it stands: tokens without a bill, unknown pools, chip time above what was paid."""
     values = {"start": span.start, "end": span.end}
-    lines = []
+    lines = [
+        f"what own chips cost is by {row}, which says that it is an estimate"
+        for row in own.estimated(ledger, span.start, span.end)
+    ]
     for provider, tokens in ledger.run(
         "SELECT provider, sum(delivered_tokens) FROM ledger.token_days WHERE NOT is_billed AND day >= $start AND day < $end GROUP BY 1 ORDER BY 1",
         values,
