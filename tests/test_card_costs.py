@@ -117,6 +117,21 @@ def test_a_report_of_what_bills_say_has_no_such_cost(ledger, name):
     assert "rate_card is a cost of chargeback, claims, tokens-per-dollar, unallocated" in said.stderr
 
 
+def test_what_is_only_estimated_charges_nobody(places):
+    """Rate variance shows it all the same."""
+    place = places()
+    for name, text in {"card.csv": CARD, "prices.csv": PRICES}.items():
+        first, *rest = text.strip().splitlines()
+        place.write(name, "\n".join([f"{first},confidence", *(f"{line},estimate" for line in rest)]))
+    place.write("costctl.yaml", CONFIG)
+    place.write("tokens.csv", TOKENS)
+    place.bill("bill.csv", BILL)
+    place.ingest("bill.csv", "tokens.csv")
+    assert place.ask("SELECT sum(rate_card_cost), sum(rate_card_unknown) FROM ledger.postings") == [(0, 6)]
+    assert place.ask("SELECT sum(rate_cost) FROM ledger.rated_chip_hours") == [(1344,)]
+    assert place.ask("SELECT sum(rate_cost) FROM ledger.rated_tokens WHERE token_class = 'input'") == [(8,)]
+
+
 def test_what_a_card_charges_is_what_it_says(place):
     place.write("own.csv", OWNED)
     place.write("costctl.yaml", "version: 1\ncards: [own.csv]\n")

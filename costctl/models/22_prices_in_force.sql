@@ -38,7 +38,7 @@ in_force AS (
         MAX(COALESCE(p.valid_from, DATE '0001-01-01')) OVER (
             PARTITION BY w.provider, w.machine, w.chip, w.RegionId, w.purchase_model, w.BillingCurrency, w.day, p.family
         ) AS begins,
-        p.card, p.layer, p.price_per_chip_hour, p.family, p.tier_from, p.tier_to, p.tier_mode
+        p.card, p.layer, p.price_per_chip_hour, p.family, p.tier_from, p.tier_to, p.tier_mode, COALESCE(p.confidence, '-') = 'estimate' AS is_estimate
     FROM priced AS w
     INNER JOIN chip_prices AS p
         ON p.provider = w.provider AND p.chip = w.chip AND p.purchase_model = w.purchase_model AND p.currency = w.BillingCurrency
@@ -49,7 +49,7 @@ in_force AS (
 
 ranked AS (
     SELECT
-        provider, machine, chip, RegionId, purchase_model, BillingCurrency, day, card, layer, price_per_chip_hour, family, tier_from, tier_to, tier_mode,
+        provider, machine, chip, RegionId, purchase_model, BillingCurrency, day, card, layer, price_per_chip_hour, family, tier_from, tier_to, tier_mode, is_estimate,
         RANK() OVER (
             PARTITION BY provider, machine, chip, RegionId, purchase_model, BillingCurrency, day
             ORDER BY layer_rank, region_rank, machine_rank, term, begins DESC, family
@@ -58,6 +58,6 @@ ranked AS (
 )
 
 SELECT
-    provider, machine, chip, RegionId, purchase_model, BillingCurrency, day, card, layer, price_per_chip_hour, family, tier_from, tier_to, tier_mode
+    provider, machine, chip, RegionId, purchase_model, BillingCurrency, day, card, layer, price_per_chip_hour, family, tier_from, tier_to, tier_mode, is_estimate
 FROM ranked
 WHERE place = 1

@@ -22,7 +22,7 @@ counted AS (
 
 tiered AS (
     SELECT
-        c.group_id, p.card, p.layer, p.price_per_chip_hour, p.tier_mode,
+        c.group_id, p.card, p.layer, p.price_per_chip_hour, p.tier_mode, p.is_estimate,
         CASE
             WHEN p.tier_mode IS NULL THEN c.chip_hours
             WHEN p.tier_mode = 'cliff' THEN CASE WHEN c.whole >= p.tier_from AND (c.whole < p.tier_to OR p.tier_to IS NULL) THEN c.chip_hours END
@@ -34,13 +34,13 @@ tiered AS (
         AND p.machine IS NOT DISTINCT FROM c.machine AND p.RegionId IS NOT DISTINCT FROM c.RegionId AND p.family = c.family
 ),
 
-paid AS (SELECT group_id, card, layer, price_per_chip_hour, CASE WHEN hours > 0 OR tier_mode IS NULL THEN hours END AS hours FROM tiered),
+paid AS (SELECT group_id, card, layer, price_per_chip_hour, is_estimate, CASE WHEN hours > 0 OR tier_mode IS NULL THEN hours END AS hours FROM tiered),
 
 priced AS (
     SELECT
         group_id, COALESCE(SUM(hours), CAST('0' AS DECIMAL(18, 6))) AS hours, MAX(layer) AS layer,
         MIN(CASE WHEN hours IS NOT NULL THEN card END) AS first_card, MAX(CASE WHEN hours IS NOT NULL THEN card END) AS card,
-        MAX(CASE WHEN hours IS NOT NULL THEN price_per_chip_hour END) AS price_per_chip_hour,
+        MAX(CASE WHEN hours IS NOT NULL THEN price_per_chip_hour END) AS price_per_chip_hour, BOOL_OR(is_estimate AND hours IS NOT NULL) AS is_estimate,
         COALESCE(SUM(CAST(CAST(hours AS DECIMAL(18, 6)) * CAST(price_per_chip_hour AS DECIMAL(19, 12)) AS DECIMAL(38, 18))), CAST('0' AS DECIMAL(38, 18))) AS rate_cost
     FROM paid
     GROUP BY group_id
@@ -51,6 +51,6 @@ SELECT
     CASE WHEN p.hours = h.chip_hours AND p.first_card = p.card THEN p.card WHEN p.hours = h.chip_hours THEN 'several' END AS card,
     CASE WHEN p.hours = h.chip_hours THEN p.layer END AS layer,
     CASE WHEN p.hours = h.chip_hours AND p.first_card = p.card THEN p.price_per_chip_hour END AS price_per_chip_hour,
-    CASE WHEN p.hours = h.chip_hours THEN p.rate_cost END AS rate_cost
+    CASE WHEN p.hours = h.chip_hours THEN p.rate_cost END AS rate_cost, COALESCE(p.is_estimate, FALSE) AS is_estimate
 FROM chip_hours AS h
 LEFT JOIN priced AS p ON p.group_id = h.group_id

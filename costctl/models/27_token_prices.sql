@@ -6,7 +6,7 @@
 -- Empty without: driving_usage
 WITH cards AS (
     SELECT
-        card, provider, channel, LOWER(model) AS model, region, service_tier, token_class, layer, price_per_million, currency, valid_from, valid_to,
+        card, provider, channel, LOWER(model) AS model, region, service_tier, token_class, layer, price_per_million, currency, valid_from, valid_to, COALESCE(confidence, '-') = 'estimate' AS is_estimate,
         minute_from, minute_to, weekday_from, weekday_to, prompt_above, prompt_up_to,
         MAX(CASE WHEN region = 'global' OR region LIKE 'geo:%' THEN 1 ELSE 0 END) OVER (PARTITION BY provider, channel, LOWER(model)) AS names_routes
     FROM model_prices
@@ -30,7 +30,7 @@ classes AS (SELECT provider, model, token_class FROM cards UNION SELECT provider
 
 ranked AS (
     SELECT
-        w.provider, w.channel, w.model, w.region, w.route, w.service_tier, w.day, s.from_value AS step, p.from_value AS part, k.token_class, c.price_per_million, c.currency, c.layer, c.card,
+        w.provider, w.channel, w.model, w.region, w.route, w.service_tier, w.day, s.from_value AS step, p.from_value AS part, k.token_class, c.price_per_million, c.currency, c.layer, c.card, c.is_estimate,
         RANK() OVER (
             PARTITION BY w.provider, w.channel, w.model, w.region, w.route, w.service_tier, w.day, s.from_value, p.from_value, k.token_class
             ORDER BY
@@ -56,7 +56,7 @@ ranked AS (
 SELECT
     provider, channel, model, region, route, service_tier, day, step, part, token_class,
     MIN(price_per_million) AS lowest, MAX(price_per_million) AS highest, CASE WHEN MIN(currency) = MAX(currency) THEN MIN(currency) END AS currency,
-    MIN(layer) AS layer, MIN(card) AS card
+    MIN(layer) AS layer, MIN(card) AS card, BOOL_OR(COALESCE(is_estimate, FALSE)) AS is_estimate
 FROM ranked
 WHERE place = 1
 GROUP BY provider, channel, model, region, route, service_tier, day, step, part, token_class

@@ -20,7 +20,7 @@ candidates AS (
     SELECT
         b.lot, p.step, p.token_class, MIN(p.lowest) AS lowest, MAX(p.highest) AS highest, COUNT(p.lowest) < COUNT(*) AS has_gaps,
         MIN(CASE WHEN p.lowest < p.highest OR p.card IS NOT NULL AND p.currency IS NULL THEN 0 ELSE 1 END) AS is_told,
-        MIN(p.currency) AS currency, MAX(p.currency) AS other_currency, MIN(p.layer) AS layer, MIN(p.card) AS card
+        MIN(p.currency) AS currency, MAX(p.currency) AS other_currency, MIN(p.layer) AS layer, MIN(p.card) AS card, BOOL_OR(p.is_estimate) AS is_estimate
     FROM bought_tokens AS b
     INNER JOIN classes AS m ON m.counted = b.token_class
     INNER JOIN token_prices AS p ON p.provider = b.provider AND p.model = LOWER(b.bought_model) AND p.service_tier = b.service_tier AND p.token_class = m.priced
@@ -32,7 +32,7 @@ candidates AS (
 
 judged AS (
     SELECT
-        lot, MIN(lowest) AS price, MIN(currency) AS currency, MIN(layer) AS layer, MIN(card) AS card,
+        lot, MIN(lowest) AS price, MIN(currency) AS currency, MIN(layer) AS layer, MIN(card) AS card, BOOL_OR(is_estimate) AS is_estimate,
         CASE
             WHEN COUNT(lowest) = 0 THEN 'no price in force'
             WHEN MIN(is_told) = 0 OR MIN(currency) <> MAX(other_currency) THEN 'several prices: nothing tells the channel, or the currency'
@@ -53,6 +53,7 @@ summed AS (
         CASE WHEN j.lot IS NULL THEN 'no card prices it' ELSE j.reason END AS reason,
         CASE WHEN j.reason IS NULL THEN j.card END AS card, CASE WHEN j.reason IS NULL THEN j.layer END AS layer,
         CASE WHEN j.reason IS NULL THEN j.currency END AS currency, CASE WHEN j.reason IS NULL THEN j.price END AS price_per_million,
+        j.reason IS NULL AND COALESCE(j.is_estimate, FALSE) AS is_estimate,
         SUM(CAST(b.tokens AS DECIMAL(38, 0))) AS tokens
     FROM bought_tokens AS b
     LEFT JOIN judged AS j ON j.lot = b.lot
@@ -65,5 +66,5 @@ SELECT
     CAST(
         CAST(CAST(tokens AS DECIMAL(19, 0)) * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(18, 6)) * CAST(price_per_million AS DECIMAL(19, 12))
         AS DECIMAL(38, 18)
-    ) AS rate_cost
+    ) AS rate_cost, is_estimate
 FROM summed

@@ -1,7 +1,7 @@
 -- What each charge group comes to at the rate cards: its chips and its bought tokens at the prices in force for them.
 -- Grain: one row per charge group; rate_card_unknown is the number of its charges where no card prices all of it. What a card charges (source
 -- `own`) is what it says. Taxes, credits, the host beside a card's chips, and what costs nothing effectively and buys no chips, come to nothing.
--- Billed tokens are at the average card price of those that were counted in their slot.
+-- Billed tokens are at the average card price of those that were counted in their slot. What is only estimated prices nothing here.
 -- Keep: yes
 WITH billed AS (
     SELECT
@@ -17,7 +17,7 @@ WITH billed AS (
 bought AS (
     SELECT
         b.group_id, b.tokens, NULLIF(SUM(CAST(r.tokens AS DECIMAL(38, 0))), 0) AS counted,
-        CASE WHEN COUNT(*) = COUNT(r.rate_cost) AND MIN(r.currency) = b.BillingCurrency AND MAX(r.currency) = b.BillingCurrency THEN SUM(r.rate_cost) END AS rate_cost
+        CASE WHEN COUNT(*) = COUNT(CASE WHEN NOT r.is_estimate THEN r.rate_cost END) AND MIN(r.currency) = b.BillingCurrency AND MAX(r.currency) = b.BillingCurrency THEN SUM(r.rate_cost) END AS rate_cost
     FROM billed AS b
     INNER JOIN rated_tokens AS r ON r.provider = b.provider AND r.bought_model = b.bought_model AND r.token_class = b.token_class AND r.pool = 'api'
         AND r.day >= CAST(b.slot_start AS DATE) AND CAST(r.day AS TIMESTAMP) < b.slot_end
@@ -30,7 +30,7 @@ priced AS (
         CASE
             WHEN g.nature IN ('tax', 'credit') OR h.chip_hours = 0 THEN CAST('0' AS DECIMAL(38, 18))
             WHEN g.source = 'own' THEN CASE WHEN g.effective_unknown = 0 THEN g.EffectiveCost END
-            WHEN h.group_id IS NOT NULL THEN h.rate_cost
+            WHEN h.group_id IS NOT NULL THEN CASE WHEN NOT h.is_estimate THEN h.rate_cost END
             WHEN n.group_id IS NOT NULL THEN NULL
             WHEN ABS(b.tokens) < 10000000000000000 AND b.rate_cost < 1000000000000000
                 THEN share_of(b.rate_cost, ABS(b.tokens), b.counted) * (CASE WHEN b.tokens < 0 THEN -1 ELSE 1 END)
