@@ -10,9 +10,10 @@ CARD = """
     aws,p5.48xlarge,h100,6,on_demand,USD,2026-01-01
 """
 PRICES = """
-    provider,model,token_class,price_per_million,currency,valid_from
-    aws,claude-sonnet-4-6,input,2,USD,2026-01-01
-    aws,claude-sonnet-4-6,output,8,USD,2026-01-01
+    provider,model,token_class,price_per_million,currency,valid_from,valid_to
+    aws,claude-sonnet-4-6,input,2,USD,2026-01-01,2026-10-04
+    aws,claude-sonnet-4-6,input,3,USD,2026-10-04,
+    aws,claude-sonnet-4-6,output,8,USD,2026-01-01,
 """
 CONFIG = """
     version: 1
@@ -22,20 +23,22 @@ CONFIG = """
 """
 BILL = """
     cost  day         team    SubAccountId  ServiceName     ChargeCategory  x_Machine     ConsumedQuantity  ConsumedUnit  x_Model            x_TokenClass  PricingCategory
-    1000  2026-10-03  -       nodes         EC2             Usage           p5.48xlarge   24                Hours         -          -  Standard
-    50    2026-10-03  -       nodes         Block storage   Usage           -             -                 -             -          -  -
-    200   2026-10-03  search  web           EC2             Usage           p5.48xlarge   4                 Hours         -          -  Standard
-    30    2026-10-03  search  web           Object storage  Usage           -             -                 -             -          -  -
-    0     2026-10-03  search  web           Free tier       Usage           -             -                 -             -          -  -
-    70    2026-10-03  ads     web           EC2             Usage           trn1.2xlarge  1                 Hours         -          -  Standard
-    19    2026-10-03  -       api           Bedrock         Usage           -             5000              1K tokens     claude-sonnet-4-6  input  -
-    9     2026-10-03  -       -             Tax             Tax             -             -                 -             -          -  -
-    -5    2026-10-03  search  web           Credit          Credit          -             -                 -             -          -  -
+    1000  2026-10-03  -       nodes         EC2             Usage           p5.48xlarge   24                Hours         -                  -             Standard
+    50    2026-10-03  -       nodes         Block storage   Usage           -             -                 -             -                  -             -
+    200   2026-10-03  search  web           EC2             Usage           p5.48xlarge   4                 Hours         -                  -             Standard
+    30    2026-10-03  search  web           Object storage  Usage           -             -                 -             -                  -             -
+    0     2026-10-03  search  web           Free tier       Usage           -             -                 -             -                  -             -
+    70    2026-10-03  ads     web           EC2             Usage           trn1.2xlarge  1                 Hours         -                  -             Standard
+    19    2026-10-03  -       api           Bedrock         Usage           -             5000              1K tokens     claude-sonnet-4-6  input         -
+    9     2026-10-03  -       -             Tax             Tax             -             -                 -             -                  -             -
+    -5    2026-10-03  search  web           Credit          Credit          -             -                 -             -                  -             -
+    -3    2026-10-04  -       api           Bedrock         Usage           -             -500              1K tokens     claude-sonnet-4-6  input         -
 """
 TOKENS = """
     start,end,provider,model,team,input_uncached,output,requests
     2026-10-03T00:00:00Z,2026-10-03T01:00:00Z,aws.bedrock,claude-sonnet-4-6,search,3000000,70,3
     2026-10-03T00:00:00Z,2026-10-03T01:00:00Z,aws.bedrock,claude-sonnet-4-6,ads,1000000,,3
+    2026-10-04T00:00:00Z,2026-10-04T01:00:00Z,aws.bedrock,claude-sonnet-4-6,search,1000000,,3
 """
 
 
@@ -50,7 +53,8 @@ def ledger(places):
 
 
 def test_each_charge_has_its_cost_at_the_card_or_is_unknown(ledger):
-    """By what they cost on the bill: 24 and 4 hours of eight chips at 6, and 5 million tokens, 4 of them counted, at 2.
+    """By what they cost on the bill: 24 and 4 hours of eight chips at 6, 5 million tokens, 4 of them counted, at 2; half a
+    million given back the day after, at 3.
 
     A tax, a credit and what costs nothing have no card to be at; storage, and a machine without a card, are unknown.
     """
@@ -58,7 +62,7 @@ def test_each_charge_has_its_cost_at_the_card_or_is_unknown(ledger):
         "SELECT g.EffectiveCost, CASE WHEN k.rate_card_unknown = 0 THEN k.rate_card_cost END FROM ledger.card_costs AS k "
         "JOIN ledger.charge_groups AS g USING (billing_period, group_id)"
     )
-    priced, nothing, unknown = {1000: 1152, 200: 192, 19: 10}, dict.fromkeys((9, -5, 0), 0), dict.fromkeys((50, 30, 70))
+    priced, nothing, unknown = {1000: 1152, 200: 192, 19: 10, -3: Decimal("-1.5")}, dict.fromkeys((9, -5, 0), 0), dict.fromkeys((50, 30, 70))
     assert dict(found) == priced | nothing | unknown
 
 
@@ -69,7 +73,7 @@ def test_it_is_shared_as_the_other_costs_are(ledger):
     )
     assert found == [
         *[("ads", "api", 2, 0), ("ads", "gpu", 384, 0)],
-        *[("search", "api", 6, 0), ("search", "gpu", 768, 1), (None, "api", 2, 0)],
+        *[("search", "api", Decimal("4.5"), 0), ("search", "gpu", 768, 1), (None, "api", 2, 0)],
     ]
     assert ledger.broken() == []
 
@@ -81,14 +85,14 @@ def report(ledger, name, *words):
 
 
 def test_chargeback_at_the_cards(ledger):
-    """1,152 + 192 + 10 that cards price; no bill says so, and none is set beside it."""
+    """1,152 + 192 + 10 - 1.5 that cards price; no bill says so, and none is set beside it."""
     shown = report(ledger, "chargeback", "--format", "table").splitlines()
     lines = {line.split()[0]: line.split() for line in shown if line.strip()}
-    assert "≥1,354" in lines["TOTAL"]
+    assert "≥1,353" in lines["TOTAL"]
     assert not {"bill", "difference"} & set(lines)
     assert "3 charges without rate_card cost (≥)" in " ".join(" ".join(shown).split())
     rows = csv.DictReader(report(ledger, "chargeback", "--format", "csv").splitlines())
-    assert sum(Decimal(row["total"]) for row in rows) == 1354
+    assert sum(Decimal(row["total"]) for row in rows) == Decimal("1352.5")
 
 
 def test_what_is_unknown_buys_no_tokens_at_a_price(ledger):
@@ -96,7 +100,7 @@ def test_what_is_unknown_buys_no_tokens_at_a_price(ledger):
     rows = csv.DictReader(report(ledger, "tokens-per-dollar", "--format", "csv").splitlines())
     names = ("cost", "cost_per_mtok", "cost_per_chip_hour", "incomplete")
     found = {row["model"]: tuple(row[name] for name in names) for row in rows if row["chip"] != "trn1"}
-    assert found["claude-sonnet-4-6"] == ("8", "2", "", "false")
+    assert found["claude-sonnet-4-6"] == ("6.5", "1.3", "", "false")
     assert found["unknown"] == ("1344", "", "", "true")
 
 
@@ -117,6 +121,16 @@ def test_a_report_of_what_bills_say_has_no_such_cost(ledger, name):
     assert "rate_card is a cost of chargeback, claims, tokens-per-dollar, unallocated" in said.stderr
 
 
+def test_a_card_in_another_currency_prices_nothing(place):
+    place.write("prices.csv", PRICES)
+    place.write("costctl.yaml", "version: 1\ncards: [prices.csv]\n")
+    place.write("tokens.csv", TOKENS)
+    line = {"cost": "7", "BillingCurrency": "EUR", "ConsumedQuantity": "4000", "ConsumedUnit": "1K tokens"}
+    place.bill("bill.csv", [line | {"x_Model": "claude-sonnet-4-6", "x_TokenClass": "input"}])
+    place.ingest("bill.csv", "tokens.csv")
+    assert place.ask("SELECT sum(rate_card_cost), sum(rate_card_unknown) FROM ledger.postings") == [(0, 1)]
+
+
 def test_what_is_only_estimated_charges_nobody(places):
     """Rate variance shows it all the same."""
     place = places()
@@ -127,9 +141,9 @@ def test_what_is_only_estimated_charges_nobody(places):
     place.write("tokens.csv", TOKENS)
     place.bill("bill.csv", BILL)
     place.ingest("bill.csv", "tokens.csv")
-    assert place.ask("SELECT sum(rate_card_cost), sum(rate_card_unknown) FROM ledger.postings") == [(0, 6)]
+    assert place.ask("SELECT sum(rate_card_cost), sum(rate_card_unknown) FROM ledger.postings") == [(0, 7)]
     assert place.ask("SELECT sum(rate_cost) FROM ledger.rated_chip_hours") == [(1344,)]
-    assert place.ask("SELECT sum(rate_cost) FROM ledger.rated_tokens WHERE token_class = 'input'") == [(8,)]
+    assert place.ask("SELECT sum(rate_cost) FROM ledger.rated_tokens WHERE token_class = 'input'") == [(11,)]
 
 
 def test_what_a_card_charges_is_what_it_says(place):

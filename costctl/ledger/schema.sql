@@ -166,7 +166,7 @@ CREATE TABLE ledger.model_prices (
     model VARCHAR NOT NULL, region VARCHAR NOT NULL, service_tier VARCHAR NOT NULL,
     prompt_above BIGINT, prompt_up_to BIGINT,                    -- prompts of more tokens than, and of at most so many; NULL is without bound
     minute_from INTEGER, minute_to INTEGER,                      -- minutes of the UTC day, half-open and within it; NULL is the whole day
-    weekday_from INTEGER NOT NULL, weekday_to INTEGER NOT NULL,  -- of that hours, or all of them: from Monday, 0, to before 7, half-open
+    weekday_from INTEGER NOT NULL, weekday_to INTEGER NOT NULL,  -- the days of those hours, or of all of them: from Monday, 0, to before 7, half-open
     token_class VARCHAR NOT NULL, layer VARCHAR NOT NULL, price_per_million DECIMAL(19,12) NOT NULL, currency VARCHAR NOT NULL,
     valid_from DATE, valid_to DATE, as_of DATE, confidence VARCHAR, source VARCHAR
 );
