@@ -62,7 +62,11 @@ def test_each_charge_has_its_cost_at_the_card_or_is_unknown(ledger):
         "SELECT g.EffectiveCost, CASE WHEN k.rate_card_unknown = 0 THEN k.rate_card_cost END FROM ledger.card_costs AS k "
         "JOIN ledger.charge_groups AS g USING (billing_period, group_id)"
     )
-    priced, nothing, unknown = {1000: 1152, 200: 192, 19: 10, -3: Decimal("-1.5")}, dict.fromkeys((9, -5, 0), 0), dict.fromkeys((50, 30, 70))
+    priced, nothing, unknown = (
+        {1000: 1152, 200: 192, 19: 10, -3: Decimal("-1.5")},
+        dict.fromkeys((9, -5, 0), 0),
+        dict.fromkeys((50, 30, 70)),
+    )
     assert dict(found) == priced | nothing | unknown
 
 

@@ -1130,7 +1130,7 @@ def test_every_row_comes_back_once_with_its_columns(tiny):
     found = rated(world, {}, {}, {"machine": None}, {"purchase_model": None}, {"region": None}, {"day": "2026-10-16"})
     assert len(found.rows) == 6
     assert found.columns[10:] == ("card", "layer", "price_per_chip_hour", "rate_cost", "is_estimate")
-    assert found.types[10:] == ("VARCHAR", "VARCHAR", "DECIMAL(19,12)", "DECIMAL(38,18)")
+    assert found.types[10:] == ("VARCHAR", "VARCHAR", "DECIMAL(19,12)", "DECIMAL(38,18)", "BOOLEAN")
 
 
 def test_every_shipped_price_is_the_rate_of_its_own_key(shipped):
