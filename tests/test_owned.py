@@ -1,6 +1,7 @@
 """Owned and leased chips: what the example works out by hand, depreciation to the last cent, and a register that changes."""
 
 import csv
+import functools
 import re
 import shutil
 from datetime import date
@@ -67,12 +68,20 @@ def worked(places):
     return place
 
 
+@pytest.fixture(scope="module")
+def report(worked):
+    """Return a function: the rows of a report of a month, which is asked once."""
+
+    @functools.cache
+    def rows(name, month):
+        done = worked.costctl("report", name, "--period", month, "--format", "csv")
+        return list(csv.DictReader(done.stdout.splitlines()))
+
+    return rows
+
+
 class TestTheExample:
     """The numbers are those of examples/owned-chips/README.md, which were worked out by hand."""
-
-    def report(self, place, name, month):
-        done = place.costctl("report", name, "--period", month, "--format", "csv")
-        return list(csv.DictReader(done.stdout.splitlines()))
 
     @pytest.mark.parametrize(
         ("month", "asset", "column", "amount"),
@@ -100,8 +109,8 @@ class TestTheExample:
             ("2026-02", "maia-lease", "cost", "250000"),
         ],
     )
-    def test_what_each_asset_costs(self, worked, month, asset, column, amount):
-        (row,) = [row for row in self.report(worked, "owned-chips", month) if row["asset"] == asset]
+    def test_what_each_asset_costs(self, report, month, asset, column, amount):
+        (row,) = [row for row in report("owned-chips", month) if row["asset"] == asset]
         assert row[column] == amount
 
     @pytest.mark.parametrize(
@@ -111,8 +120,8 @@ class TestTheExample:
             ("2026-03", "5710.176", "1903.392", "2037.856", None),
         ],
     )
-    def test_who_owes_what_and_that_it_stands_there_once(self, worked, month, search, assistant, idle, unused):
-        rows = self.report(worked, "chargeback", month)
+    def test_who_owes_what_and_that_it_stands_there_once(self, report, month, search, assistant, idle, unused):
+        rows = report("chargeback", month)
         lease = {"2026-02": Decimal(229500), "2026-03": Decimal(306000)}[month]
         expected = {
             "search": Decimal(search),
@@ -129,13 +138,13 @@ class TestTheExample:
     @pytest.mark.parametrize(
         ("month", "tokens_per_dollar", "hours"), [("2026-02", "699962", "5376"), ("2026-03", "770870", "5952")]
     )
-    def test_how_many_tokens_a_dollar_buys(self, worked, month, tokens_per_dollar, hours):
-        rows = self.report(worked, "tokens-per-dollar", month)
+    def test_how_many_tokens_a_dollar_buys(self, report, month, tokens_per_dollar, hours):
+        rows = report("tokens-per-dollar", month)
         assert [row["source"] for row in rows] == ["own", "azure/lease"]
         assert (rows[0]["tokens_per_unit"], rows[0]["chip_hours"]) == (tokens_per_dollar, hours)
 
-    def test_what_nobody_invoices_has_parts_of_its_own(self, worked):
-        rows = self.report(worked, "billed-to-effective", "2026-02")
+    def test_what_nobody_invoices_has_parts_of_its_own(self, report):
+        rows = report("billed-to-effective", "2026-02")
         found = {row["part"]: (row["billed"], row["effective"]) for row in rows}
         assert found["owned chips"] == ("0", "6784.512")
         assert found["capital charge on owned chips"] == ("0", "1316")
@@ -143,13 +152,13 @@ class TestTheExample:
         assert found["usage covered by commitments"] == ("0", "229500")
         assert found["unused commitments"] == ("0", "20500")
 
-    def test_the_cards_pass_their_check_and_the_hours_are_all_counted(self, worked):
+    def test_the_cards_pass_their_check_and_the_hours_are_all_counted(self, worked, report):
         assert worked.costctl("rates", "check").returncode == 0
-        assert self.report(worked, "unknown-machines", "2026-02") == []
+        assert report("unknown-machines", "2026-02") == []
 
-    def test_what_is_paid_for_an_hour_holds_all_parts(self, worked):
+    def test_what_is_paid_for_an_hour_holds_all_parts(self, report):
         """All that the card charges over the hours of the pod; the price per hour of the lease, whatever was committed."""
-        rows = {row["machine"]: row for row in self.report(worked, "rate-variance", "2026-03")}
+        rows = {row["machine"]: row for row in report("rate-variance", "2026-03")}
         assert (rows["h100"]["cost"], rows["h100"]["chip_hours"]) == ("8151.424", "5952")
         assert rows["maia200"]["cost_per_chip_hour"] == "5.1"
 
