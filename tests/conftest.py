@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import chdir, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from textwrap import dedent
@@ -25,6 +25,7 @@ from costctl.bills.deliveries import Wanted
 from costctl.cli import boundary
 from costctl.ledger import build, ingest, state, store
 from costctl.nouns import shifted
+from costctl.rates import facts
 
 QUICKSTART = Path(__file__).parents[1] / "examples" / "quickstart"
 COSTS = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
@@ -199,12 +200,27 @@ def update_golden(request):
     return request.config.getoption("--update-golden")
 
 
+def shared(read):
+    """Have the sheets under rates/ read once; each time they are given out with values of their own, which a reader may change."""
+    ours, once_read = rates.home(), functools.cache(read)
+
+    def sheet(home, path):
+        if home != ours:
+            return read(home, path)
+        kept = once_read(home, path)
+        rows = [replace(row, values=dict(row.values)) for row in kept.rows]
+        return replace(kept, rows=rows, problems=list(kept.problems))
+
+    return sheet
+
+
 @pytest.fixture(scope="session", autouse=True)
 def once():
     """Read the shipped rates, and put the command line together, once in a process instead of at every command."""
     whole, once_read, once_made = rates.read, functools.cache(rates.read), functools.cache(typer.main.get_command)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rates, "read", lambda cards=(): whole(cards) if cards else dict(once_read()))
+        patch.setattr(facts, "_shipped", shared(facts._shipped))
         patch.setattr(typer.main, "get_command", once_made)
         yield
 

@@ -264,20 +264,21 @@ class TestTheSourceBytes:
         assert f"was sha256 {name}" in said.err
 
 
-class TestQuarantine:
-    @pytest.fixture(scope="class")
-    def kept(self, places):
-        """A ledger with records set aside, which is only read."""
-        place = places()
-        rows = [{"cost": "1"}, {"cost": "x"}, {"BilledCost": "=1+1", "ChargeDescription": "\x1b[2Jgone [bold]"}]
-        place.bill("b.csv", rows)
-        place.ingest("b.csv", quarantine_rows=2)
-        return place
+@pytest.fixture(scope="module")
+def partly(places):
+    """A ledger with records set aside, which is only read."""
+    place = places()
+    rows = [{"cost": "1"}, {"cost": "x"}, {"BilledCost": "=1+1", "ChargeDescription": "\x1b[2Jgone [bold]"}]
+    place.bill("b.csv", rows)
+    place.ingest("b.csv", quarantine_rows=2)
+    return place
 
+
+class TestQuarantine:
     @pytest.fixture
-    def aside(self, kept, monkeypatch):
-        monkeypatch.chdir(kept.home)
-        return kept
+    def aside(self, partly, monkeypatch):
+        monkeypatch.chdir(partly.home)
+        return partly
 
     def test_every_bad_field_with_its_records_text(self, aside, command):
         found = json.loads(command("quarantine", "--format", "json").out)
