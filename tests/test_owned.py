@@ -19,6 +19,8 @@ from costctl.ledger import gates, store
 from costctl.nouns import shifted, unwatched
 from costctl.rates import owned
 
+pytestmark = pytest.mark.usefixtures("begun")
+
 EXAMPLE = Path(__file__).parents[1] / "examples" / "owned-chips"
 CONFIGURED = "version: 1\ncards: [own.csv]\n"
 POD = "asset,chip,chips,in_service,valid_from,valid_to,currency,acquisition_cost,useful_life_months,power,colocation,maintenance,maintenance_per_month"
