@@ -214,14 +214,24 @@ def shared(read):
     return sheet
 
 
+def sealed(fingerprint):
+    """Have the fingerprint of what is under rates/ computed once."""
+    ours, once_computed = rates.home(), functools.cache(fingerprint)
+    return lambda cards=(): fingerprint(cards) if cards or rates.home() != ours else once_computed()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def once():
-    """Read the shipped rates, and put the command line together, once in a process instead of at every command."""
+    """Read the shipped rates, put the command line together and part our SQL, once in a process instead of at every command."""
     whole, once_read, once_made = rates.read, functools.cache(rates.read), functools.cache(typer.main.get_command)
+    once_parted = functools.cache(store.statements)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rates, "read", lambda cards=(): whole(cards) if cards else dict(once_read()))
+        patch.setattr(rates, "fingerprint", sealed(rates.fingerprint))
         patch.setattr(facts, "_shipped", shared(facts._shipped))
         patch.setattr(typer.main, "get_command", once_made)
+        for module in (store, build):
+            patch.setattr(module, "statements", once_parted)
         yield
 
 
