@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import chdir, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from textwrap import dedent
@@ -20,11 +20,12 @@ import pytest
 import typer
 from hypothesis import HealthCheck, settings
 
-from costctl import config, pipeline, rates
+from costctl import config, pipeline, rates, rebuild
 from costctl.bills.deliveries import Wanted
 from costctl.cli import boundary
 from costctl.ledger import build, ingest, state, store
 from costctl.nouns import shifted
+from costctl.rates import facts
 
 QUICKSTART = Path(__file__).parents[1] / "examples" / "quickstart"
 COSTS = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
@@ -81,11 +82,31 @@ def as_started(words):
             os.environ.update(before)
 
 
+BLANK = "unconfigured.duckdb"  # an empty ledger where nothing is configured
+
+
+def begin(run, blanks):
+    """Have a ledger that is not there yet start as a copy of an empty one, which is made once for each configuration."""
+    if run.place.exists():
+        return
+    blank = blanks / f"{run.config.fingerprint()}.duckdb"
+    if not blank.exists():
+        shutil.copy(blanks / BLANK, blank)
+        with pipeline.writing(pipeline.Run(run.config, blank)):
+            pass
+    shutil.copy(blank, run.place)
+
+
 class Place:
     """A folder with a ledger, and the few things one does with it."""
 
     def __init__(self, home, blanks):
         self.home, self.blanks, self.path = home, blanks, home / "costctl.duckdb"
+
+    def copy(self, other):
+        """Have all that another place has: its files, its ledger and the archive beside it."""
+        shutil.copytree(other.home, self.home, dirs_exist_ok=True)
+        return self
 
     @property
     def run(self):
@@ -110,12 +131,7 @@ class Place:
     def ingest(self, *names, source=None, form=None, dataset=None, **options):
         """Take files in by name, as `costctl ingest` does; a ledger that is not there yet starts as a copy of an empty one."""
         run = self.run
-        if not self.path.exists():
-            blank = self.blanks / f"{run.config.fingerprint()}.duckdb"
-            if not blank.exists():
-                with pipeline.writing(pipeline.Run(run.config, blank)):
-                    pass
-            shutil.copy(blank, self.path)
+        begin(run, self.blanks)
         paths = [name if isinstance(name, Path) else self.home / name for name in names]
         wanted = [Wanted(path, source, form, dataset=dataset) for path in paths]
         return pipeline.take_in(run, wanted, **options)
@@ -184,38 +200,92 @@ def update_golden(request):
     return request.config.getoption("--update-golden")
 
 
+def shared(read):
+    """Have the sheets under rates/ read once; each time they are given out with values of their own, which a reader may change."""
+    ours, once_read = rates.home(), functools.cache(read)
+
+    def sheet(home, path):
+        if home != ours:
+            return read(home, path)
+        kept = once_read(home, path)
+        rows = [replace(row, values=dict(row.values)) for row in kept.rows]
+        return replace(kept, rows=rows, problems=list(kept.problems))
+
+    return sheet
+
+
+def sealed(fingerprint):
+    """Have the fingerprint of what is under rates/ computed once."""
+    ours, once_computed = rates.home(), functools.cache(fingerprint)
+    return lambda cards=(): fingerprint(cards) if cards or rates.home() != ours else once_computed()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def once():
-    """Read the shipped rates, and put the command line together, once in a process instead of at every command."""
+    """Read the shipped rates, put the command line together and part our SQL, once in a process instead of at every command."""
     whole, once_read, once_made = rates.read, functools.cache(rates.read), functools.cache(typer.main.get_command)
+    once_parted = functools.cache(store.statements)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rates, "read", lambda cards=(): whole(cards) if cards else dict(once_read()))
+        patch.setattr(rates, "fingerprint", sealed(rates.fingerprint))
+        patch.setattr(facts, "_shipped", shared(facts._shipped))
         patch.setattr(typer.main, "get_command", once_made)
+        for module in (store, build):
+            patch.setattr(module, "statements", once_parted)
         yield
 
 
 @pytest.fixture(scope="session")
 def blanks(tmp_path_factory):
     """A folder of empty ledgers, one per configuration: reading all rates takes longer than most tests."""
-    return tmp_path_factory.mktemp("blanks")
+    folder = tmp_path_factory.mktemp("blanks")
+    with pipeline.writing(pipeline.Run(config.Config(), folder / BLANK)):
+        pass
+    return folder
+
+
+@contextmanager
+def without_postings():
+    """Let ingest and rebuild end with charges and their groups."""
+
+    def ending(whole):
+        def ended(*args, **kwargs):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(pipeline, "allocate", lambda *_: None)
+                return whole(*args, **kwargs)
+
+        return ended
+
+    def broken(place):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pipeline, "check", lambda _: None)  # they are asked here, which gives their names
+            with pipeline.reading(place.run) as (ledger, _):
+                return sorted(build.check(ledger))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "take_in", ending(pipeline.take_in))
+        patch.setattr(rebuild, "rebuild", ending(rebuild.rebuild))
+        patch.setattr(Place, "broken", broken)
+        yield
 
 
 @pytest.fixture
-def unposted(monkeypatch):
-    """Let ingest end with charges and their groups: for tests of bills. Whoever reports or checks has them posted first."""
-    whole = pipeline.take_in
+def unposted():
+    """Let both end there: for tests of bills. Whoever reports or checks has them posted first."""
+    with without_postings():
+        yield
 
-    def take_in(*args, **kwargs):
-        with monkeypatch.context() as patch:
-            patch.setattr(pipeline, "allocate", lambda *_: None)
-            return whole(*args, **kwargs)
 
-    def broken(place):
-        with pipeline.reading(place.run) as (ledger, _):
-            return sorted(build.check(ledger))
+@pytest.fixture
+def begun(blanks, monkeypatch):
+    """Have the ledger of a first command, and that of a rebuild, start as a copy of an empty one, as those of a place do."""
+    whole = pipeline.writing
 
-    monkeypatch.setattr(pipeline, "take_in", take_in)
-    monkeypatch.setattr(Place, "broken", broken)
+    def writing(run, archive=None):
+        begin(run, blanks)
+        return whole(run, archive)
+
+    monkeypatch.setattr(pipeline, "writing", writing)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from itertools import permutations
 from pathlib import Path
 
 import pytest
-from conftest import THOROUGH, few, few_rows
+from conftest import THOROUGH, few, few_rows, without_postings
 from generators import aws
 
 from costctl import bills, formats
@@ -55,7 +55,8 @@ def generated(places):
                 month.write_parquet(path, style)
             else:
                 path.write_text(month.text(style), encoding="utf-8")
-        place.ingest(source, source=source)
+        with without_postings():
+            place.ingest(source, source=source)
     return place
 
 

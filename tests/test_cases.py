@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from conftest import few
 
+pytestmark = pytest.mark.usefixtures("unposted", "begun")
+
 TESTS = Path(__file__).parent
 CASES = list(csv.DictReader((TESTS / "cases.csv").open(encoding="utf-8")))
 ONE = [{"cost": "1.5"}, {"cost": "2.25", "day": "2026-10-04"}]
@@ -176,6 +178,7 @@ def test_an_account_keeps_its_zeros(here):
 def test_a_charge_without_an_account_is_kept(here):
     here.bill("a.csv", [{"BillingAccountId": None, "ServiceName": None, "cost": "3"}, {"cost": "4"}])
     here.ingest("a.csv")
+    assert here.broken() == []
     assert here.ask("SELECT BillingAccountId, sum(BilledCost) FROM ledger.postings GROUP BY 1 ORDER BY 1") == [
         ("111", 4),
         (None, 3),

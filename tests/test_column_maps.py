@@ -15,7 +15,7 @@ from costctl.bills import spellings
 from costctl.errors import InputRefused, UsageError
 from costctl.ledger import store
 
-pytestmark = pytest.mark.usefixtures("unposted")
+pytestmark = pytest.mark.usefixtures("unposted", "begun")
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "column-maps"
 MAP = """

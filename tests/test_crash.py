@@ -111,7 +111,7 @@ def suffered(place, point, mode, command, monkeypatch):
     return died.returncode, died.stderr
 
 
-QUICK = {("committing", "kill"), ("committing", "raise"), ("committing", "full"), ("staged", "raise")}
+QUICK = {("committing", "kill"), ("committing", "full"), ("staged", "raise")}
 FAULTS = [
     pytest.param(point, mode, marks=() if (point, mode) in QUICK else pytest.mark.slow)
     for point in POINTS
@@ -216,7 +216,7 @@ def test_a_leftover_of_a_killed_export_is_not_the_report(before, places):
 STARTED = 120  # seconds in which a process must have started, on a busy machine
 
 
-@pytest.mark.parametrize("starts", [8, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("starts", few([4, 50]))
 def test_many_starts_at_once(before, undisturbed, places, starts):
     """One works; the others exit 6 and use less than a second each. The one that works stands still until they are done."""
     place = copied(before, places)

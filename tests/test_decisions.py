@@ -5,17 +5,17 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from conftest import examples
+from conftest import examples, few
 from hypothesis import given
 from hypothesis import strategies as st
-from test_deliveries import assembly, before_its_manifest, billed, statuses
+from test_deliveries import assembly, before_its_manifest, billed, rebuilt, statuses
 from test_gcp import google
 from test_revisions import assert_sums
 
 from costctl import pipeline
 from costctl.errors import InputRefused, UsageError
 
-pytestmark = pytest.mark.usefixtures("unposted")
+pytestmark = pytest.mark.usefixtures("unposted", "begun")
 
 SOURCE = """
     version: 1
@@ -34,15 +34,6 @@ def daily(place):
     said = place.costctl("ingest")
     assert said.returncode == 0, said.stderr
     return said.stderr.splitlines()
-
-
-def rebuilt(place):
-    """Make the ledger again; it must have the content that it had."""
-    assert place.broken() == []
-    before = place.fingerprint()
-    said = place.costctl("rebuild")
-    assert said.returncode == 0, said.stderr
-    assert place.fingerprint() == before
 
 
 def until(day, **more):
@@ -179,7 +170,7 @@ class TestAnOldLedgerIsMadeAgain:
 class TestMonthsOfOneDelivery:
     """Each month is decided for itself."""
 
-    @pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+    @pytest.mark.parametrize("order", few([(2, 1), (1, 2)]))
     def test_one_is_the_same_and_one_is_newer(self, place, order):
         old = [{"sku": "a", "cost": "10", "day": "2026-09-05", "month": "202609", "export": "2026-10-01 00:00:00 UTC"}]
         first = [*old, {"sku": "a", "cost": "1", "export": "2026-10-02 00:00:00 UTC"}]
@@ -189,10 +180,9 @@ class TestMonthsOfOneDelivery:
             place.ingest(str(name))
         assert billed(place) == {("gcp_billing", "2026-09"): 10, ("gcp_billing", "2026-10"): 2}
         assert statuses(place.ingest("1", "2")) == ["nothing to do"] * 2
-        assert place.broken() == []
         rebuilt(place)
 
-    @pytest.mark.parametrize("order", [("early", "late"), ("late", "early")])
+    @pytest.mark.parametrize("order", few([("early", "late"), ("late", "early")]))
     def test_one_goes_further_and_one_less_far(self, place, order):
         configure(place, "neo", "month_to_date")
         september = {
@@ -480,8 +470,8 @@ class TestWhateverIsSaid:
                 assert place.ask(ACCOUNTED) == []
                 assert place.ask(SPOKEN_FOR) == []
                 assert added or place.ask(COUNTED) == []
-        assert_sums(place, range(8, 11))
         rebuilt(place)
+        assert_sums(place, range(8, 11))
         assert place.broken() == []
 
     def write(self, place, number, written):

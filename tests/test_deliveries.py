@@ -6,14 +6,14 @@ import shutil
 from decimal import Decimal
 
 import pytest
-from conftest import few, few_rows
+from conftest import few, few_rows, without_postings
 
 from costctl import pipeline
 from costctl.bills.deliveries import Wanted
 from costctl.errors import InputRefused
-from costctl.ledger import doubled
+from costctl.ledger import build, doubled, state
 
-pytestmark = pytest.mark.usefixtures("unposted")
+pytestmark = pytest.mark.usefixtures("unposted", "begun")
 
 OCTOBER = """
     cost  day         team
@@ -44,16 +44,52 @@ def billed(place):
     return {(source, period): cost for source, period, cost in place.ask(query)}
 
 
+RECORDED = ("deliveries", "delivery_files", "delivery_periods", "exclusions", "roundings", "intakes")
+
+
 def everything(place):
-    """Return what a refusal must leave as it was: the content, the deliveries, the kept bytes."""
+    """Return what a refusal must leave as it was: the content, what is recorded of the deliveries, the kept bytes."""
     kept = sorted(path.name for path in (place.home / "costctl.duckdb.files").iterdir())
-    return place.fingerprint(), place.ask("SELECT * FROM ledger.deliveries ORDER BY ALL"), kept
+    with place.opened() as ledger:
+        recorded = [ledger.run(f"SELECT * FROM ledger.{table} ORDER BY ALL").rows for table in RECORDED]
+        return state.fingerprint(ledger), recorded, kept
 
 
-def september(place):
-    """Have a ledger with the bill of another month."""
-    place.bill("september.csv", SEPTEMBER)
-    place.ingest("september.csv")
+OF_BILLS = {
+    *("charges_are_live", "records_are_accounted_for", "totals_equal_charges"),
+    *("groups_equal_charges", "group_ids_are_unique", "tokens_are_disjoint"),
+}
+
+
+def rebuilt(place):
+    """Make the ledger again; it must have the content that it had, whose bills no check finds anything in."""
+    with place.opened() as ledger:
+        assert OF_BILLS.isdisjoint(build.check(ledger))
+        before = state.fingerprint(ledger)
+    said = place.costctl("rebuild")
+    assert said.returncode == 0, said.stderr
+    assert place.fingerprint() == before
+
+
+@pytest.fixture(scope="module")
+def months(places):
+    """What many tests begin with, each in a ledger of its own: the bill of October, and that of September."""
+    found = {"october": places(), "september": places()}
+    with without_postings():
+        for (name, place), rows in zip(found.items(), (OCTOBER, SEPTEMBER), strict=True):
+            place.bill(f"{name}.csv", rows)
+            place.ingest(f"{name}.csv")
+    return found
+
+
+@pytest.fixture
+def october(months, place):
+    return place.copy(months["october"])
+
+
+@pytest.fixture
+def september(months, place):
+    return place.copy(months["september"])
 
 
 @pytest.fixture
@@ -66,7 +102,6 @@ def refused(place):
             place.ingest(*names, **options)
         assert refusal.value.exit_code == 3
         assert everything(place) == before
-        assert place.broken() == []
         return refusal.value
 
     return ingest
@@ -82,42 +117,37 @@ class TestPlainFiles:
         assert statuses(place.ingest("october, the same.csv")) == ["nothing to do"]
         assert everything(place) == before
 
+    @pytest.mark.usefixtures("october")
     def test_other_files_for_the_same_period_are_refused(self, place, refused):
-        place.bill("october.csv", OCTOBER)
         place.bill("changed.csv", CHANGED)
-        place.ingest("october.csv")
         refusal = refused("changed.csv")
         assert refusal.where.endswith("changed.csv")
         assert "2026-10 of source focus" in refusal.what
         assert all(word in refusal.remedy for word in ("--replace", "--add", "--source"))
 
+    @pytest.mark.usefixtures("october")
     def test_another_period_goes_beside(self, place):
-        place.bill("october.csv", OCTOBER)
         place.bill("september.csv", SEPTEMBER)
-        place.ingest("october.csv")
         place.ingest("september.csv")
         assert billed(place) == {("focus", "2026-09"): 7, ("focus", "2026-10"): Decimal("12.5")}
 
+    @pytest.mark.usefixtures("october")
     def test_replace_supersedes(self, place):
-        place.bill("october.csv", OCTOBER)
         place.bill("changed.csv", CHANGED)
-        place.ingest("october.csv")
         place.ingest("changed.csv", decision="replace")
         assert billed(place) == {("focus", "2026-10"): 11}
         assert place.broken() == []
 
+    @pytest.mark.usefixtures("october")
     def test_what_was_replaced_does_not_come_back_by_itself(self, place):
-        place.bill("october.csv", OCTOBER)
         place.bill("changed.csv", CHANGED)
-        place.ingest("october.csv")
         place.ingest("changed.csv", decision="replace")
         assert statuses(place.ingest("october.csv")) == ["replaced before, skipped"]  # as cron would, each day
         assert billed(place) == {("focus", "2026-10"): 11}
 
+    @pytest.mark.usefixtures("october")
     def test_replace_goes_back(self, place):
-        place.bill("october.csv", OCTOBER)
         place.bill("changed.csv", CHANGED)
-        place.ingest("october.csv")
         before = place.fingerprint()
         place.ingest("changed.csv", decision="replace")
         place.ingest("october.csv", decision="replace")
@@ -134,10 +164,9 @@ class TestPlainFiles:
         place.ingest("both.csv", decision="replace")
         assert place.fingerprint() == before
 
+    @pytest.mark.usefixtures("october")
     def test_replace_takes_out_what_was_added(self, place):
-        place.bill("october.csv", OCTOBER)
         place.bill("changed.csv", CHANGED)
-        place.ingest("october.csv")
         before = place.fingerprint()
         place.ingest("changed.csv", decision="add")
         place.ingest("october.csv", decision="replace")
@@ -152,9 +181,9 @@ class TestPlainFiles:
             place.ingest(order[0])
             place.ingest(order[1], decision="add")
             assert billed(place) == {("focus", "2026-10"): Decimal("23.5")}
-            assert place.broken() == []
             prints.add(place.fingerprint())
         assert len(prints) == 1
+        assert place.broken() == []
 
     def test_another_source_that_bills_the_same_account_is_noted(self, place):
         place.bill("october.csv", OCTOBER)
@@ -172,27 +201,25 @@ class TestPlainFiles:
         place.ingest("october.csv")
         assert "more than an amount can hold" in refused("september.csv").what
 
+    @pytest.mark.usefixtures("september")
     def test_amounts_that_cancel_out_must_not_overflow_on_the_way(self, place, refused):
         """In which order a report adds them up is nobody's choice."""
-        september(place)
         large = "6" + "0" * 19
         teams = [{"cost": cost, "team": team} for cost, team in ((large, "a"), (f"-{large}", "b"))]
         place.bill("october.csv", teams * 2)
         assert "more than an amount can hold" in refused("october.csv").what
 
+    @pytest.mark.usefixtures("october")
     def test_another_source_is_another_export(self, place):
-        place.bill("october.csv", OCTOBER)
         place.bill("changed.csv", CHANGED)
-        place.ingest("october.csv")
         place.ingest("changed.csv", source="subsidiary")
         assert billed(place) == {("focus", "2026-10"): Decimal("12.5"), ("subsidiary", "2026-10"): 11}
 
-    @pytest.mark.parametrize("decision", [None, "replace"])
-    def test_the_same_bytes_are_no_other_export(self, place, refused, decision):
-        place.bill("october.csv", OCTOBER)
-        place.ingest("october.csv")
-        again = refused("october.csv", source="subsidiary", decision=decision)
-        assert again.what == "the same bytes are in the ledger already, as source focus"
+    @pytest.mark.usefixtures("october")
+    def test_the_same_bytes_are_no_other_export(self, place, refused):
+        for decision in (None, "replace"):
+            again = refused("october.csv", source="subsidiary", decision=decision)
+            assert again.what == "the same bytes are in the ledger already, as source focus"
         assert billed(place) == {("focus", "2026-10"): Decimal("12.5")}
         place.ingest("october.csv", source="subsidiary", decision="add")
         assert billed(place) == dict.fromkeys([("focus", "2026-10"), ("subsidiary", "2026-10")], Decimal("12.5"))
@@ -209,10 +236,7 @@ class TestPlainFiles:
         assert "counts already for 2026-10" in refused("other", decision="add").what
         place.ingest("other/third.csv", decision="add")
         assert billed(place) == {("focus", "2026-10"): Decimal("12.5") + 11 + 3}
-        assert place.broken() == []
-        before = place.fingerprint()
-        assert place.costctl("rebuild").returncode == 0
-        assert place.fingerprint() == before
+        rebuilt(place)
 
     def test_a_file_and_its_packed_copy_are_refused_however_they_are_named(self, place):
         plain = place.bill("october.csv", OCTOBER)
@@ -239,9 +263,9 @@ class TestPlainFiles:
         assert (outcome.files, outcome.records) == (2, 3)
         assert statuses(place.ingest("more.csv", "october.csv")) == ["nothing to do"]
 
+    @pytest.mark.usefixtures("september")
     def test_a_folder_of_the_month_to_date_is_refused(self, place, refused):
         """Each day's file begins with the charges of the files before it."""
-        september(place)
         days = [{"cost": f"{day}.5", "day": f"2026-10-{day:02}"} for day in range(1, 5)]
         for day in range(1, 4):
             place.bill(f"bills/{day}.csv", days[: day + 1])
@@ -255,9 +279,9 @@ class TestPlainFiles:
         place.ingest("bills", decision="add")
         assert billed(place)["focus", "2026-10"] == Decimal("23.5")
 
+    @pytest.mark.usefixtures("september")
     def test_of_very_many_charges_some_are_looked_at_and_all_where_these_are_alike(self, place, refused, monkeypatch):
         monkeypatch.setattr(doubled, "SAMPLE", 100)
-        september(place)
         rows = [{"cost": "2", "SkuId": str(number), "ResourceId": str(number)} for number in range(200)]
         place.bill("bills/a.csv", rows)
         place.bill("bills/b.csv", [*rows, {"cost": "3"}])
@@ -268,6 +292,7 @@ class TestPlainFiles:
         place.ingest("more")
         assert billed(place)["focus", "2026-10"] == 200 * 2 + 9 * (2 + 2)
 
+    @pytest.mark.usefixtures("september")
     @pytest.mark.parametrize(
         ("before", "after"),
         [
@@ -282,29 +307,28 @@ class TestPlainFiles:
         ],
     )
     def test_what_a_later_file_knows_better_is_the_same_charge(self, place, refused, before, after):
-        september(place)
         for name, known in (("a", before), ("b", after)):
             place.bill(f"bills/{name}.csv", [known | {"SkuId": f"sku-{number}"} for number in range(3)])
         assert refused("bills").what.endswith("holds too: 3 of its 3 of the same days")
 
+    @pytest.mark.usefixtures("september")
     def test_rolling_weeks_share_days(self, place, refused):
-        september(place)
         for first in (1, 5):
             days = [{"day": f"2026-10-{day:02}", "SkuId": str(day)} for day in range(first, first + 7)]
             place.bill(f"bills/from-{first}.csv", days)
         assert refused("bills").what.endswith("holds too: 3 of its 3 of the same days")
 
+    @pytest.mark.usefixtures("september")
     def test_charges_of_two_invoices_are_two(self, place):
-        september(place)
         for name in ("I-1", "I-2"):
             place.bill(f"bills/{name}.csv", [{"InvoiceId": name}])
         place.ingest("bills")
         assert billed(place)["focus", "2026-10"] == 2
 
+    @pytest.mark.usefixtures("september")
     def test_files_that_are_said_to_belong_together_are_not_compared(self, place, refused):
         for name in ("a", "b"):
             place.bill(f"bills/{name}.csv", [{"SkuId": sku} for sku in ("x", "y", name)])
-        september(place)
         refused("bills")
         pipeline.take_in(place.run, [Wanted(place.home / "bills", "focus", deliveries="files")])
         assert billed(place)["focus", "2026-10"] == 6
@@ -324,10 +348,7 @@ class TestPlainFiles:
         place.bill("bills/c.csv", [{"cost": "1", "SkuId": "c"}])
         place.ingest("bills")
         assert billed(place) == {("focus", "2026-10"): 10}
-        assert place.broken() == []
-        before = place.fingerprint()
-        assert place.costctl("rebuild").returncode == 0
-        assert place.fingerprint() == before
+        rebuilt(place)
         place.ingest("bills", decision="replace")
         assert billed(place) == {("focus", "2026-10"): 20}
         place.bill("bills/d.csv", [{"cost": "1", "SkuId": "d"}])
@@ -353,15 +374,12 @@ class TestPlainFiles:
         for _ in range(2):
             place.ingest("bills")
             assert billed(place) == {("focus", "2026-08"): 8, ("focus", "2026-09"): 7, ("focus", "2026-10"): 9}
-        assert place.broken() == []
-        before = place.fingerprint()
-        assert place.costctl("rebuild").returncode == 0
-        assert place.fingerprint() == before
+        rebuilt(place)
         assert statuses(place.ingest("bills")) == ["nothing to do"]
 
+    @pytest.mark.usefixtures("september")
     @pytest.mark.parametrize(("alike", "taken"), [(2, True), (3, False)])
     def test_files_may_share_charges_but_not_most_of_them(self, place, refused, alike, taken):
-        september(place)
         shared = [{"cost": "5", "ServiceName": f"support {number}"} for number in range(alike)]
         for name in ("a", "b"):
             free = {"cost": "0", "ServiceName": "free"}
@@ -374,8 +392,8 @@ class TestPlainFiles:
         else:
             assert refused("bills").what.endswith("a.csv holds too: 3 of its 5 of the same days")
 
+    @pytest.mark.usefixtures("september")
     def test_one_file_packed_in_another_folder_counts_once(self, place, refused):
-        september(place)
         plain = place.bill("bills/monday/october.csv", OCTOBER)
         packed = place.home / "bills" / "tuesday" / "october.csv.gz"
         packed.parent.mkdir()
@@ -449,11 +467,9 @@ class TestMonthToDate:
                 self.run(place)
             assert billed(place) == {("nebius", "2026-10"): 9}
             assert set(statuses(self.run(place))) <= {"older, skipped", "nothing to do"}
-            assert place.broken() == []
             prints.add(place.fingerprint())
         assert len(prints) == 1
-        assert place.costctl("rebuild").returncode == 0
-        assert place.fingerprint() in prints
+        rebuilt(place)
         assert set(statuses(self.run(place))) <= {"older, skipped", "nothing to do"}
 
     def test_a_file_that_is_written_over(self, place):
@@ -778,19 +794,17 @@ class TestRowAccounting:
         assert done.returncode == 4
         assert place.costctl("ingest", "october.csv", "--quarantine-rows", 3).returncode == 0  # nothing to do
 
+    @pytest.mark.usefixtures("september")
     def test_the_policy_decides_how_many(self, place, refused):
-        place.bill("september.csv", SEPTEMBER)
         place.bill("october.csv", self.BILL)
-        place.ingest("september.csv")
         refusal = refused("october.csv", quarantine_rows=2)
         assert refusal.where.endswith("october.csv:3")
         assert "3 records cannot be taken in; policy quarantine_rows allows 2" in refusal.what
         assert "BilledCost" in refusal.evidence[0]
         assert "'1,5'" in refusal.evidence[0]
 
+    @pytest.mark.usefixtures("september")
     def test_a_file_of_bad_records_only(self, place):
-        place.bill("september.csv", SEPTEMBER)
-        place.ingest("september.csv")
         place.bill("october.csv", "cost  day\nx     2026-10-03\n")
         (outcome,) = place.ingest("october.csv", quarantine_rows=1)
         assert (outcome.records, outcome.quarantined, outcome.periods) == (1, 1, ())
@@ -848,9 +862,8 @@ class TestRoundings:
             ("ListCost", count, away)
         ]
 
+    @pytest.mark.usefixtures("september")
     def test_other_texts_with_more_decimals_are_refused(self, place, refused):
-        place.bill("september.csv", SEPTEMBER)
-        place.ingest("september.csv")
         place.bill("october.csv", [{"cost": "1", "ListCost": "0.1234567890123456789"}])
         assert "ListCost is not a plain decimal number" in refused("october.csv").evidence[0]
 
@@ -877,9 +890,8 @@ class TestTheArchive:
         assert not (place.home / "costctl.duckdb.files").exists()
         assert billed(place) == {("focus", "2026-10"): Decimal("12.5")}
 
+    @pytest.mark.usefixtures("october")
     def test_a_moved_ledger_knows_its_deliveries(self, place, places):
-        place.bill("october.csv", OCTOBER)
-        place.ingest("october.csv")
         moved = places()
         shutil.copy(place.path, moved.path)
         moved.bill("october.csv", OCTOBER)

@@ -76,7 +76,7 @@ def test_the_message_and_the_exit_code(case, tmp_path, good, command, golden, up
     golden(GALLERY / case / "expected.txt", text.replace(f"costctl {__version__}", "costctl VERSION"))
     if str(said[-1].code) not in CHANGED:
         assert beside(ledger) == kept
-        assert ledger.read_bytes() == before or fingerprint(ledger) == fingerprint_of(before, tmp_path)
+        assert ledger.read_bytes() == before or fingerprint(ledger) == right(before, good, tmp_path)
 
 
 def test_every_case_that_the_catalogue_names_is_there():
@@ -95,8 +95,10 @@ def fingerprint(ledger):
         return state.fingerprint(opened)
 
 
-def fingerprint_of(content, folder):
+def right(content, good, folder):
     """Return the fingerprint of a ledger's bytes as they were."""
+    if content == good[0].read_bytes():
+        return good[1]
     copy = folder / "before.duckdb"
     copy.write_bytes(content)
     return fingerprint(copy)

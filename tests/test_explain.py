@@ -24,10 +24,19 @@ OCTOBER = """
 """
 
 
-@pytest.fixture
-def october(place, monkeypatch):
-    place.bill("october.csv", OCTOBER)
+@pytest.fixture(scope="module")
+def ingested(places):
+    """A ledger of October to be copied, with its bill in the archive alone."""
+    place = places()
+    bill = place.bill("october.csv", OCTOBER)
     place.ingest("october.csv")
+    bill.unlink()
+    return place
+
+
+@pytest.fixture
+def october(ingested, place, monkeypatch):
+    place.copy(ingested).bill("october.csv", OCTOBER)
     monkeypatch.chdir(place.home)
     return place
 
@@ -170,15 +179,15 @@ def test_a_record_of_several_lines(place, command, monkeypatch):
         assert "\x1b" not in command("explain", f"{digest(place, 'b.csv')}:1", "--format", "table").out, form
 
 
-@pytest.mark.parametrize("columns", [80, 120])
-def test_a_story_fits_the_terminal(place, command, golden, monkeypatch, columns, request):
+def test_a_story_fits_the_terminal(place, command, golden, monkeypatch, request):
     monkeypatch.chdir(place.home)
-    monkeypatch.setenv("COLUMNS", str(columns))
     place.bill("october.csv", OCTOBER)
     assert command("ingest", "october.csv").code == 0
-    said = command("explain", f"{digest(place, 'october.csv')[:8]}:1", "--format", "table")
-    assert max(map(len, said.out.splitlines())) <= columns
-    golden(request.path.parent / "golden" / f"explain-{columns}.txt", said.out)
+    for columns in (80, 120):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        said = command("explain", f"{digest(place, 'october.csv')[:8]}:1", "--format", "table")
+        assert max(map(len, said.out.splitlines())) <= columns
+        golden(request.path.parent / "golden" / f"explain-{columns}.txt", said.out)
 
 
 def test_filters_by_service_account_and_nobody(october, command):
@@ -255,14 +264,21 @@ class TestTheSourceBytes:
         assert f"was sha256 {name}" in said.err
 
 
+@pytest.fixture(scope="module")
+def partly(places):
+    """A ledger with records set aside, which is only read."""
+    place = places()
+    rows = [{"cost": "1"}, {"cost": "x"}, {"BilledCost": "=1+1", "ChargeDescription": "\x1b[2Jgone [bold]"}]
+    place.bill("b.csv", rows)
+    place.ingest("b.csv", quarantine_rows=2)
+    return place
+
+
 class TestQuarantine:
     @pytest.fixture
-    def aside(self, place, monkeypatch):
-        monkeypatch.chdir(place.home)
-        rows = [{"cost": "1"}, {"cost": "x"}, {"BilledCost": "=1+1", "ChargeDescription": "\x1b[2Jgone [bold]"}]
-        place.bill("b.csv", rows)
-        place.ingest("b.csv", quarantine_rows=2)
-        return place
+    def aside(self, partly, monkeypatch):
+        monkeypatch.chdir(partly.home)
+        return partly
 
     def test_every_bad_field_with_its_records_text(self, aside, command):
         found = json.loads(command("quarantine", "--format", "json").out)
@@ -295,9 +311,7 @@ class TestQuarantine:
         assert "5 bad fields; costctl quarantine shows each record's text" in said.err
         assert "records = kept + aside + excluded" in said.out
 
-    def test_nothing(self, place, command, monkeypatch):
-        place.bill("b.csv", [{"cost": "1"}])
-        place.ingest("b.csv")
-        monkeypatch.chdir(place.home)
+    @pytest.mark.usefixtures("october")
+    def test_nothing(self, command):
         said = command("quarantine", "--format", "table")
         assert (said.code, said.out, said.err) == (0, "", "costctl: nothing is set aside\n")

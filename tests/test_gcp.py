@@ -10,7 +10,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import pytest
-from conftest import THOROUGH, few_rows
+from conftest import THOROUGH, few_rows, without_postings
 from generators import gcp
 
 from costctl import pipeline
@@ -110,9 +110,10 @@ def months(places):
     """Months, twenty where it is to be thorough, as one delivery in each layout, each a source of its own; and what they must come to."""
     made, place = [gcp.month(seed) for seed in SEEDS], places()
     records = [record for month in made for record in month.records]
-    for layout, write in LAYOUTS.items():
-        path = write(place.home / layout, records)
-        place.ingest(path, source=layout)
+    with without_postings():
+        for layout, write in LAYOUTS.items():
+            path = write(place.home / layout, records)
+            place.ingest(path, source=layout)
     return made, place
 
 

@@ -1,6 +1,7 @@
 """Owned and leased chips: what the example works out by hand, depreciation to the last cent, and a register that changes."""
 
 import csv
+import functools
 import re
 import shutil
 from datetime import date
@@ -12,11 +13,13 @@ from conftest import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costctl import bills, rates, rebuild
+from costctl import bills, pipeline, rates, rebuild
 from costctl.errors import UsageError
-from costctl.ledger import gates, own, store
+from costctl.ledger import build, gates, own, store
 from costctl.nouns import shifted, unwatched
 from costctl.rates import check, owned
+
+pytestmark = pytest.mark.usefixtures("begun")
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "owned-chips"
 CONFIGURED = "version: 1\ncards: [own.csv]\n"
@@ -51,6 +54,13 @@ def pod(made, place):
     return place
 
 
+@pytest.fixture
+def booking(monkeypatch):
+    """Have months booked and not posted: for what the register comes to."""
+    monkeypatch.setattr(build, "postings", lambda *_: None)
+    monkeypatch.setattr(pipeline, "check", lambda _: None)
+
+
 def booked(place):
     """Return what own chips cost, by month."""
     query = "SELECT strftime(billing_period, '%Y-%m'), sum(EffectiveCost) FROM ledger.charges WHERE source = 'own' GROUP BY 1"
@@ -74,12 +84,20 @@ def worked(places):
     return place
 
 
+@pytest.fixture(scope="module")
+def report(worked):
+    """Return a function: the rows of a report of a month, which is asked once."""
+
+    @functools.cache
+    def rows(name, month):
+        done = worked.costctl("report", name, "--period", month, "--format", "csv")
+        return list(csv.DictReader(done.stdout.splitlines()))
+
+    return rows
+
+
 class TestTheExample:
     """The numbers are those of examples/owned-chips/README.md, which were worked out by hand."""
-
-    def report(self, place, name, month):
-        done = place.costctl("report", name, "--period", month, "--format", "csv")
-        return list(csv.DictReader(done.stdout.splitlines()))
 
     @pytest.mark.parametrize(
         ("month", "asset", "column", "amount"),
@@ -107,8 +125,8 @@ class TestTheExample:
             ("2026-02", "maia-lease", "cost", "250000"),
         ],
     )
-    def test_what_each_asset_costs(self, worked, month, asset, column, amount):
-        (row,) = [row for row in self.report(worked, "owned-chips", month) if row["asset"] == asset]
+    def test_what_each_asset_costs(self, report, month, asset, column, amount):
+        (row,) = [row for row in report("owned-chips", month) if row["asset"] == asset]
         assert row[column] == amount
 
     @pytest.mark.parametrize(
@@ -118,8 +136,8 @@ class TestTheExample:
             ("2026-03", "5710.176", "1903.392", "2037.856", None),
         ],
     )
-    def test_who_owes_what_and_that_it_stands_there_once(self, worked, month, search, assistant, idle, unused):
-        rows = self.report(worked, "chargeback", month)
+    def test_who_owes_what_and_that_it_stands_there_once(self, report, month, search, assistant, idle, unused):
+        rows = report("chargeback", month)
         lease = {"2026-02": Decimal(229500), "2026-03": Decimal(306000)}[month]
         expected = {
             "search": Decimal(search),
@@ -136,13 +154,13 @@ class TestTheExample:
     @pytest.mark.parametrize(
         ("month", "tokens_per_dollar", "hours"), [("2026-02", "699962", "5376"), ("2026-03", "770870", "5952")]
     )
-    def test_how_many_tokens_a_dollar_buys(self, worked, month, tokens_per_dollar, hours):
-        rows = self.report(worked, "tokens-per-dollar", month)
+    def test_how_many_tokens_a_dollar_buys(self, report, month, tokens_per_dollar, hours):
+        rows = report("tokens-per-dollar", month)
         assert [row["source"] for row in rows] == ["own", "azure/lease"]
         assert (rows[0]["tokens_per_unit"], rows[0]["chip_hours"]) == (tokens_per_dollar, hours)
 
-    def test_what_nobody_invoices_has_parts_of_its_own(self, worked):
-        rows = self.report(worked, "billed-to-effective", "2026-02")
+    def test_what_nobody_invoices_has_parts_of_its_own(self, report):
+        rows = report("billed-to-effective", "2026-02")
         found = {row["part"]: (row["billed"], row["effective"]) for row in rows}
         assert found["owned chips"] == ("0", "6784.512")
         assert found["capital charge on owned chips"] == ("0", "1316")
@@ -150,13 +168,13 @@ class TestTheExample:
         assert found["usage covered by commitments"] == ("0", "229500")
         assert found["unused commitments"] == ("0", "20500")
 
-    def test_the_cards_pass_their_check_and_the_hours_are_all_counted(self, worked):
+    def test_the_cards_pass_their_check_and_the_hours_are_all_counted(self, worked, report):
         assert worked.costctl("rates", "check").returncode == 0
-        assert self.report(worked, "unknown-machines", "2026-02") == []
+        assert report("unknown-machines", "2026-02") == []
 
-    def test_what_is_paid_for_an_hour_holds_all_parts(self, worked):
+    def test_what_is_paid_for_an_hour_holds_all_parts(self, report):
         """All that the card charges over the hours of the pod; the price per hour of the lease, whatever was committed."""
-        rows = {row["machine"]: row for row in self.report(worked, "rate-variance", "2026-03")}
+        rows = {row["machine"]: row for row in report("rate-variance", "2026-03")}
         assert (rows["h100"]["cost"], rows["h100"]["chip_hours"]) == ("8151.424", "5952")
         assert rows["maia200"]["cost_per_chip_hour"] == "5.1"
 
@@ -218,6 +236,7 @@ def test_depreciation_sums_to_what_is_depreciated_and_power_follows_the_hours(
 class TestTheRegister:
     """Which months are booked, and what becomes of them when a card changes."""
 
+    @pytest.mark.usefixtures("booking")
     def test_every_month_of_which_others_say_something_is_booked(self, pod):
         assert booked(pod) == {"2026-02": 110, "2026-03": 110}
         tokens(pod, "2026-05-02")
@@ -229,6 +248,7 @@ class TestTheRegister:
         assert pod.costctl("report", "owned-chips").returncode == 0
         assert pod.ask("SELECT count(*), max(seq) FROM ledger.intakes") == before
 
+    @pytest.mark.usefixtures("booking")
     def test_a_changed_card_books_again_and_the_change_is_a_revision(self, pod):
         register(pod, "pod,h100,1,2026-01-20,,,USD,9600.00,48,bill,bill,card,10")
         done = pod.costctl("report", "revisions", "--period", "2026-03", "--format", "csv")
@@ -269,6 +289,7 @@ class TestTheRegister:
         done = rebuild.rebuild(pod.run, accept=False, watched=lambda _: unwatched)
         assert (done.differences, booked(pod)) == ((), {})
 
+    @pytest.mark.usefixtures("booking")
     def test_an_asset_may_stand_in_two_cards(self, pod):
         pod.write("costctl.yaml", "version: 1\ncards: [own.csv, more.csv]\n")
         register(pod, "pod,h100,1,2026-01-20,,2026-03-01,USD,4800.00,48,bill,bill,card,10")
@@ -276,6 +297,7 @@ class TestTheRegister:
         assert pod.costctl("report", "owned-chips").returncode == 0
         assert booked(pod) == {"2026-02": 110, "2026-03": 125}
 
+    @pytest.mark.usefixtures("booking")
     def test_terms_change_on_the_first_of_a_month(self, pod):
         register(
             pod,
@@ -325,6 +347,7 @@ class TestTheRegister:
         assert booked(late) == booked(pod)
         assert late.fingerprint() == pod.fingerprint()
 
+    @pytest.mark.usefixtures("booking")
     def test_an_estimate_charges_nobody_unless_it_is_said_to(self, pod):
         register(pod, "pod,h100,1,2026-01-20,,,USD,4800.00,48,bill,bill,card,12,estimate", header=f"{POD},confidence")
         done = pod.costctl("report", "owned-chips")

@@ -1,6 +1,8 @@
 """Rate cards: the shipped facts, the cards a user writes, and which one rate is in force."""
 
+import contextlib
 import csv
+import functools
 import io
 import re
 from collections import Counter
@@ -752,6 +754,17 @@ CHIP_HOURS = {  # the columns of the model chip_hours, and a row of it
 SHORT = {"region": "RegionId", "currency": "BillingCurrency", "hours": "chip_hours"}
 
 
+OPEN = contextlib.ExitStack()  # until the process ends
+
+
+@functools.cache
+def memory():
+    """Return a ledger in memory that is made once: each answer is computed in a transaction that is rolled back."""
+    ledger = OPEN.enter_context(store.in_memory())
+    build.bind(ledger)
+    return ledger
+
+
 def rated(world, *changes):
     """Return the models' answer for one row of chip-hours per set of changes; each is of the 15th of October, or as it says."""
     usual = {name: value for name, (_, value) in CHIP_HOURS.items()}
@@ -762,8 +775,9 @@ def rated(world, *changes):
         row["slot_start"] = row["slot_start"] or f"{day} 00:00:00"
         row["slot_end"] = row["slot_end"] or f"{day + timedelta(days=1)} 00:00:00"
         rows.append(tuple(row.values()))
-    with store.in_memory() as ledger:
-        build.bind(ledger)
+    ledger = memory()
+    ledger.run("BEGIN")
+    try:
         ledger.run(
             f"CREATE TEMP TABLE chip_hours ({', '.join(f'{name} {type_}' for name, (type_, _) in CHIP_HOURS.items())})"
         )
@@ -772,6 +786,8 @@ def rated(world, *changes):
         ledger.insert("temp.chip_hours", rows)
         build.derive(ledger, date(2026, 10, 1), ("chip_days", "prices_in_force", "rated_chip_hours"))
         return ledger.run("SELECT * FROM temp.rated_chip_hours ORDER BY group_id")
+    finally:
+        ledger.run("ROLLBACK")
 
 
 def price(world, **change):

@@ -5,6 +5,7 @@ import json
 import random
 import threading
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +20,7 @@ from costctl.files import objects, packing, parquet
 from costctl.ledger import gates, limits, pace, records, store
 from costctl.ledger.faults import GateFired
 
-pytestmark = pytest.mark.usefixtures("unposted")
+pytestmark = pytest.mark.usefixtures("unposted", "begun")
 
 FOCUS = Path(formats.__file__).parent / "bills" / "focus"
 ROW = {
@@ -44,10 +45,20 @@ def write_parquet(path, *rows):
     return path
 
 
-def column(place, name, source=None):
+def column(place, name, source=None, order="file_no, record_no"):
     """Return a column of the charges in the order of the files."""
     where = f"WHERE source = '{source}'" if source else ""
-    return [row[0] for row in place.ask(f"SELECT {name} FROM ledger.charges {where} ORDER BY file_no, record_no")]
+    return [row[0] for row in place.ask(f"SELECT {name} FROM ledger.charges {where} ORDER BY {order}")]
+
+
+def each(place, name, values):
+    """Take in a file for each value of a column, given as SQL, as a source of its own; return what the charges have there."""
+    items = []
+    for number, value in enumerate(values):
+        row = {"BilledCost": "1", "SkuId": f"'{number:02}'"} | {name: value}
+        items.append(Wanted(write_parquet(place.home / f"{number}.parquet", row), f"s{number}"))
+    pipeline.take_in(place.run, items)
+    return dict(zip(values, column(place, name, order="SkuId"), strict=True))
 
 
 def types(*paths):
@@ -105,15 +116,18 @@ class TestDoubles:
         place.ingest(file)
         assert column(place, "BilledCost") == [Decimal(repr(value)) for value in doubles]
 
-    @pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e+20", "1e+300"])
-    def test_what_is_no_amount_is_refused_by_its_value(self, place, value):
+    def test_what_is_no_amount_is_refused_by_its_value(self, place):
+        values = ["inf", "-inf", "nan", "1e+20", "1e+300"]
         file = write_parquet(
-            place.home / "b.parquet", *({"BilledCost": f"CAST('{text}' AS DOUBLE)"} for text in ("1", value))
+            place.home / "b.parquet", *({"BilledCost": f"CAST('{text}' AS DOUBLE)"} for text in ("1", *values))
         )
-        with pytest.raises(InputRefused, match="record 2: 1 record cannot be taken in") as refused:
+        with pytest.raises(InputRefused, match="record 2: 5 records cannot be taken in") as refused:
             place.ingest(file)
         assert "BilledCost is not a plain decimal number" in refused.value.evidence[0]
-        assert refused.value.evidence[0].endswith(f": '{value}'")
+        assert refused.value.evidence[0].endswith(": 'inf'")
+        place.ingest(file, quarantine_rows=5)
+        aside = place.ask("SELECT column_name, value FROM ledger.quarantine ORDER BY record_no")
+        assert aside == [("BilledCost", value) for value in values]
 
     def test_a_tiny_one_is_rounded_however_short_it_prints(self, place):
         """One in a hundred prints with fewer than 15 digits; 5e-324 is the least there is."""
@@ -141,27 +155,32 @@ class TestDoubles:
         assert place.ask("SELECT column_name, rounded_away FROM ledger.roundings") == [("BilledCost", Decimal("4E-20"))]
 
 
-SAME = {  # an amount as several exporters type it
-    "DECIMAL(38,18)": "1.5",
-    "DECIMAL(18,10)": "1.5",
-    "DECIMAL(9,2)": "1.50",
-    "DOUBLE": "1.5",
-    "FLOAT": "1.5",
-    "DECIMAL(38,20)": "1.5",
-    "VARCHAR": "'1.5'",
-}
+SAME = [  # an amount as several exporters type it
+    "CAST(1.5 AS DECIMAL(38,18))",
+    "CAST(1.5 AS DECIMAL(18,10))",
+    "CAST(1.50 AS DECIMAL(9,2))",
+    "CAST(1.5 AS DOUBLE)",
+    "CAST(1.5 AS FLOAT)",
+    "CAST(1.5 AS DECIMAL(38,20))",
+    "'1.5'",
+]
+WHOLE = [f"CAST(7 AS {type_})" for type_ in ("BIGINT", "INTEGER", "UBIGINT", "UTINYINT", "HUGEINT")]
+FOUR = [  # in the morning, in universal time
+    "TIMESTAMP '2026-10-03 04:00:00'",
+    "TIMESTAMPTZ '2026-10-03 00:00:00-04'",
+    "TIMESTAMP_S '2026-10-03 04:00:00'",
+    "TIMESTAMP_MS '2026-10-03 04:00:00'",
+    "TIMESTAMP_NS '2026-10-03 04:00:00'",
+    "'2026-10-03T04:00:00Z'",
+    "'2026-10-03 06:00:00+02:00'",
+]
+MIDNIGHT = "DATE '2026-10-03'"
 
 
 class TestTypes:
-    @pytest.mark.parametrize("type_", SAME)
-    def test_an_amount_of_any_type_is_the_same_amount(self, place, type_):
-        place.ingest(write_parquet(place.home / "b.parquet", {"BilledCost": f"CAST({SAME[type_]} AS {type_})"}))
-        assert column(place, "BilledCost") == [Decimal("1.5")]
-
-    @pytest.mark.parametrize("type_", ["BIGINT", "INTEGER", "UBIGINT", "UTINYINT", "HUGEINT"])
-    def test_whole_amounts_too(self, place, type_):
-        place.ingest(write_parquet(place.home / "b.parquet", {"BilledCost": f"CAST(7 AS {type_})"}))
-        assert column(place, "BilledCost") == [Decimal(7)]
+    def test_an_amount_of_any_type_is_the_same_amount(self, place):
+        amounts = dict.fromkeys(SAME, Decimal("1.5")) | dict.fromkeys(WHOLE, Decimal(7))
+        assert each(place, "BilledCost", [*SAME, *WHOLE]) == amounts
 
     def test_a_type_is_kept_only_where_all_files_have_it(self, place):
         decimal = write_parquet(place.home / "1.parquet", {"BilledCost": "CAST(1.5 AS DECIMAL(9,2))"})
@@ -232,27 +251,9 @@ class TestTypes:
         place.ingest(place.home)
         assert sorted(column(place, "BilledCost")) == [1, 2]
 
-    @pytest.mark.parametrize(
-        "moment",
-        [
-            "TIMESTAMP '2026-10-03 04:00:00'",
-            "TIMESTAMPTZ '2026-10-03 00:00:00-04'",
-            "TIMESTAMP_S '2026-10-03 04:00:00'",
-            "TIMESTAMP_MS '2026-10-03 04:00:00'",
-            "TIMESTAMP_NS '2026-10-03 04:00:00'",
-            "'2026-10-03T04:00:00Z'",
-            "'2026-10-03 06:00:00+02:00'",
-        ],
-    )
-    def test_a_moment_is_kept_in_utc(self, place, moment):
-        place.ingest(write_parquet(place.home / "b.parquet", {"BilledCost": "1", "ChargePeriodStart": moment}))
-        assert [str(value) for value in column(place, "ChargePeriodStart")] == ["2026-10-03 04:00:00"]
-
-    def test_a_date_is_its_midnight(self, place):
-        place.ingest(
-            write_parquet(place.home / "b.parquet", {"BilledCost": "1", "ChargePeriodStart": "DATE '2026-10-03'"})
-        )
-        assert [str(value) for value in column(place, "ChargePeriodStart")] == ["2026-10-03 00:00:00"]
+    def test_a_moment_is_kept_in_utc_and_a_date_is_its_midnight(self, place):
+        found = each(place, "ChargePeriodStart", [*FOUR, MIDNIGHT])
+        assert found == dict.fromkeys(FOUR, datetime(2026, 10, 3, 4)) | {MIDNIGHT: datetime(2026, 10, 3)}  # noqa: DTZ001  UTC
 
     @pytest.mark.parametrize("moment", ["TIMESTAMP 'infinity'", "TIMESTAMP '20000-01-01'"])
     def test_a_moment_out_of_all_calendars_is_refused(self, place, moment):
@@ -260,18 +261,14 @@ class TestTypes:
         with pytest.raises(InputRefused, match="record 1: 1 record cannot be taken in"):
             place.ingest(file)
 
-    @pytest.mark.parametrize(
-        "tags",
-        [
+    def test_tags_are_one_json_text_whatever_their_type(self, place):
+        tags = [
             "MAP {'b': 'x', 'a': NULL, 'team': 'search'}",
             """'{"team": "search", "b":"x", "a": null}'""",
             "{'team': 'search', 'b': 'x', 'a': CAST(NULL AS VARCHAR)}",
-        ],
-    )
-    def test_tags_are_one_json_text_whatever_their_type(self, place, tags):
-        place.ingest(write_parquet(place.home / "b.parquet", {"BilledCost": "1", "Tags": tags}))
-        assert column(place, "Tags") == ['{"a":null,"b":"x","team":"search"}']
-        assert column(place, "tag_team") == ["search"]
+        ]
+        assert each(place, "Tags", tags) == dict.fromkeys(tags, '{"a":null,"b":"x","team":"search"}')
+        assert column(place, "tag_team") == ["search"] * 3
 
     def test_the_recording_path_gives_the_same_rows(self, place):
         """A record that is set aside sends the whole delivery through text."""
@@ -427,13 +424,12 @@ class TestNested:
 class TestLongNumbers:
     """JSON says how a number is written, not what a reader keeps of it; ours keeps 17 digits and says where there are more."""
 
-    @pytest.mark.parametrize(
-        "text", ["0.12345678901234567", "0.00042100000000000004", "123456789012345678", "12345.678901234567"]
-    )
-    def test_as_many_digits_as_a_double_has_are_read(self, tiny, text):
-        (tiny.home / "b.jsonl").write_text(json.dumps(NESTED[0]).replace("1.25", text))
+    def test_as_many_digits_as_a_double_has_are_read(self, tiny):
+        texts = ["0.12345678901234567", "0.00042100000000000004", "123456789012345678", "12345.678901234567"]
+        (tiny.home / "b.jsonl").write_text("\n".join(json.dumps(NESTED[0]).replace("1.25", text) for text in texts))
         tiny.ingest("b.jsonl", source="tiny")
-        assert abs(tiny.ask(KEPT)[0][0] - Decimal(text)) <= Decimal(text) / 10**16
+        for (kept, *_), text in zip(tiny.ask(KEPT), texts, strict=True):
+            assert abs(kept - Decimal(text)) <= Decimal(text) / 10**16
 
     @pytest.mark.parametrize("text", ["0.123456789012345678", "1.00000000000000000001", "12345678901234567.25"])
     def test_more_are_refused_by_line(self, tiny, text):
@@ -457,20 +453,18 @@ class TestLongNumbers:
         assert tiny.ask(KEPT) == GIVEN[:1]
 
 
-@pytest.mark.parametrize(
-    ("start", "month"),
-    [
-        ("2026-10-01T00:00:00Z", "2026-10"),
-        ("2026-10-01T00:00:00+02:00", "2026-10"),
-        ("2026-10-01T00:00:00+14:00", "2026-10"),
-        ("2026-10-01T00:00:00-08:00", "2026-10"),
-        ("2026-09-30", "2026-09"),
-    ],
-)
-def test_a_billing_month_is_the_one_where_it_was_written(start, month, place):
-    place.bill("bill.csv", [{"BillingPeriodStart": start, "day": "2026-10-03"}])
+def test_a_billing_month_is_the_one_where_it_was_written(place):
+    starts = {
+        "2026-10-01T00:00:00Z": "2026-10",
+        "2026-10-01T00:00:00+02:00": "2026-10",
+        "2026-10-01T00:00:00+14:00": "2026-10",
+        "2026-10-01T00:00:00-08:00": "2026-10",
+        "2026-09-30": "2026-09",
+    }
+    place.bill("bill.csv", [{"BillingPeriodStart": start, "SkuId": start, "day": "2026-10-03"} for start in starts])
     (outcome,) = place.ingest("bill.csv")
-    assert outcome.periods == (month,)
+    assert outcome.periods == ("2026-09", "2026-10")
+    assert dict(place.ask("SELECT SkuId, strftime(billing_period, '%Y-%m') FROM ledger.charges")) == starts
 
 
 class TestYears:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("begun")
+
 SAMPLES = Path(__file__).parent / "samples"
 FOCUS = SAMPLES / "focus-1.0" / "focus_sample_part.csv"
 CUR = SAMPLES / "aws-cur-legacy" / "aws-cur-legacy_part.csv"
@@ -22,12 +24,20 @@ LITELLM = SAMPLES / "tokens" / "litellm" / "spend_logs_payload.json"
 SCENARIOS = SAMPLES / "focus-spec-1.2-scenarios"
 
 
+def answered(command, query):
+    """Return the rows of `costctl sql` as texts."""
+    said = command("sql", query, "--format", "csv")
+    assert said.code == 0, said.err
+    return list(csv.reader(said.out.splitlines()))[1:]
+
+
 def tied(command):
-    """Return the total rows of `tieout` by cost; every line of it must tie."""
+    """Return the total rows of `tieout` by cost; every line of it must tie, and none be taken for one of unknown accelerators."""
     said = command("tieout", "--format", "csv")
     assert said.code == 0, said.err
     rows = list(csv.DictReader(said.out.splitlines()))
     assert {row["difference"] for row in rows} == {"0"}
+    assert answered(command, "SELECT name FROM unknown_machines") == []
     return {row["cost"]: row for row in rows if row["source"] == "TOTAL"}
 
 
@@ -98,16 +108,18 @@ def test_cur_manifests_lead_to_two_billing_periods_and_every_digit_is_accounted_
         assert f"aws_cur (aws_cur) {period}: {count:,} records from {files} files" in said.err
     tied(command)
     stored = dict(
-        rows(command, "SELECT strftime(billing_period, '%Y-%m') AS p, SUM(BilledCost) AS c FROM charges GROUP BY ALL")
+        answered(
+            command, "SELECT strftime(billing_period, '%Y-%m') AS p, SUM(BilledCost) AS c FROM charges GROUP BY ALL"
+        )
     )
     kept = dict(
-        rows(
+        answered(
             command,
             "SELECT strftime(billing_period, '%Y-%m') AS p, COUNT(DISTINCT (delivery_id, file_no, record_no)) AS n FROM charges GROUP BY ALL",
         )
     )
     rounded = dict(
-        rows(
+        answered(
             command,
             "SELECT strftime(p.period, '%Y-%m') AS p, SUM(r.rounded_away) AS c FROM roundings AS r "
             "JOIN delivery_periods AS p USING (delivery_id) WHERE r.column_name = 'UnblendedCost' GROUP BY ALL",
@@ -123,13 +135,6 @@ def test_cur_manifests_lead_to_two_billing_periods_and_every_digit_is_accounted_
         assert sums["lineItem/UnblendedCost"] == Decimal(stored[period]) + Decimal(rounded[period])
     again = command("ingest", NISE)
     assert (again.code, again.err.count("nothing to do")) == (0, 2)
-
-
-def rows(command, query):
-    """Return the rows of `costctl sql` as texts."""
-    said = command("sql", query, "--format", "csv")
-    assert said.code == 0, said.err
-    return list(csv.reader(said.out.splitlines()))[1:]
 
 
 def fingerprint(command):
@@ -275,7 +280,7 @@ def test_the_twelve_tables_of_the_specification_come_to_what_it_says(command):
         ", ".join(f"sum({cost}) AS {cost}" for cost in COSTS)
     )
     found = defaultdict(dict)
-    for source, month, *costs in rows(command, asked):
+    for source, month, *costs in answered(command, asked):
         found[source][month] = {cost: Decimal(text) if text else None for cost, text in zip(COSTS, costs, strict=True)}
     assert found == {name: by_hand(name) for name in names}
     totals = {name: [sum(month[cost] for month in found[name].values()) for cost in COSTS[:2]] for name in names}
@@ -287,9 +292,9 @@ def test_the_twelve_tables_of_the_specification_come_to_what_it_says(command):
     tied(command)
     # what was not used is an unused commitment where the bill says so; a prepaid Token is money, never a model's token
     unused = "SELECT source, sum(EffectiveCost) AS c FROM postings WHERE kind = 'unused' GROUP BY ALL"
-    assert rows(command, unused) == [["commitment_discount_usage_scenario_2", "1"]]
+    assert answered(command, unused) == [["commitment_discount_usage_scenario_2", "1"]]
     tokens = "SELECT count(*) AS n FROM charges WHERE x_token_class IS NOT NULL OR x_model_raw IS NOT NULL"
-    assert rows(command, tokens) == [["0"]]
+    assert answered(command, tokens) == [["0"]]
 
 
 def test_the_specification_s_hour_30_is_refused_by_name(command):
@@ -322,8 +327,8 @@ def test_the_litellm_record_gives_its_tokens(layout, command):
     said = command("ingest", "spend.json")
     assert said.code == 0, said.err
     tokens = defaultdict(int)
-    for token_class, number in rows(command, "SELECT token_class, tokens FROM token_quantity"):
+    for token_class, number in answered(command, "SELECT token_class, tokens FROM token_quantity"):
         tokens[token_class] += int(number)
     assert tokens == {"input.uncached": 10, "output.unsplit": 20}
     asked = "SELECT provider, model_raw, team_raw, outcome, convention_proof, strftime(ts_start, '%Y-%m-%dT%H:%M:%S.%f') AS t FROM token_usage"
-    assert rows(command, asked) == [["openai", "gpt-4o", "", "ok", "proved", "2025-01-24T09:20:46.847371"]]
+    assert answered(command, asked) == [["openai", "gpt-4o", "", "ok", "proved", "2025-01-24T09:20:46.847371"]]

@@ -46,15 +46,21 @@ BILL = """
 SUMS = ("charges", "postings", "invoice")
 
 
-@pytest.fixture
-def worked(place, monkeypatch):
-    """The worked month, taken in."""
+@pytest.fixture(scope="module")
+def month(places):
+    """The worked month, taken in once and only copied."""
+    place = places()
     for name in ("costctl.yaml", "invoices.csv", "invoice-detail.csv", "items.csv"):
         shutil.copy(WORKED / name, place.home)
     place.bill("bill.csv", BILL)
     place.ingest("bill.csv")
-    monkeypatch.chdir(place.home)
     return place
+
+
+@pytest.fixture
+def worked(month, place, monkeypatch):
+    monkeypatch.chdir(place.home)
+    return place.copy(month)
 
 
 def as_rows(text):
