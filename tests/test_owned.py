@@ -347,7 +347,6 @@ class TestTheRegister:
         assert booked(late) == booked(pod)
         assert late.fingerprint() == pod.fingerprint()
 
-    @pytest.mark.usefixtures("booking")
     def test_an_estimate_charges_nobody_unless_it_is_said_to(self, pod):
         register(pod, "pod,h100,1,2026-01-20,,,USD,4800.00,48,bill,bill,card,12,estimate", header=f"{POD},confidence")
         done = pod.costctl("report", "owned-chips")
