@@ -276,7 +276,7 @@ def check(ledger: Ledger) -> None:
 def _references(ledger: Ledger, run: Run) -> None:
     """Load rates, teams, aliases and pools when their files changed since the ledger last read them."""
     seal = run.settings()
-    if ledger.meta("references") == seal:
+    if ledger.meta("references") == seal and not run.estimates:
         return
     config = run.config
     cards = [config.at(card) for card in config.cards]

@@ -212,6 +212,8 @@ def test_a_machine_of_google_costs_all_of_its_skus_and_has_the_hours_of_its_chip
         (",h100,10", "240"),  # of the chip in any machine
         (",h100,10\ngcp,a3-highgpu-8g,h100,9.5", "228"),
         ("a3-megagpu-8g,h100,9.5", "265.47"),  # of another machine: the list price stays
+        ("a3-highgpu-8g,h100,9\ngcp,a3-highgpu-1g,h100,9", "216"),  # of both that it may be in, alike
+        ("a3-highgpu-8g,h100,9\ngcp,a3-highgpu-1g,h100,8", None),  # nothing tells which
     ],
 )
 def test_a_contract_for_the_machine_prices_the_gpu_that_is_billed(place, card, paid):
@@ -221,7 +223,19 @@ def test_a_contract_for_the_machine_prices_the_gpu_that_is_billed(place, card, p
     place.write("card.csv", "\n".join([start, *lines, ""]))
     place.write("costctl.yaml", "version: 1\ncards: [card.csv]\n")
     place.ingest(bill(place, "bill.csv", GCP, [gcp_line("Nvidia H100 80GB GPU")]), form="gcp_billing")
-    assert place.ask("SELECT sum(rate_cost) FROM ledger.rated_chip_hours") == [(Decimal(paid),)]
+    assert place.ask("SELECT sum(rate_cost) FROM ledger.rated_chip_hours") == [(paid and Decimal(paid),)]
+
+
+def test_the_host_is_with_its_chips_where_only_the_team_is_known(place):
+    """Bought on spot, and its cores not; neither line says a model."""
+    labels = json.dumps([{"key": "team", "value": "search"}])
+    names = ("Nvidia H100 80GB GPU attached to Spot Preemptible VMs", "A3 Instance Core")
+    place.ingest(
+        bill(place, "bill.csv", f"{GCP} labels", [[*gcp_line(name), labels] for name in names]), form="gcp_billing"
+    )
+    said = place.costctl("report", "tokens-per-dollar", "--period", "2026-10", "--format", "csv").stdout
+    (found,) = csv.DictReader(said.splitlines())
+    assert [found[name] for name in ("chip", "source", "cost", "chip_hours")] == ["h100", "gcp/spot", "2", "24"]
 
 
 def test_the_host_of_a_machine_is_with_one_kind_of_chips(place):

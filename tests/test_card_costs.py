@@ -163,3 +163,67 @@ OWNED = """
     asset,chip,chips,in_service,currency,acquisition_cost,residual_value,useful_life_months,power,colocation,maintenance
     pod,h100,1,2026-01-01,USD,33600,0,48,bill,bill,bill
 """
+
+
+STATES = """
+    pool,resource,start,end,chips,state
+    gpu,n-1,2026-10-03T00:00:00Z,2026-10-04T00:00:00Z,12,serving
+    gpu,n-1,2026-10-03T00:00:00Z,2026-10-04T00:00:00Z,4,idle
+"""
+
+
+def test_what_no_card_prices_is_unknown_in_every_state_of_its_chips(place):
+    """16 chips of a machine without a card: 12 serve, 4 idle; also what nobody bears is unknown, and not 0."""
+    place.write("costctl.yaml", CONFIG.replace("cards: [card.csv, prices.csv]\n", "tags: {}\n"))
+    place.write("chips.csv", STATES)
+    rows = [
+        {"SubAccountId": "nodes", "x_Machine": "trn2.48xlarge", "ConsumedQuantity": "24", "ConsumedUnit": "Hours"},
+        {"cost": "9"},
+    ]
+    place.bill("bill.csv", rows)
+    place.ingest("bill.csv", "chips.csv")
+    asked = "SELECT state, bool_and(rate_card_incomplete), sum(rate_card_unknown) FROM ledger.postings WHERE pool = 'gpu' GROUP BY ALL ORDER BY ALL"
+    assert place.ask(asked) == [("idle", True, 0), ("serving", True, 1)]
+    shown = report(place, "unallocated", "--format", "table")
+    assert "unallocated -" in shown
+    (row,) = csv.DictReader(report(place, "unallocated", "--format", "csv").splitlines())
+    assert (row["cost"], row["incomplete"]) == ("0", "true")
+
+
+BOUGHT = {"ConsumedUnit": "1K tokens", "x_Model": "claude-sonnet-4-6", "x_TokenClass": "input", "SubAccountId": "api"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "tokens", "cost"),
+    [
+        ([("2026-10-03", "3000")], ["2026-10-03,,3000000,"], 6),
+        (
+            [("2026-10-03", "3000"), ("2026-10-03", "-")],
+            ["2026-10-03,,3000000,"],
+            None,
+        ),  # one of the lines bought nobody knows how many
+        (
+            [("2026-10-03", "3000")],
+            ["2026-10-03,,3000000,", "2026-10-03,batch,0,5"],
+            6,
+        ),  # no token has no price to miss
+        ([("2026-10-03", "3000")], ["2026-10-03,,3000000,", "2026-10-03,batch,1,5"], None),
+        ([("2026-09-30", "3000")], ["2026-09-30,,3000000,"], None),  # of another calendar month than it is billed in
+    ],
+)
+def test_bought_tokens_at_the_card(place, lines, tokens, cost):
+    place.write("prices.csv", PRICES)
+    place.write("costctl.yaml", "version: 1\ncards: [prices.csv]\n")
+    counted = [line.split(",") for line in tokens]
+    rows = [
+        f"{day}T00:00:00Z,{day}T01:00:00Z,aws.bedrock,claude-sonnet-4-6,a,{tier},{entered},{left},1"
+        for day, tier, entered, left in counted
+    ]
+    header = "start,end,provider,model,team,service_tier,input_uncached,output,requests"
+    place.write("tokens.csv", "\n".join([header, *rows, ""]))
+    place.bill(
+        "bill.csv", [BOUGHT | {"day": day, "month": "2026-10-01", "ConsumedQuantity": number} for day, number in lines]
+    )
+    place.ingest("bill.csv", "tokens.csv")
+    asked = "SELECT CASE WHEN sum(rate_card_unknown) = 0 THEN sum(rate_card_cost) END FROM ledger.postings"
+    assert place.ask(asked) == [(cost,)]

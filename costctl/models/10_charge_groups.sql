@@ -58,7 +58,7 @@ grouped AS (
         COALESCE(SUM(ListCost), CAST('0' AS DECIMAL(38, 18))) AS ListCost, COALESCE(SUM(ContractedCost), CAST('0' AS DECIMAL(38, 18))) AS ContractedCost,
         COUNT(*) - COUNT(BilledCost) AS billed_unknown, COUNT(*) - COUNT(EffectiveCost) AS effective_unknown,
         COUNT(*) - COUNT(ListCost) AS list_unknown, COUNT(*) - COUNT(ContractedCost) AS contracted_unknown,
-        CASE WHEN MAX(x_token_class) IS NOT NULL OR COUNT(quantity) = COUNT(*) THEN SUM(quantity) END AS quantity, COUNT(*) AS row_count
+        CASE WHEN MAX(x_token_class) IS NOT NULL OR COUNT(quantity) = COUNT(*) THEN SUM(quantity) END AS quantity, COUNT(*) - COUNT(quantity) AS quantity_unknown, COUNT(*) AS row_count
     FROM told_apart
     GROUP BY ALL
 )
@@ -75,5 +75,5 @@ SELECT
     slot_start, slot_end, provider, BillingAccountId, SubAccountId, InvoiceId, BillingCurrency, ServiceCategory, ServiceName,
     ChargeCategory, ChargeClass, RegionId, PricingCategory, CommitmentDiscountStatus, unit,
     x_machine, x_purchase_model, x_model_raw, x_token_class, rule, raw_team, raw_model, raw_purpose, pool,
-    BilledCost, EffectiveCost, ListCost, ContractedCost, billed_unknown, effective_unknown, list_unknown, contracted_unknown, quantity, row_count
+    BilledCost, EffectiveCost, ListCost, ContractedCost, billed_unknown, effective_unknown, list_unknown, contracted_unknown, quantity, quantity_unknown, row_count
 FROM grouped

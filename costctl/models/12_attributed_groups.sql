@@ -6,7 +6,7 @@ named AS (
     SELECT
         g.billing_period, g.group_id, g.source, g.slot_start, g.slot_end, g.provider, g.BillingAccountId, g.InvoiceId, g.BillingCurrency,
         g.ChargeCategory, g.RegionId, g.unit AS billed_unit, g.x_machine, g.x_purchase_model,
-        g.x_model_raw, g.x_token_class, g.rule, g.raw_team, g.pool, g.quantity, g.row_count,
+        g.x_model_raw, g.x_token_class, g.rule, g.raw_team, g.pool, g.quantity, g.quantity_unknown, g.row_count,
         g.BilledCost, g.EffectiveCost, g.ListCost, g.ContractedCost, g.billed_unknown, g.effective_unknown, g.list_unknown, g.contracted_unknown,
         CASE
             WHEN g.ChargeCategory = 'Tax' THEN 'tax'
@@ -18,7 +18,7 @@ named AS (
         CASE WHEN t.team IS NOT NULL THEN t.team WHEN r.teams = 0 THEN TRIM(g.raw_team) END AS team,
         COALESCE(declared.model, LOWER(TRIM(g.raw_model)), billed.model, 'unknown') AS model,
         COALESCE(billed.model, LOWER(TRIM(g.x_model_raw)), 'unknown') AS bought_model,
-        COALESCE(LOWER(TRIM(g.raw_purpose)), t.purpose, 'unknown') AS purpose
+        COALESCE(LOWER(TRIM(g.raw_purpose)), t.purpose, 'unknown') AS purpose, LOWER(COALESCE(m.machine, TRIM(g.x_machine))) AS machine
     FROM charge_groups AS g
     CROSS JOIN roster AS r
     LEFT JOIN team_aliases AS t ON t.raw = LOWER(TRIM(g.raw_team))
@@ -27,6 +27,7 @@ named AS (
         AND CAST(g.slot_start AS DATE) >= declared.valid_from AND CAST(g.slot_start AS DATE) < declared.valid_to
     LEFT JOIN model_names AS billed ON billed.raw = LOWER(TRIM(g.x_model_raw))
         AND CAST(g.slot_start AS DATE) >= billed.valid_from AND CAST(g.slot_start AS DATE) < billed.valid_to
+    LEFT JOIN machines AS m ON m.provider = g.provider AND m.name = LOWER(TRIM(g.x_machine))
     WHERE g.billing_period = $billing_period
 )
 
@@ -37,9 +38,9 @@ SELECT
     CASE
         WHEN pool = 'api' THEN CONCAT('api/', provider, '/', bought_model)
         WHEN pool IS NOT NULL THEN pool
-        WHEN model = 'unknown' THEN CONCAT(COALESCE(team, '-'), '/unknown/', COALESCE(LOWER(TRIM(x_machine)), '-'))
+        WHEN model = 'unknown' THEN CONCAT(COALESCE(team, '-'), '/unknown/', COALESCE(machine, '-'))
         ELSE CONCAT(COALESCE(team, '-'), '/', model)
     END AS unit,
-    quantity, row_count, BilledCost, EffectiveCost, ListCost, ContractedCost,
+    quantity, quantity_unknown, row_count, BilledCost, EffectiveCost, ListCost, ContractedCost,
     billed_unknown, effective_unknown, list_unknown, contracted_unknown
 FROM named

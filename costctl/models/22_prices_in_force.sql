@@ -3,6 +3,7 @@
 -- Of the prices in force the first wins: by layer (contract, realised, list, model), by region (the region itself, then
 -- `geo:` with the first word of its id, then `*`), of the machine before of one that it is a part of before of the
 -- chip in any machine, of the shortest term since a bill does not state one, of the latest start, of the first card by name. Tiers of one price are one family.
+-- Where the machines that a SKU is a part of have several prices, nothing tells which: it has none.
 -- Empty without: chip_days
 WITH wanted AS (
     SELECT DISTINCT
@@ -50,14 +51,16 @@ in_force AS (
 ranked AS (
     SELECT
         provider, machine, chip, RegionId, purchase_model, BillingCurrency, day, card, layer, price_per_chip_hour, family, tier_from, tier_to, tier_mode, is_estimate,
+        machine_rank, MIN(price_per_chip_hour) OVER alike AS lowest, MAX(price_per_chip_hour) OVER alike AS highest,
         RANK() OVER (
             PARTITION BY provider, machine, chip, RegionId, purchase_model, BillingCurrency, day
             ORDER BY layer_rank, region_rank, machine_rank, term, begins DESC, family
         ) AS place
     FROM in_force
+    WINDOW alike AS (PARTITION BY provider, machine, chip, RegionId, purchase_model, BillingCurrency, day, layer_rank, region_rank, machine_rank, term)
 )
 
 SELECT
     provider, machine, chip, RegionId, purchase_model, BillingCurrency, day, card, layer, price_per_chip_hour, family, tier_from, tier_to, tier_mode, is_estimate
 FROM ranked
-WHERE place = 1
+WHERE place = 1 AND (machine_rank <> 2 OR lowest = highest)

@@ -2,11 +2,11 @@
 -- Grain: one row per unit.
 WITH used AS (
     SELECT
-        g.unit, g.pool, g.provider, h.chip,
+        g.unit, g.pool, g.provider, CASE WHEN h.chip_hours <> 0 THEN h.chip END AS chip,
         CASE
             WHEN g.pool = 'api' THEN CONCAT(g.provider, '/api')
             WHEN h.purchase_model = 'owned_amortised' THEN 'own'
-            WHEN h.chip IS NOT NULL THEN CONCAT(g.provider, '/', CASE h.purchase_model
+            WHEN h.chip_hours <> 0 THEN CONCAT(g.provider, '/', CASE h.purchase_model
                 WHEN 'on_demand' THEN 'on-demand' WHEN 'capacity_block' THEN 'block' WHEN 'savings_plan' THEN 'sp' WHEN 'commitment' THEN 'cud'
                 WHEN 'private_contract' THEN 'lease' WHEN 'provisioned_throughput' THEN 'ptu' ELSE COALESCE(h.purchase_model, 'on-demand')
             END)

@@ -49,7 +49,9 @@ SELECT
     CASE WHEN s.place = 1 THEN s.effective_unknown ELSE CAST(0 AS BIGINT) END AS effective_unknown,
     CASE WHEN s.place = 1 THEN s.list_unknown ELSE CAST(0 AS BIGINT) END AS list_unknown,
     CASE WHEN s.place = 1 THEN s.contracted_unknown ELSE CAST(0 AS BIGINT) END AS contracted_unknown,
-    CASE WHEN s.place = 1 THEN s.rate_card_unknown ELSE CAST(0 AS BIGINT) END AS rate_card_unknown
+    CASE WHEN s.place = 1 THEN s.rate_card_unknown ELSE CAST(0 AS BIGINT) END AS rate_card_unknown,
+    s.billed_unknown > 0 AS billed_incomplete, s.effective_unknown > 0 AS effective_incomplete, s.list_unknown > 0 AS list_incomplete,
+    s.contracted_unknown > 0 AS contracted_incomplete, s.rate_card_unknown > 0 AS rate_card_incomplete
 FROM shared AS s
 LEFT JOIN pools AS p ON p.pool = s.pool
 WINDOW cell AS (PARTITION BY s.cell_id)

@@ -9,7 +9,8 @@ WITH parts AS (
         COALESCE(s.method, '-') AS method, s.share_key IS NULL AS unsplit,
         COALESCE(s.weight, CAST(1 AS DECIMAL(38, 0))) AS weight, COALESCE(s.total, CAST(1 AS DECIMAL(38, 0))) AS total,
         c.BilledCost, c.EffectiveCost, c.ListCost, c.ContractedCost, c.rate_card_cost, c.chip_hours,
-        c.billed_unknown, c.effective_unknown, c.list_unknown, c.contracted_unknown, c.rate_card_unknown
+        c.billed_unknown, c.effective_unknown, c.list_unknown, c.contracted_unknown, c.rate_card_unknown,
+        c.billed_incomplete, c.effective_incomplete, c.list_incomplete, c.contracted_incomplete, c.rate_card_incomplete
     FROM state_cells AS c
     LEFT JOIN allocation_shares AS s ON s.pool = c.pool AND s.slot_start = c.slot_start AND s.slot_end = c.slot_end AND s.share_key = c.share_key
 ),
@@ -18,6 +19,7 @@ shared AS (
     SELECT
         state_cell_id, cell_id, pool, nature, state, share_key, team, model, purpose, method, unsplit, weight, total,
         BilledCost, EffectiveCost, ListCost, ContractedCost, rate_card_cost, chip_hours, billed_unknown, effective_unknown, list_unknown, contracted_unknown, rate_card_unknown,
+        billed_incomplete, effective_incomplete, list_incomplete, contracted_incomplete, rate_card_incomplete,
         share_of(BilledCost, weight, total) AS billed, share_of(EffectiveCost, weight, total) AS effective, share_of(ListCost, weight, total) AS list,
         share_of(ContractedCost, weight, total) AS contracted, share_of(rate_card_cost, weight, total) AS rate_card, share_of(chip_hours, weight, total) AS hours,
         ROW_NUMBER() OVER (PARTITION BY state_cell_id ORDER BY weight DESC, COALESCE(team, ''), model, purpose, method) AS place
@@ -46,7 +48,6 @@ SELECT
     CASE WHEN place = 1 THEN list_unknown ELSE CAST(0 AS BIGINT) END AS list_unknown,
     CASE WHEN place = 1 THEN contracted_unknown ELSE CAST(0 AS BIGINT) END AS contracted_unknown,
     CASE WHEN place = 1 THEN rate_card_unknown ELSE CAST(0 AS BIGINT) END AS rate_card_unknown,
-    billed_unknown > 0 AS billed_incomplete, effective_unknown > 0 AS effective_incomplete,
-    list_unknown > 0 AS list_incomplete, contracted_unknown > 0 AS contracted_incomplete, rate_card_unknown > 0 AS rate_card_incomplete
+    billed_incomplete, effective_incomplete, list_incomplete, contracted_incomplete, rate_card_incomplete
 FROM shared
 WINDOW cell AS (PARTITION BY state_cell_id)

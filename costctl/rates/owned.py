@@ -101,7 +101,7 @@ def estimates(rows: Iterable[Row]) -> Iterator[tuple[Row, Problem]]:
     """Yield the rows that nobody vouches for, and what is wrong with them."""
     for row in rows:
         if row["confidence"] in ("estimate", *UNSURE):
-            remedy = "Say contract or vendor once it is agreed, or charge it all the same: costctl ingest --allow-estimates, once."
+            remedy = "Say contract or vendor once it is agreed, or charge it all the same: --allow-estimates, once, with ingest PATH or report."
             yield row, row.problem("confidence", "is not what teams are charged by", remedy)
 
 

@@ -102,7 +102,7 @@ def window(text: str) -> tuple[Part, ...]:
     said = DAYS.fullmatch(text.strip())
     hours = said["hours"] if said else ""
     days = _days(said["first"], said["last"]) if said and said["first"] else [(0, WEEK)]
-    minutes = [(0, DAY, 0)] if said and said["first"] and not hours else _minutes(hours)
+    minutes = [(0, DAY, 0)] if said and said["first"] and hours in ("", "00:00-24:00") else _minutes(hours)
     return tuple(
         (start, end, *part)
         for start, end, later in minutes

@@ -189,7 +189,7 @@ def _coverage(found: dict[str, Any], cost: str) -> str:
     parts = [
         f"{found['currency']}: {_percent(found['attributed_percent'])} of cost has a team",
         f"{_percent(found['owned_percent'])} of tokens have a team",
-        f"unallocated {_short(found['unallocated'])}",
+        f"unallocated {_known(found['unallocated'], incomplete=found['unallocated_incomplete'])}",
         f"unpriced {found['unpriced_rows'] or '-'}",
     ]
     if found["incomplete_rows"]:
@@ -203,6 +203,11 @@ def _coverage(found: dict[str, Any], cost: str) -> str:
 def _short(value: Decimal) -> str:
     """Whole units, or two digits of what is less than one."""
     return f"{value:,.0f}" if not value or abs(value) >= 1 else f"{value:.2g}"
+
+
+def _known(value: Decimal, *, incomplete: bool) -> str:
+    """Return a sum, or what is known of it."""
+    return ("≥" if incomplete else "") + _short(value) if value or not incomplete else "-"
 
 
 def _percent(value: int | None) -> str:

@@ -3,7 +3,8 @@
 WITH costs AS (
     SELECT
         p.BillingCurrency AS currency, p.kind, p.team,
-        measured($cost, d.BilledCost, d.EffectiveCost, d.ListCost, d.ContractedCost, d.rate_card_cost) AS cost
+        measured($cost, d.BilledCost, d.EffectiveCost, d.ListCost, d.ContractedCost, d.rate_card_cost) AS cost,
+        measured($cost, p.billed_incomplete, p.effective_incomplete, p.list_incomplete, p.contracted_incomplete, p.rate_card_incomplete) AS incomplete
     FROM postings AS p
     INNER JOIN posting_days AS d ON d.posting_id = p.posting_id AND d.billing_period = p.billing_period
     WHERE CASE $calendar WHEN 'usage' THEN d.day ELSE p.booked_period END >= $start
@@ -42,6 +43,7 @@ summed AS (
     SELECT
         currency, SUM(CASE WHEN team IS NOT NULL THEN ABS(cost) ELSE CAST('0' AS DECIMAL(38, 18)) END) AS owned, NULLIF(SUM(ABS(cost)), 0) AS whole,
         COALESCE(SUM(CASE WHEN kind = 'unallocated' THEN cost END), CAST('0' AS DECIMAL(38, 18))) AS unallocated,
+        COALESCE(BOOL_OR(incomplete AND kind = 'unallocated'), FALSE) AS unallocated_incomplete,
         COUNT(CASE WHEN kind = 'unpriced' THEN 1 END) AS unpriced_rows
     FROM costs
     GROUP BY currency
@@ -50,7 +52,7 @@ summed AS (
 SELECT
     s.currency, CAST(exact_quotient(millionths(s.owned) * 100, millionths(s.whole)) AS BIGINT) AS attributed_percent,
     CAST(exact_quotient(c.owned * 100, c.delivered) AS BIGINT) AS owned_percent,
-    s.unallocated, s.unpriced_rows, CAST(u.incomplete_rows AS BIGINT) AS incomplete_rows,
+    s.unallocated, s.unallocated_incomplete, s.unpriced_rows, CAST(u.incomplete_rows AS BIGINT) AS incomplete_rows,
     CAST(n.unknown_machine_rows AS BIGINT) AS unknown_machine_rows, n.unknown_machine_cost
 FROM summed AS s
 CROSS JOIN counted AS c

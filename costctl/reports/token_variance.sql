@@ -34,7 +34,7 @@ rated AS (
         provider, bought_model AS model, token_class, SUM(CAST(tokens AS DECIMAL(38, 0))) AS tokens, MAX(reason) AS reason,
         MIN(currency) AS currency, CASE WHEN MAX(reason) IS NULL AND MIN(currency) = MAX(currency) THEN SUM(rate_cost) END AS card_cost
     FROM rated_tokens
-    WHERE day >= $start AND day < $end AND pool = 'api'
+    WHERE day >= $start AND day < $end AND pool = 'api' AND tokens > 0
     GROUP BY provider, bought_model, token_class
 ),
 

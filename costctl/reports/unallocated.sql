@@ -8,7 +8,8 @@
 WITH costs AS (
     SELECT
         p.reason, p.provider, g.ServiceName AS service, g.SubAccountId AS account, g.x_machine AS machine, p.pool, p.BillingCurrency AS currency,
-        SUM(measured($cost, d.BilledCost, d.EffectiveCost, d.ListCost, d.ContractedCost, d.rate_card_cost)) AS cost
+        SUM(measured($cost, d.BilledCost, d.EffectiveCost, d.ListCost, d.ContractedCost, d.rate_card_cost)) AS cost,
+        BOOL_OR(measured($cost, p.billed_incomplete, p.effective_incomplete, p.list_incomplete, p.contracted_incomplete, p.rate_card_incomplete)) AS incomplete
     FROM postings AS p
     INNER JOIN posting_days AS d ON d.posting_id = p.posting_id AND d.billing_period = p.billing_period
     LEFT JOIN charge_groups AS g ON g.group_id = p.origin AND g.billing_period = p.billing_period AND p.pool IS NULL
@@ -33,6 +34,6 @@ SELECT
             '}, team: TEAM}'
         )
     END AS rule,
-    currency
+    currency, incomplete
 FROM costs
 ORDER BY currency, ABS(cost) DESC, provider, service, account, machine, reason

@@ -19,9 +19,20 @@ from costctl.reports.explain import naming
 
 DERIVED = ("model_names", "attributed_groups", "chip_hours", "pool_cells", "state_cells")
 NOBODY = "-"  # as a filter: the postings without a team or model
+COSTS = {
+    "BilledCost": "billed",
+    "EffectiveCost": "effective",
+    "ListCost": "list",
+    "ContractedCost": "contracted",
+    "rate_card_cost": "rate_card",
+}
+OF_GROUP = ", ".join(f"CASE WHEN {kind}_unknown < row_count THEN {cost} END AS {cost}" for cost, kind in COSTS.items())
+OF_POSTING = ", ".join(
+    f"CASE WHEN {cost} <> 0 OR NOT {kind}_incomplete THEN {cost} END AS {cost}" for cost, kind in COSTS.items()
+)
 GROUP = (
     "SELECT g.group_id, source, slot_start, slot_end, provider, ServiceName, ChargeCategory, RegionId, x_machine, unit, rule, raw_team, pool, raw_model, "
-    "raw_purpose, BillingCurrency, BilledCost, EffectiveCost, ListCost, ContractedCost, rate_card_cost, quantity, row_count FROM ledger.charge_groups AS g "
+    f"raw_purpose, BillingCurrency, {OF_GROUP}, quantity, row_count FROM ledger.charge_groups AS g "
     "JOIN ledger.card_costs AS k ON k.group_id = g.group_id AND k.billing_period = g.billing_period WHERE g.billing_period = $period AND g.group_id = $group"
 )
 RATES = (
@@ -29,9 +40,10 @@ RATES = (
     "WHERE billing_period = $period AND group_id = $group AND card IS NOT NULL"
 )
 POSTINGS = (
-    "SELECT kind, team, model, purpose, p.pool, state, method, reason, base, base_total, BillingCurrency, BilledCost, EffectiveCost, ListCost, ContractedCost, rate_card_cost "
+    "SELECT kind, team, model, purpose, p.pool, state, method, reason, base, base_total, BillingCurrency, "
+    f"{OF_POSTING} "
     "FROM ledger.postings AS p JOIN temp.explained_links AS l USING (posting_id) WHERE p.billing_period = $period AND l.billing_period = $period AND l.group_id = $group "
-    "ORDER BY abs(EffectiveCost) DESC, kind, team, model, purpose, method"
+    "ORDER BY abs(p.EffectiveCost) DESC, kind, team, model, purpose, method"
 )
 DELIVERY = "SELECT delivery_id, source, scope, dataset, format, manifest, decision FROM ledger.deliveries WHERE delivery_id = $id"
 FILE = "SELECT name, sha256, bytes, path FROM ledger.delivery_files WHERE delivery_id = $id AND file_no = $file_no"
