@@ -208,7 +208,7 @@ def over_teams(ledger, cells):
         ledger,
         "state_cells",
         f"id AS state_cell_id, id AS cell_id, id AS pool, 'usage' AS nature, 'loaded' AS state, 'teams|*' AS share_key, "
-        f"{SLOT}, {', '.join(COSTS)}, {NONE_UNKNOWN} FROM {listed(costs, ('id', *COSTS))}",
+        f"{SLOT}, {', '.join(COSTS)}, {NONE_UNKNOWN}, TRUE AS billed_incomplete FROM {listed(costs, ('id', *COSTS))}",
     )
     owners = [
         (f"'{i}'", f"'{name}'", decimal(weight), decimal(sum(named.values())))

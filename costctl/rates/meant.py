@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from costctl.errors import UsageError, shown
 from costctl.files import cells
 from costctl.files.sheets import Row
-from costctl.rates.facts import ANY, Facts
+from costctl.rates.facts import Facts
 
 BETWEEN = re.compile(r"[\s_-]+")
 SHOWN = 5
@@ -62,7 +62,7 @@ def unknown(provider: str, name: str, facts: Facts, *, what: str, others: Iterab
 
 def _told(provider: str, facts: Facts) -> Iterator[str]:
     for row in facts.rows("machines"):
-        if row["provider"] in (provider, ANY):
+        if row["provider"] == provider:
             yield row["machine"]
     for row in facts.rows("chips"):
         yield f"{row['short']} ({row['title']})" if row["title"] else row["short"]
