@@ -267,9 +267,9 @@ def test_a_charge_in_two_parts_is_the_same_charge(places, config, bill, token_ro
         with localcontext(Context(prec=100)):
             first[cost] = None if bill[number][cost] is None else f"{Decimal(bill[number][cost]) - cut:f}"
         second[cost] = "0" if first[cost] is None else f"{cut:f}"
-    # What has no quantity of its own is no token line either, or it would be another charge.
+    # What the first says in full the second says with a quantity of 0: one that it did not say would be unknown, as would their sum.
     second |= {
-        name: bill[number].get(name) for name in ("x_Machine", "x_Model", "x_TokenClass", "ConsumedUnit", "PricingUnit")
+        name: "0" if name.endswith("Quantity") else bill[number][name] for name in QUANTITIES if bill[number].get(name)
     }
     whole = filled(places, config, bill, token_rows, chip_rows)
     parts = filled(places, config, [*bill[:number], first, second, *bill[number + 1 :]], token_rows, chip_rows)
