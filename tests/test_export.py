@@ -262,7 +262,7 @@ def test_a_kill_leaves_the_old_file_or_the_new_one(point, is_new, place):
     words = ("export", "focus", "--period", "2026-10", "--output", "focus.csv")
     texts = []
     for name in ("a", "b"):
-        place.bill(f"{name}.csv", [{"cost": "1"}])
+        place.bill(f"{name}.csv", [{"cost": "1", "SkuId": name}])
         place.ingest(f"{name}.csv", source=name)
         exported(place.run, "2026-10", place.home / f"{name}-expected.csv")
         texts.append((place.home / f"{name}-expected.csv").read_text())
