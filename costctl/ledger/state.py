@@ -35,6 +35,7 @@ CONTENT = (
 IN_FORCE = (
     "delivery_id NOT IN (SELECT delivery_id FROM ledger.delivery_periods GROUP BY delivery_id HAVING NOT bool_or(live))"
 )
+NOTHING = hashlib.sha256().hexdigest()
 COUNTS = {
     "quarantine": IN_FORCE,
     "quarantine_costs": IN_FORCE,
@@ -114,6 +115,9 @@ def fingerprint(ledger: Ledger) -> str:
 def parts(ledger: Ledger) -> Iterator[tuple[str, str]]:
     """Yield each content table with the SHA-256 over its rows."""
     for table in CONTENT:
+        if not ledger.run(f"SELECT 1 FROM ledger.{table} LIMIT 1").rows:  # twenty times as fast as to hash nothing
+            yield table, NOTHING
+            continue
         listed = ", ".join(
             f'COALESCE(CAST("{name}" AS VARCHAR), chr(0))' for name in sorted(ledger.columns(f"ledger.{table}"))
         )

@@ -54,14 +54,27 @@ measured AS (
     FROM summed AS s
     LEFT JOIN held AS h ON h.asset = s.asset
     LEFT JOIN used AS u ON u.asset = s.asset
+),
+
+-- a step of its own for each division: one inside another multiplies the text of both, and it takes longer to plan than all else
+counted AS (
+    SELECT
+        asset, chip, chips, cost, depreciation, power, colocation, maintenance, capital, rent, unused, chip_hours, available_percent, currency, paid, incomplete,
+        millionths(chip_hours) AS hours, millionths(available_percent) AS available, millionths_of_seconds * 100 AS used
+    FROM measured
+),
+
+divided AS (
+    SELECT
+        asset, chip, chips, cost, depreciation, power, colocation, maintenance, capital, rent, unused, chip_hours, available_percent, currency, paid, incomplete, hours,
+        NULLIF(exact_quotient(hours * available, CAST('100000000' AS DECIMAL(38, 0))), 0) AS hours_available,
+        NULLIF(exact_quotient(used, CAST('360000' AS DECIMAL(38, 0))), 0) AS hours_used, CAST(exact_quotient(used, hours * 3600) AS BIGINT) AS used_percent
+    FROM counted
 )
 
 SELECT
     asset, chip, chips, cost, depreciation, power, colocation, maintenance, capital, rent, unused, chip_hours,
-    ratio_of(paid, millionths(chip_hours)) AS cost_per_chip_hour,
-    CAST(available_percent AS DECIMAL(28, 6)) AS available_percent,
-    ratio_of(paid, NULLIF(exact_quotient(millionths(chip_hours) * millionths(available_percent), CAST('100000000' AS DECIMAL(38, 0))), 0)) AS cost_per_available_hour,
-    CAST(exact_quotient(millionths_of_seconds * 100, millionths(chip_hours) * 3600) AS BIGINT) AS used_percent,
-    ratio_of(paid, NULLIF(exact_quotient(millionths_of_seconds, CAST('3600' AS DECIMAL(38, 0))), 0)) AS cost_per_used_hour, currency, incomplete
-FROM measured
+    ratio_of(paid, hours) AS cost_per_chip_hour, CAST(available_percent AS DECIMAL(28, 6)) AS available_percent,
+    ratio_of(paid, hours_available) AS cost_per_available_hour, used_percent, ratio_of(paid, hours_used) AS cost_per_used_hour, currency, incomplete
+FROM divided
 ORDER BY currency, cost DESC, asset, chip
