@@ -208,7 +208,9 @@ BOUGHT = {"ConsumedUnit": "1K tokens", "x_Model": "claude-sonnet-4-6", "x_TokenC
             6,
         ),  # no token has no price to miss
         ([("2026-10-03", "3000")], ["2026-10-03,,3000000,", "2026-10-03,batch,1,5"], None),
-        ([("2026-09-30", "3000")], ["2026-09-30,,3000000,"], None),  # of another calendar month than it is billed in
+        ([("2026-09-30", "3000")], ["2026-09-30,,3000000,"], 6),  # of another calendar month than it is billed in
+        ([("2026-11-01", "3000"), ("2026-10-02", "1000")], ["2026-11-01,,3000000,", "2026-10-02,,9000000,"], 11),
+        ([("2026-09-30", "3000")], ["2026-09-29,,3000000,"], None),  # nobody counted any on that day
     ],
 )
 def test_bought_tokens_at_the_card(place, lines, tokens, cost):

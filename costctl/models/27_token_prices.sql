@@ -15,7 +15,7 @@ WITH cards AS (
 spans AS (
     SELECT DISTINCT provider, channel, LOWER(bought_model) AS model, region, route, service_tier, day, CAST(ts_last AS DATE) AS last_day
     FROM driving_usage
-    WHERE provider <> 'self' AND day >= $billing_period AND day < $billing_period_end
+    WHERE is_bought
 ),
 
 wanted AS (

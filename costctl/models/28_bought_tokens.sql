@@ -1,4 +1,4 @@
--- Bought tokens of the period's calendar month, together where everything that decides their price is the same.
+-- Bought tokens, of the calendar month and those that the period's bills charge, together where everything that decides their price is the same.
 -- Grain: one row per lot: day, pool, provider, channel, model, region, route, service tier, team, token class as counted, and the pieces of
 -- price_bounds that its records touch: parts from the one of their first instant to that of their last, steps from the one of the shortest
 -- prompt they may have to that of the longest. One request has its own prompt, several have any up to their sum, NULL where nobody counted it.
@@ -10,7 +10,7 @@ WITH bought AS (
         EXTRACT(HOUR FROM u.ts_start) * 60 + EXTRACT(MINUTE FROM u.ts_start) AS first_minute,
         EXTRACT(HOUR FROM u.ts_last) * 60 + EXTRACT(MINUTE FROM u.ts_last) AS last_minute
     FROM driving_usage AS u
-    WHERE u.provider <> 'self' AND u.day >= $billing_period AND u.day < $billing_period_end
+    WHERE u.is_bought
 ),
 
 prompts AS (

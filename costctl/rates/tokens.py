@@ -13,10 +13,10 @@ from costctl.rates import meant, names, tables
 from costctl.rates.facts import Facts
 from costctl.rates.intervals import Rate
 
-MODELS = ("model_names", "driving_usage", "price_bounds", "token_prices", "bought_tokens", "rated_tokens")
+MODELS = ("model_names", "driving_usage", "price_bounds", "token_prices", "bought_tokens", "priced_tokens")
 STUBS = (  # what these read of bills, of which there are none here
     names.STUB,
-    "attributed_groups (slot_start TIMESTAMP, slot_end TIMESTAMP)",
+    "attributed_groups (slot_start TIMESTAMP, slot_end TIMESTAMP, x_token_class VARCHAR)",
 )
 USAGE = (
     *("delivery_id", "file_no", "record_no", "source", "evidence_role", "ts_start", "ts_end", "provider", "region"),
@@ -92,7 +92,7 @@ def rated(
         ledger.insert(f"ledger.token_usage ({', '.join(USAGE)})", [_usage(*item) for item in asked])
         ledger.insert("ledger.token_quantity", [line for item in asked for line in _quantities(*item)])
         build.derive(ledger, questions[0].start.date().replace(day=1), MODELS)
-        rows = ledger.run("SELECT * FROM temp.rated_tokens").dicts()
+        rows = ledger.run("SELECT * FROM temp.priced_tokens").dicts()
     found: list[dict[str, dict[str, Any]]] = [{} for _ in questions]
     for row in rows:
         number, name = row["team"].split()

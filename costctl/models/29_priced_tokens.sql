@@ -3,7 +3,6 @@
 -- the cost: this checks it, and prices what no bill does. A lot has a price where all prices that may be its own are the same: at every time
 -- of its records, for every length their prompts may have, for every class its tokens may be of.
 -- Empty without: bought_tokens
--- Keep: yes
 WITH classes AS (
     SELECT m.counted, m.priced FROM (VALUES
         ('input.uncached', 'input'), ('input.tool_use', 'input'), ('input.cache_read', 'cache_read'),
@@ -61,7 +60,7 @@ summed AS (
 )
 
 SELECT
-    $billing_period AS billing_period, day, pool, provider, channel, model, bought_model, team, service_tier, token_class, card, layer, currency,
+    day, pool, provider, channel, model, bought_model, team, service_tier, token_class, card, layer, currency,
     price_per_million, reason, CAST(tokens AS BIGINT) AS tokens,
     CAST(
         CAST(CAST(tokens AS DECIMAL(19, 0)) * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(18, 6)) * CAST(price_per_million AS DECIMAL(19, 12))
