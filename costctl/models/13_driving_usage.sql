@@ -5,7 +5,7 @@
 WITH slots AS (
     SELECT
         x_token_class, CAST(slot_start AS DATE) AS first_day,
-        CAST(CAST(slot_end + INTERVAL '1' DAY - INTERVAL '1' MICROSECOND AS TIMESTAMP) AS DATE) AS end_day     -- after the last day that it touches
+        CAST(CAST(slot_end + INTERVAL '86399999999' MICROSECOND AS TIMESTAMP) AS DATE) AS end_day     -- the day after the last that it touches
     FROM attributed_groups
 ),
 
