@@ -117,6 +117,49 @@ def test_the_largest_is_explained(ledger):
     assert "shared search / unknown / unknown · pool gpu · 66.67 % by fixed · 768 USD" in told
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--model", "claude-sonnet-4-6"], "rate card prices.csv:2 (contract): 2 USD per million at 4,000,000 input tokens of claude-sonnet-4-6 counted in its time = 8 USD"),
+        (["--model", "claude-sonnet-4-6"], "2026-10-04T00:00:00 (end excluded)"),
+        (["--team", "search"], "rate card card.csv:2 (contract): 6 USD per chip-hour of nvidia-h100-sxm at 192 chip-hours of the group = 1152 USD"),
+        (["--team", "ads"], "1 charge · rate_card - USD"),
+        (["--team", "ads"], "direct ads / unknown / unknown · - USD"),
+    ],
+)  # fmt: skip
+def test_a_charge_is_explained_with_the_cards_that_price_it_or_none(ledger, words, told):
+    """Five million tokens were bought that day, of which four were counted; no card has the machine of ads."""
+    said = ledger.costctl("explain", "--period", "2026-10", *words, "--cost", "rate_card", "--format", "table")
+    assert told in " ".join(said.stdout.split())
+
+
+def test_tokens_without_a_price_say_why(place):
+    line = BOUGHT | {"cost": "7", "x_Model": "gpt-nobody", "ConsumedQuantity": "4"}
+    place.bill("bill.csv", [line])
+    place.write("tokens.csv", TOKENS.replace("claude-sonnet-4-6", "gpt-nobody"))
+    place.ingest("bill.csv", "tokens.csv")
+    said = place.costctl("explain", "--period", "2026-10", "--format", "table")
+    told = "rate card none for 4,000,000 input tokens of gpt-nobody counted in its time: no card prices it"
+    assert told in " ".join(said.stdout.split())
+
+
+def test_several_tiers_have_no_one_price(place):
+    """Of 24 chip-hours the first 10 cost 3, the others 2."""
+    header = "provider,machine,chip,price_per_chip_hour,purchase_model,currency,valid_from,tier_from,tier_to,tier_mode"
+    tiers = [
+        f"aws,p5.48xlarge,h100,{tier},graduated"
+        for tier in ("3,on_demand,USD,2026-01-01,,10", "2,on_demand,USD,2026-01-01,10,")
+    ]
+    place.write("card.csv", "\n".join([header, *tiers, ""]))
+    place.write("costctl.yaml", "version: 1\ncards: [card.csv]\n")
+    machine = {"x_Machine": "p5.48xlarge", "ConsumedQuantity": "3", "ConsumedUnit": "Hours"}
+    place.bill("bill.csv", [machine | {"PricingCategory": "Standard"}])
+    place.ingest("bill.csv")
+    said = place.costctl("explain", "--period", "2026-10", "--format", "table")
+    told = "rate card several tiers or cards: 24 chip-hours of the group = 58 USD"
+    assert told in " ".join(said.stdout.split())
+
+
 @pytest.mark.parametrize("name", ["rate-variance", "reconciliation", "unknown-machines"])
 def test_a_report_of_what_bills_say_has_no_such_cost(ledger, name):
     said = ledger.costctl("report", name, "--period", "2026-10", "--cost", "rate_card")
@@ -179,15 +222,18 @@ def test_what_no_card_prices_is_unknown_in_every_state_of_its_chips(place):
     rows = [
         {"SubAccountId": "nodes", "x_Machine": "trn2.48xlarge", "ConsumedQuantity": "24", "ConsumedUnit": "Hours"},
         {"cost": "9"},
+        {"cost": "0", "x_Machine": "p9.48xlarge", "ConsumedQuantity": "24", "ConsumedUnit": "Hours"},
     ]
     place.bill("bill.csv", rows)
     place.ingest("bill.csv", "chips.csv")
     asked = "SELECT state, bool_and(rate_card_incomplete), sum(rate_card_unknown) FROM ledger.postings WHERE pool = 'gpu' GROUP BY ALL ORDER BY ALL"
     assert place.ask(asked) == [("idle", True, 0), ("serving", True, 1)]
+    unknown = "SELECT name, rate_card_unknown FROM ledger.unknown_machines JOIN ledger.card_costs USING (billing_period, group_id)"
+    assert place.ask(unknown) == [("p9.48xlarge", 1)]  # which costs nothing, and would at a card
     shown = report(place, "unallocated", "--format", "table")
     assert "unallocated -" in shown
-    (row,) = csv.DictReader(report(place, "unallocated", "--format", "csv").splitlines())
-    assert (row["cost"], row["incomplete"]) == ("0", "true")
+    rows = csv.DictReader(report(place, "unallocated", "--format", "csv").splitlines())
+    assert {(row["cost"], row["incomplete"]) for row in rows} == {("0", "true")}
 
 
 BOUGHT = {"ConsumedUnit": "1K tokens", "x_Model": "claude-sonnet-4-6", "x_TokenClass": "input", "SubAccountId": "api"}

@@ -65,13 +65,7 @@ def _told(story: Story, cost: str, *, short: bool) -> Iterator[tuple[str, str]]:
         f"{_text(group['slot_start'])} to {_text(group['slot_end'])} · {group['row_count']:,} charge{'s' if group['row_count'] > 1 else ''} · {cost} {_text(group[MEASURES[cost]])} {group['BillingCurrency']}",
     )
     for rate in story.rates:
-        yield (
-            "rate card",
-            (
-                f"{rate['card']} ({rate['layer']}): {_text(rate['price_per_chip_hour'])} {rate['currency']} per chip-hour of {rate['chip']} at "
-                f"{_text(rate['chip_hours'])} chip-hours of the group = {_text(rate['rate_cost'])}"
-            ),
-        )
+        yield "rate card", _tokens(rate) if "tokens" in rate else _chips(rate)
     for number, posting in enumerate(story.postings[:SHOWN_POSTINGS]):
         yield "postings" if not number else "", _posting(posting, cost)
     if len(story.postings) > SHOWN_POSTINGS:
@@ -84,6 +78,20 @@ def _told(story: Story, cost: str, *, short: bool) -> Iterator[tuple[str, str]]:
         yield "raw row" if not number else "", f"{name} = {value}"
     if len(filled) < len(values):
         yield "", f"({len(values) - len(filled)} blank columns)"
+
+
+def _chips(rate: dict[str, Any]) -> str:
+    price = f"{_text(rate['price_per_chip_hour'])} {rate['currency']} per chip-hour of {rate['chip']} at "
+    card = f"{rate['card']} ({rate['layer']}): {price}" if rate["price_per_chip_hour"] else "several tiers or cards: "
+    return f"{card}{_text(rate['chip_hours'])} chip-hours of the group = {_text(rate['rate_cost'])} {rate['currency']}"
+
+
+def _tokens(rate: dict[str, Any]) -> str:
+    counted = f"{rate['tokens']:,} {rate['token_class']} tokens of {rate['model']} counted in its time"
+    if rate["reason"]:
+        return f"none for {counted}: {rate['reason']}"
+    price = f"{_text(rate['price_per_million'])} {rate['currency']} per million"
+    return f"{rate['card']} ({rate['layer']}): {price} at {counted} = {_text(rate['rate_cost'])} {rate['currency']}"
 
 
 def _joined(values: dict[str, Any], *names: str) -> str:
