@@ -1324,6 +1324,7 @@ def test_no_two_machines_and_no_two_chips_are_told_apart_by_hyphens_alone(shippe
     [
         ("coreweave", "GB200 NVL72", "like it: GB200 NVL72 node, gb200 (GB200 (per GPU, NVL72))"),
         ("aws", "A100", "like it: a100-40 (A100 SXM4 40GB), a100-80 (A100 SXM4 80GB)"),
+        ("aws", "A100 MIG 1g.10gb", "like it: nvidia-a100-40gb:1g.10gb, nvidia-a100-80gb:1g.10gb"),
         ("aws", "H200 SXM 140GB", ""),
     ],
 )

@@ -51,18 +51,22 @@ def one(where: str, name: str, found: Iterable[Row], otherwise: UsageError) -> R
 def unknown(provider: str, name: str, facts: Facts, *, what: str, others: Iterable[str] = ()) -> UsageError:
     """Return the refusal of a name that fits nothing, with what holds all of its words, else what is spelt most like it."""
     owner = facts.providers.get(provider.lower(), provider.lower())
-    names = [*(spelling for who, spelling in facts.machines if who == owner), *facts.chips, *others]
-    words = [re.compile(rf"(?<![a-z0-9]){re.escape(word)}") for word in BETWEEN.split(name.lower()) if word]
-    alike = [*dict.fromkeys(told for told in _told(owner, facts) if all(word.search(told.lower()) for word in words))]
+    spelt = {spelling: row["machine"] for (who, spelling), row in facts.machines.items() if who == owner}
+    own = [row["machine"] for row in facts.rows("machines") if row["provider"] == owner]
+    found = _holding(name, [*own, *_titles(facts)]) or [spelt[spelling] for spelling in _holding(name, spelt)]
+    alike = [*dict.fromkeys(found)]
     more = f" and {len(alike) - SHOWN} more" if len(alike) > SHOWN else ""
-    evidence = f"like it: {', '.join(alike[:SHOWN])}{more}" if alike and words else ""
-    remedy = cells.nearest(name, names) or "List the chips: costctl rates list"
+    evidence = f"like it: {', '.join(alike[:SHOWN])}{more}" if alike else ""
+    remedy = cells.nearest(name, [*spelt, *facts.chips, *others]) or "List the chips: costctl rates list"
     return UsageError("--sku", what, evidence=evidence, remedy="Write one of them out." if evidence else remedy)
 
 
-def _told(provider: str, facts: Facts) -> Iterator[str]:
-    for row in facts.rows("machines"):
-        if row["provider"] == provider:
-            yield row["machine"]
+def _holding(name: str, spellings: Iterable[str]) -> list[str]:
+    """Return the spellings that hold all words of a name; none where it has no word."""
+    words = [re.compile(rf"(?<![a-z0-9]){re.escape(word)}") for word in BETWEEN.split(name.lower()) if word]
+    return [spelling for spelling in spellings if words and all(word.search(spelling.lower()) for word in words)]
+
+
+def _titles(facts: Facts) -> Iterator[str]:
     for row in facts.rows("chips"):
         yield f"{row['short']} ({row['title']})" if row["title"] else row["short"]
