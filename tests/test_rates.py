@@ -1335,6 +1335,12 @@ def test_a_lookup_guesses_nothing_and_names_what_is_like_it(printed, provider, s
     assert refused.value.remedy == ("Write one of them out." if like else "Did you mean h200 sxm 141gb?")
 
 
+def test_a_short_name_of_several_chips_is_refused_with_them(shipped):
+    with pytest.raises(UsageError, match="CHIP: there is no chip 'a100'") as refused:
+        listing.chip_named("a100", shipped)
+    assert refused.value.evidence == ["like it: a100-40 (A100 SXM4 40GB), a100-80 (A100 SXM4 80GB)"]
+
+
 POWER = """
     chip,basis,watts,valid_from,as_of,confidence
     one,chip,700,,2026-01-14,vendor

@@ -6,8 +6,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
-from costctl.errors import UsageError, shown
-from costctl.files import cells
 from costctl.files.sheets import Row
 from costctl.rates import meant, tiers
 from costctl.rates.columns import LAYERS, POWER_BASES, UNSURE
@@ -93,10 +91,9 @@ def _as_card(row: dict[str, str]) -> str:
 
 def chip_named(name: str, facts: Facts) -> Row:
     """Return a chip by id, short name or title; raise UsageError when there is none, or more than one."""
-    remedy = cells.nearest(name, facts.chips) or "List them: costctl rates list"
-    unknown = UsageError("CHIP", f"there is no chip {shown(name)}", remedy=remedy)
     exact = facts.chips.get(name.lower())
-    return meant.one("CHIP", name, [exact] if exact else meant.fitting_chips(name, facts), unknown)
+    found = [exact] if exact else meant.fitting_chips(name, facts)
+    return meant.one("CHIP", name, found, meant.unknown_chip(name, facts))
 
 
 def prices(facts: Facts, chip: str, day: date) -> list[Texts]:

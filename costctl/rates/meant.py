@@ -54,11 +54,22 @@ def unknown(provider: str, name: str, facts: Facts, *, what: str, others: Iterab
     spelt = {spelling: row["machine"] for (who, spelling), row in facts.machines.items() if who == owner}
     own = [row["machine"] for row in facts.rows("machines") if row["provider"] == owner]
     found = _holding(name, [*own, *_titles(facts)]) or [spelt[spelling] for spelling in _holding(name, spelt)]
+    return _refused("--sku", what, found, cells.nearest(name, [*spelt, *facts.chips, *others]))
+
+
+def unknown_chip(name: str, facts: Facts) -> UsageError:
+    """Return the refusal of a name that fits no chip."""
+    found = _holding(name, _titles(facts))
+    return _refused("CHIP", f"there is no chip {shown(name)}", found, cells.nearest(name, facts.chips))
+
+
+def _refused(where: str, what: str, found: Iterable[str], nearest: str) -> UsageError:
     alike = [*dict.fromkeys(found)]
+    if not alike:
+        return UsageError(where, what, remedy=nearest or "List the chips: costctl rates list")
     more = f" and {len(alike) - SHOWN} more" if len(alike) > SHOWN else ""
-    evidence = f"like it: {', '.join(alike[:SHOWN])}{more}" if alike else ""
-    remedy = cells.nearest(name, [*spelt, *facts.chips, *others]) or "List the chips: costctl rates list"
-    return UsageError("--sku", what, evidence=evidence, remedy="Write one of them out." if evidence else remedy)
+    evidence = f"like it: {', '.join(alike[:SHOWN])}{more}"
+    return UsageError(where, what, evidence=evidence, remedy="Write one of them out.")
 
 
 def _holding(name: str, spellings: Iterable[str]) -> list[str]:
