@@ -1325,6 +1325,7 @@ def test_no_two_machines_and_no_two_chips_are_told_apart_by_hyphens_alone(shippe
         ("coreweave", "GB200 NVL72", "like it: GB200 NVL72 node, gb200 (GB200 (per GPU, NVL72))"),
         ("aws", "A100", "like it: a100-40 (A100 SXM4 40GB), a100-80 (A100 SXM4 80GB)"),
         ("aws", "A100 MIG 1g.10gb", "like it: nvidia-a100-40gb:1g.10gb, nvidia-a100-80gb:1g.10gb"),
+        ("gcp", "G4 Instance", "like it: G4 Instance Core, G4 Instance Ram"),
         ("aws", "H200 SXM 140GB", ""),
     ],
 )
@@ -1333,6 +1334,13 @@ def test_a_lookup_guesses_nothing_and_names_what_is_like_it(printed, provider, s
         printed("lookup", "--provider", provider, "--sku", sku)
     assert refused.value.evidence == [like]
     assert refused.value.remedy == ("Write one of them out." if like else "Did you mean h200 sxm 141gb?")
+
+
+def test_the_host_of_a_machine_is_priced_by_the_chips_beside_it(printed):
+    with pytest.raises(UsageError, match="--sku: A3 Instance Core is the host of a machine") as refused:
+        printed("lookup", "--provider", "gcp", "--sku", "a3 instance-core")
+    assert refused.value.evidence == ["it is in the price of Nvidia H100 80GB GPU"]
+    assert refused.value.remedy.endswith("--provider gcp --sku 'Nvidia H100 80GB GPU'")
 
 
 def test_a_short_name_of_several_chips_is_refused_with_them(shipped):

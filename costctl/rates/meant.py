@@ -51,10 +51,21 @@ def one(where: str, name: str, found: Iterable[Row], otherwise: UsageError) -> R
 def unknown(provider: str, name: str, facts: Facts, *, what: str, others: Iterable[str] = ()) -> UsageError:
     """Return the refusal of a name that fits nothing, with what holds all of its words, else what is spelt most like it."""
     owner = facts.providers.get(provider.lower(), provider.lower())
+    parts = [row for (who, _), (row, *_) in facts.parts.items() if who == owner]
+    if host := next((row for row in parts if folded(row["part"]) == folded(name)), None):
+        return _host(host)
     spelt = {spelling: row["machine"] for (who, spelling), row in facts.machines.items() if who == owner}
+    spelt |= {row["part"]: row["part"] for row in parts}
     own = [row["machine"] for row in facts.rows("machines") if row["provider"] == owner]
     found = _holding(name, [*own, *_titles(facts)]) or [spelt[spelling] for spelling in _holding(name, spelt)]
     return _refused("--sku", what, found, cells.nearest(name, [*spelt, *facts.chips, *others]))
+
+
+def _host(part: Row) -> UsageError:
+    """Return the refusal of a part without chips: nobody sells it without the machine."""
+    what = f"{part['part']} is the host of a machine and has no price of its own"
+    remedy = f"Look that up: costctl rates lookup --provider {part['provider']} --sku {shown(part['machine'])}"
+    return UsageError("--sku", what, evidence=f"it is in the price of {part['machine']}", remedy=remedy)
 
 
 def unknown_chip(name: str, facts: Facts) -> UsageError:
