@@ -1677,7 +1677,7 @@ def test_the_check_asks_about_a_provider_nobody_knows(write):
 def printed(monkeypatch, tmp_path):
     """Run a command in an empty folder and return what it would print."""
     calls = []
-    monkeypatch.setattr("costctl.reports.render.emit", lambda *given: calls.append(given))
+    monkeypatch.setattr("costctl.reports.render.emit", lambda *given, **_: calls.append(given))
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("COSTCTL_CONFIG", raising=False)
 
@@ -1698,6 +1698,15 @@ def test_the_commands_print_rows_of_text(printed):
         assert format_ == "json"
         assert {type(value) for row in rows for value in row.values()} <= {str, type(None)}
     assert rows[0]["price_per_chip_hour"] == "6.88"
+
+
+def test_nothing_to_print_has_a_header_and_a_chip_without_prices_a_remedy(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    heads = {"show maia200": "provider,machine,", "check": "where,what,", f"diff {HOME} {HOME}": "change,before,"}
+    said = {words: command("rates", *words.split(), "--format", "csv") for words in heads}
+    for words, head in heads.items():
+        assert (said[words].out.startswith(head), said[words].out.count("\n")) == (True, 1)
+    assert "no price of Maia 200 is known. costctl rates template maia200 writes a card" in said["show maia200"].err
 
 
 LOOKUP = ("lookup", "--provider", "deepseek", "--sku", "deepseek/deepseek-v4-pro")

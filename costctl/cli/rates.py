@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, fields
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -62,7 +63,10 @@ def show(
         return
     found = listing.chip_named(name, facts)
     title = f"{found['chip']} · {found['title']} · per chip-hour"
-    emit(title, listing.prices(facts, found["chip"], days.day(at)), format_, listing.readable)
+    prices = listing.prices(facts, found["chip"], days.day(at))
+    emit(title, prices, format_, listing.PRICE, listing.readable)
+    if not prices:
+        typer.echo(f"costctl: note: no price of {found['title']} is known. {listing.pricing(found)}", err=True)
 
 
 @app.command()
@@ -72,17 +76,14 @@ def check(at: At = None, format_: Printed = None) -> None:
     Exit 9 when one is an error: prices that contradict each other, and what is old or odd in your cards. A warning passes.
     """
     from costctl.errors import GateFailed
-    from costctl.files.sheets import sentence
+    from costctl.files.sheets import Problem, sentence
     from costctl.rates import check as rates_check
 
     findings = rates_check.check(_facts(), days.day(at))
     for warning in findings.warnings:
         typer.echo(f"costctl: warning: {sentence(warning)}", err=True)
-    rows = [
-        {"where": found.where, "what": found.what, "value": found.value or None, "remedy": found.remedy or None}
-        for found in findings.errors
-    ]
-    emit("errors in the rates", rows, format_)
+    rows = [{name: text or None for name, text in asdict(found).items()} for found in findings.errors]
+    emit("errors in the rates", rows, format_, [column.name for column in fields(Problem)])
     if rows:
         raise GateFailed(
             "rates check",
@@ -108,7 +109,7 @@ def diff(
 
     home, day = rates.home(), days.day(at)
     lines = changes.changes(changes.load(before, home), changes.load(after, home), day)
-    emit(f"what changes in the rates of {day}", lines, format_)
+    emit(f"what changes in the rates of {day}", lines, format_, changes.COLUMNS)
 
 
 @app.command()
@@ -211,12 +212,18 @@ def lookup(
     emit("the prices in force, per million tokens", tokens.lookup(asked, facts, names), format_)
 
 
-def emit(title: str, rows: Records, format_: Format | None, readable: Callable[[Records], Records] = list) -> None:
+def emit(
+    title: str,
+    rows: Records,
+    format_: Format | None,
+    columns: Iterable[str] = (),
+    readable: Callable[[Records], Records] = list,
+) -> None:
     """Print rows in the format asked for: by default a table on a terminal, with its own columns, CSV when piped."""
     from costctl.reports import render
 
     asked = format_.value if format_ else None
-    render.emit(title, readable(rows) if render.chosen(asked, None) == "table" else rows, asked)
+    render.emit(title, readable(rows) if render.chosen(asked, None) == "table" else rows, asked, columns=columns)
 
 
 def _settings() -> Config:

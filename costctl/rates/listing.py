@@ -17,6 +17,10 @@ TEMPLATE = (
     *("provider", "machine", "chip", "region", "purchase_model", "term_months", "layer", "price_per_chip_hour"),
     *("currency", "valid_from", "valid_to", "confidence", "source", "notes"),
 )
+PRICE = (
+    *("provider", "machine", "purchase_model", "price_per_chip_hour", *tiers.COLUMNS, "region", "layer", "term_months"),
+    *("currency", "valid_from", "valid_to", "as_of", "confidence", "state", "card"),
+)
 OWNED_TEMPLATE = (
     *("power", "kw_per_chip", "pue", "price_per_kwh", "colocation", "colocation_per_month"),
     *("maintenance", "maintenance_per_month", "site", "team", "model", "valid_to", "source"),
@@ -77,6 +81,12 @@ def template(name: str, facts: Facts) -> str:
             "confidence": "contract",
         }
     )
+
+
+def pricing(chip: Row) -> str:
+    """Return how a chip comes by a price that nobody publishes."""
+    card = f"costctl rates template {chip['short']} writes a card"
+    return f"{card}: fill in your price and name the file under `cards:` in costctl.yaml."
 
 
 def owned_template(name: str, facts: Facts) -> str:
@@ -157,20 +167,12 @@ def _state(rate: Rate, day: date) -> str:
 
 def _line(row: Row, layer: str, regions: str, state: str, holds: tuple[date | None, date | None]) -> Texts:
     begins, ends = holds
-    return {
-        "provider": row["provider"],
-        "machine": row["machine"],
-        "purchase_model": row["purchase_model"],
-        "price_per_chip_hour": row.texts.get("price_per_chip_hour"),
-        **{name: row.texts.get(name) for name in tiers.COLUMNS},
+    return {column: row.texts.get(column) for column in PRICE} | {
+        **{name: row[name] for name in ("provider", "machine", "purchase_model", "confidence")},
         "region": regions,
         "layer": layer,
-        "term_months": row.texts.get("term_months"),
-        "currency": row["currency"],
         "valid_from": begins.isoformat() if begins else None,
         "valid_to": ends.isoformat() if ends else None,
-        "as_of": row.texts.get("as_of"),
-        "confidence": row["confidence"],
         "state": state,
         "card": row.card,
     }
