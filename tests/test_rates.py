@@ -223,6 +223,12 @@ def test_a_machine_of_every_provider_is_one_of_each_and_yields_to_its_own(write)
     assert int(counted["h100"]) == int(alone["h100"]) + 2  # of whom a machine is, is known
 
 
+def test_a_card_may_say_again_of_which_machine_a_part_is(shipped, write):
+    alias = "Nvidia H100 Mega 80GB GPU"
+    path = write(f"provider,part,machine\ngcp,{alias},a3-megagpu-8g\ngcp,A3Plus Instance Core,{alias}\n")
+    assert sorted(tables.parts(rates.load([path]))) == sorted(tables.parts(shipped))
+
+
 def test_a_machine_of_unconfirmed_size_is_matched_with_no_bill(shipped):
     matched = {row[2] for row in tables.tables(shipped)["machines"]}
     assert not matched & {
@@ -418,13 +424,34 @@ WRONG = {
         "'X1'",
         "Remove",
     ),
+    "a part of other chips": (
+        "provider,part,machine\ngcp,Nvidia H100 80GB GPU,a2-highgpu-8g",
+        "2:machine",
+        "holds nvidia-a100-40gb, and the part nvidia-h100-sxm",
+        "'a2-highgpu-8g'",
+        "Name a machine with the part's chip",
+    ),
+    "a part of nothing": (
+        "provider,part,machine\ngcp,Nvidia H100 80GB GPU,zzz",
+        "2:machine",
+        "gcp has no such machine",
+        "'zzz'",
+        "Add it in a card with the columns of machines.csv.",
+    ),
+    "part twice": (
+        "provider,part,machine\ngcp,Nvidia H100 80GB GPU,A3-HighGPU-8g\ngcp,nvidia h100 80gb gpu,a3-highgpu-8g",
+        "3:part",
+        "duplicate key",
+        "'nvidia h100 80gb gpu'",
+        "Remove one of the two rows.",
+    ),
     "alias twice": ("raw,model\nfoo,a\nFOO,b", "3:raw", "duplicate key", "'FOO'", "Remove"),
     "alias overlaps": (
         "raw,model,valid_from,valid_to\nfoo,a,,2026-03-01\nfoo,b,2026-02-01,",
         "3:raw",
         "duplicate key",
         "'foo'",
-        "close",
+        "or close the earlier one: give it a valid_to",
     ),
     "token price": (
         "provider,model,token_class,price_per_million,currency\naws,x,inputs,1,USD",
