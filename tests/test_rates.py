@@ -445,6 +445,8 @@ WRONG = {
         "'nvidia h100 80gb gpu'",
         "Remove one of the two rows.",
     ),
+    "everybody's price": (f"{HEADER}\n*,trn2,spot,1,USD", "2:provider", "names no provider", "'*'", "for each"),
+    "everybody's token price": (f"{TOKENS}\n*{ONE[6:]}", "2:provider", "names no provider", "'*'", "for each"),
     "alias twice": ("raw,model\nfoo,a\nFOO,b", "3:raw", "duplicate key", "'FOO'", "Remove"),
     "alias overlaps": (
         "raw,model,valid_from,valid_to\nfoo,a,,2026-03-01\nfoo,b,2026-02-01,",

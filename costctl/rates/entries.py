@@ -13,6 +13,7 @@ from costctl.rates.columns import FILES, SIGNATURES
 
 LITERALS = 2  # the least that a card's pattern says of the names of machines
 NAMING_A_PROVIDER = ("machines", "parts", "families", "chip_prices", "model_prices", "overlays", "owned")
+PRICING = ("chip_prices", "model_prices", "overlays")
 WILD = str.maketrans("", "", "%_ ")
 
 
@@ -45,8 +46,7 @@ def problems(row: Row, sheet: Sheet, facts: Known) -> Iterator[Problem]:
     """Yield what is wrong with a row beyond its single cells; on the way its names become ours."""
     yield from _date_problems(row)
     if row["provider"] and sheet.holds in NAMING_A_PROVIDER:
-        # A provider nobody knows is taken as it is: `rates check` asks about it.
-        row.values["provider"] = facts.providers.get(row["provider"], row["provider"])
+        yield from _provider_problems(row, sheet, facts)
     if row["chip"] and sheet.holds in ("machines", "chip_prices", "power", "overlays", "owned"):
         yield from _chip_problems(row, facts)
     if sheet.holds == "overlays":
@@ -64,6 +64,13 @@ def problems(row: Row, sheet: Sheet, facts: Known) -> Iterator[Problem]:
         yield from _part_problems(row, facts)
     if sheet.is_card and sheet.holds.endswith("_prices"):
         yield from _price_problems(row, sheet.holds)
+
+
+def _provider_problems(row: Row, sheet: Sheet, facts: Known) -> Iterator[Problem]:
+    # A provider nobody knows is taken as it is: `rates check` asks about it.
+    row.values["provider"] = facts.providers.get(row["provider"], row["provider"])
+    if row["provider"] == "*" and sheet.holds in PRICING:
+        yield row.problem("provider", "names no provider: a price is of one", "Write a row for each of them.")
 
 
 def _date_problems(row: Row) -> Iterator[Problem]:
