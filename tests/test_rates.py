@@ -504,17 +504,31 @@ WRONG = {
         "'Mo-Fr 01:00-04:00'",
         "Mon-Fri may stand before it",
     ),
+    "a list of days": (
+        f'{TOKENS},time_window_utc\n{ONE},"Mon,Tue 01:00-04:00"',
+        "2:time_window_utc",
+        "is not a part of the day",
+        "'Mon,Tue 01:00-04:00'",
+        "a row each",
+    ),
     "an empty window": (
-        f"{TOKENS},time_window_utc\n{ONE},00:00-24:00",
+        f"{TOKENS},time_window_utc\n{ONE},05:00-05:00",
         "2:time_window_utc",
         "begins where it ends",
-        "'00:00-24:00'",
+        "'05:00-05:00'",
         "whole day",
     ),
     "windows that overlap": (
         f"{TOKENS},time_window_utc\n{ONE},22:00-02:00\n{ONE.replace('1.5', '3')},01:59-04:00",
         "3:price_per_million",
         "card.csv:2, since ever) for the same key, and for some of the same requests",
+        "'3'",
+        "valid_to",
+    ),
+    "a whole week beside a whole day": (
+        f"{TOKENS},time_window_utc\n{ONE},Mon-Sun 00:00-24:00\n{ONE.replace('1.5', '3')},",
+        "3:price_per_million",
+        "card.csv:2, since ever) for the same key",
         "'3'",
         "valid_to",
     ),
@@ -683,6 +697,11 @@ def test_a_step_and_a_window_are_kept_as_numbers(write):
         ("Sun 22:00-01:00", [(1320, 1440, 6, 7), (0, 60, 0, 1)]),  # into Monday
         ("Sat-Sun 22:00-01:00", [(1320, 1440, 5, 7), (0, 60, 6, 7), (0, 60, 0, 1)]),
         ("Mon-Sun 22:00-01:00", [(1320, 1440, 0, 7), (0, 60, 0, 7)]),
+        ("Tue-Mon 01:00-04:00", [(60, 240, 0, 7)]),
+        ("Mon - Fri  01:00 - 04:00", [(60, 240, 0, 5)]),
+        ("Mon-Sun", []),  # the whole week, as if it were not there
+        ("Sun - Sat 00:00-24:00", []),
+        ("00:00-24:00", []),
     ],
 )
 def test_hours_may_be_of_some_days_of_the_week(text, parts):
