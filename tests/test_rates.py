@@ -1174,7 +1174,7 @@ def test_every_span_of_a_token_price_is_shown_where_a_card_cuts_it(write):
 
 def test_a_list_price_with_a_beginning_grows_old_too(tiny):
     world = tiny("2.00 valid_from=2026-01-01 as_of=2026-01-05")
-    warnings = {today: check.check(world, today).warnings for today in (date(2026, 7, 4), date(2026, 7, 5))}
+    warnings = {today: check.check(world, today).shipped for today in (date(2026, 7, 4), date(2026, 7, 5))}
     assert ["seen on 2026-01-05" in " ".join(found.what for found in each) for each in warnings.values()] == [
         False,
         True,
@@ -1639,7 +1639,7 @@ def test_tiers_are_columns_of_their_own_in_a_file(write):
 
 def findings(world, day="2026-10-01"):
     found = check.check(world, date.fromisoformat(day))
-    return [problem.what for problem in found.errors], [problem.what for problem in found.warnings]
+    return [problem.what for problem in found.errors], [problem.what for problem in found.shipped or found.warnings]
 
 
 FOUND = [
@@ -1839,13 +1839,22 @@ def test_the_commands_read_the_cards_of_the_configuration(printed, tmp_path):
 
 
 def test_the_check_passes_on_the_shipped_facts_and_talks_on_stderr(printed, capsys):
-    assert printed("check", "--at", "2026-11-20")[1] == []
+    assert printed("check", "--at", "2026-11-20", "--shipped")[1] == []
     captured = capsys.readouterr()
     assert captured.out == ""
     assert (
         "costctl: warning: rates/chip_prices/aws.csv:as_of: prices in force that were seen on 2026-02-01"
         in captured.err
     )
+
+
+def test_the_check_tells_of_the_users_cards_and_counts_what_is_shipped(printed, tmp_path, capsys):
+    (tmp_path / "card.csv").write_text(f"{HEADER},confidence\naws,h100,on_demand,6,USD,rumour\n")
+    (tmp_path / "costctl.yaml").write_text('version: 1\ncards: ["card.csv"]\n')
+    printed("check", "--at", "2026-11-20")
+    own, shipped = capsys.readouterr().err.splitlines()
+    assert own.startswith(f"costctl: warning: {tmp_path / 'card.csv'}: rows that price nothing")
+    assert shipped == "costctl: warning: 15 on the shipped rates; --shipped lists them"
 
 
 def test_the_check_fails_the_gate(printed, tmp_path):

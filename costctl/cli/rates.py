@@ -70,7 +70,13 @@ def show(
 
 
 @app.command()
-def check(at: At = None, format_: Printed = None) -> None:
+def check(
+    at: At = None,
+    shipped: Annotated[
+        bool, typer.Option("--shipped", help="List the warnings of the shipped rates, too, not only how many.")
+    ] = False,
+    format_: Printed = None,
+) -> None:
     """Find old, odd or contradictory prices.
 
     Exit 9 when one is an error: prices that contradict each other, and what is old or odd in your cards. A warning passes.
@@ -80,8 +86,8 @@ def check(at: At = None, format_: Printed = None) -> None:
     from costctl.rates import check as rates_check
 
     findings = rates_check.check(_facts(), days.day(at))
-    for warning in findings.warnings:
-        typer.echo(f"costctl: warning: {sentence(warning)}", err=True)
+    for warning in findings.advice(shipped=shipped):
+        typer.echo(f"costctl: warning: {warning}", err=True)
     rows = [{name: text or None for name, text in asdict(found).items()} for found in findings.errors]
     emit("errors in the rates", rows, format_, [column.name for column in fields(Problem)])
     if rows:
