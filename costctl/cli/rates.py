@@ -54,7 +54,10 @@ def show(
     known: Known = None,
     format_: Printed = None,
 ) -> None:
-    """Show every price of a chip with its tiers, or of a model's tokens, and why one is not used."""
+    """Show every price of a chip, or of a model's tokens.
+
+    With its tiers, and why one is not used.
+    """
     from costctl.rates import listing
 
     facts = _facts(known)
@@ -123,7 +126,10 @@ def template(
     chip: Annotated[str, typer.Argument(help="Id or short name.")],
     owned: Annotated[bool, typer.Option("--owned", help="For chips of your own, by the asset register.")] = False,
 ) -> None:
-    """Print a card for a chip to fill in: yours, for what is rented under contract, owned, or has no public price."""
+    """Print a card for a chip to fill in.
+
+    Yours, for what is rented under contract, owned, or has no public price.
+    """
     from costctl.rates import listing
 
     text = listing.owned_template(chip, _facts()) if owned else listing.template(chip, _facts())
@@ -141,9 +147,9 @@ def import_sheet(
     format_: Printed = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="CARD.csv", help="Write the card.")] = None,
 ) -> None:
-    """Turn a provider's price sheet into a card to name under `cards:`.
+    """Turn a provider's price sheet into a card.
 
-    What cannot be in a card is counted by its reason on stderr.
+    Name it under `cards:`. What cannot be in a card is counted by its reason on stderr.
     """
     from costctl import config, rates
     from costctl.rates import imports
@@ -194,9 +200,9 @@ def lookup(
     known: Known = None,
     format_: Printed = None,
 ) -> None:
-    """Print the one rate that reports use, for a machine or chip on a day or for each token class of a model.
+    """Print the one rate that reports use.
 
-    Exit 2 when none is in force; the message names the nearest.
+    For a machine or chip on a day, or for each token class of a model. Exit 2 when none is in force; the message names the nearest.
     """
     from costctl.errors import UsageError, shown
     from costctl.rates import lookup as rates_lookup
