@@ -1328,7 +1328,11 @@ def test_every_chip_without_a_public_price_has_a_template(shipped):
 
 @pytest.mark.parametrize(
     ("change", "where", "remedy"),
-    [({"sku": "m88"}, "--sku", "Did you mean m8?"), ({"purchase_model": "spott"}, "--purchase", "Did you mean spot?")],
+    [
+        ({"sku": "m88"}, "--sku", "Did you mean m8?"),
+        ({"purchase_model": "spott"}, "--purchase", "Did you mean spot?"),
+        ({"provider": " "}, "--provider", "Name it as bills or gateways do, for example aws."),
+    ],
 )
 def test_lookup_knows_its_names(tiny, change, where, remedy):
     with pytest.raises(UsageError) as caught:

@@ -86,7 +86,7 @@ def is_of_chips(provider: str, sku: str, facts: Facts) -> bool:
 
 def named(question: Question, facts: Facts) -> Question:
     """Return the question in our names; raise UsageError for a machine or chip nobody knows."""
-    provider = facts.providers.get(question.provider.lower(), question.provider.lower())
+    provider = meant.seller(question.provider, facts)
     purchase = question.purchase_model.lower()
     if purchase not in PURCHASE_MODELS:
         raise UsageError(

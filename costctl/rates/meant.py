@@ -19,9 +19,17 @@ def folded(name: str) -> str:
     return BETWEEN.sub("", name.lower())
 
 
+def seller(provider: str, facts: Facts) -> str:
+    """Return our id of a provider by any of its names; one that nobody knows goes by its own."""
+    name = provider.strip().lower()
+    if not name:
+        raise UsageError("--provider", "is empty", remedy="Name it as bills or gateways do, for example aws.")
+    return facts.providers.get(name, name)
+
+
 def fitting(provider: str, name: str, facts: Facts) -> list[Row]:
     """Return the machine of a provider that a name means, else the chip; several where the name does not tell them apart."""
-    owner = facts.providers.get(provider.lower(), provider.lower())
+    owner = seller(provider, facts)
     exact = facts.machines.get((owner, name.lower())) or facts.chips.get(name.lower())
     if exact:
         return [exact]
@@ -50,7 +58,7 @@ def one(where: str, name: str, found: Iterable[Row], otherwise: UsageError) -> R
 
 def unknown(provider: str, name: str, facts: Facts, *, what: str, others: Iterable[str] = ()) -> UsageError:
     """Return the refusal of a name that fits nothing, with what holds all of its words, else what is spelt most like it."""
-    owner = facts.providers.get(provider.lower(), provider.lower())
+    owner = seller(provider, facts)
     parts = [row for (who, _), (row, *_) in facts.parts.items() if who == owner]
     if host := next((row for row in parts if folded(row["part"]) == folded(name)), None):
         return _host(host)
