@@ -49,6 +49,14 @@ def blocks():
     return [[line.removeprefix("$ ") for line in block.splitlines() if line.strip()] for block in found]
 
 
+@pytest.mark.parametrize("group", sorted({words[:-1] for words, _ in COMMANDS}), ids=" ".join)
+def test_no_line_of_a_list_of_commands_is_cut_at_80_columns(group, command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    listed = command(*group, "--help").out.partition("Commands:\n")[2]
+    assert listed
+    assert "..." not in listed
+
+
 def test_there_is_something_to_test():
     assert len(COMMANDS) >= 12
     lines = [line for block in blocks() for line in block]

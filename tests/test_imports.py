@@ -86,7 +86,7 @@ def test_a_sheet_becomes_its_card(name, imported, here, golden):
 def test_a_card_that_was_made_passes_the_check(name, imported, command):
     imported(name, *KINDS[name])
     said = command("rates", "check", "--at", "2026-11-21")
-    assert (said.code, said.out) == (0, "\n"), said.err
+    assert (said.code, said.out) == (0, "where,what,value,remedy\n"), said.err
 
 
 @pytest.mark.parametrize("name", KINDS)

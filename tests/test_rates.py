@@ -223,6 +223,12 @@ def test_a_machine_of_every_provider_is_one_of_each_and_yields_to_its_own(write)
     assert int(counted["h100"]) == int(alone["h100"]) + 2  # of whom a machine is, is known
 
 
+def test_a_card_may_say_again_of_which_machine_a_part_is(shipped, write):
+    alias = "Nvidia H100 Mega 80GB GPU"
+    path = write(f"provider,part,machine\ngcp,{alias},a3-megagpu-8g\ngcp,A3Plus Instance Core,{alias}\n")
+    assert sorted(tables.parts(rates.load([path]))) == sorted(tables.parts(shipped))
+
+
 def test_a_machine_of_unconfirmed_size_is_matched_with_no_bill(shipped):
     matched = {row[2] for row in tables.tables(shipped)["machines"]}
     assert not matched & {
@@ -418,13 +424,36 @@ WRONG = {
         "'X1'",
         "Remove",
     ),
+    "a part of other chips": (
+        "provider,part,machine\ngcp,Nvidia H100 80GB GPU,a2-highgpu-8g",
+        "2:machine",
+        "holds nvidia-a100-40gb, and the part nvidia-h100-sxm",
+        "'a2-highgpu-8g'",
+        "Name a machine with the part's chip",
+    ),
+    "a part of nothing": (
+        "provider,part,machine\ngcp,Nvidia H100 80GB GPU,zzz",
+        "2:machine",
+        "gcp has no such machine",
+        "'zzz'",
+        "Add it in a card with the columns of machines.csv.",
+    ),
+    "part twice": (
+        "provider,part,machine\ngcp,Nvidia H100 80GB GPU,A3-HighGPU-8g\ngcp,nvidia h100 80gb gpu,a3-highgpu-8g",
+        "3:part",
+        "duplicate key",
+        "'nvidia h100 80gb gpu'",
+        "Remove one of the two rows.",
+    ),
+    "everybody's price": (f"{HEADER}\n*,trn2,spot,1,USD", "2:provider", "names no provider", "'*'", "for each"),
+    "everybody's token price": (f"{TOKENS}\n*{ONE[6:]}", "2:provider", "names no provider", "'*'", "for each"),
     "alias twice": ("raw,model\nfoo,a\nFOO,b", "3:raw", "duplicate key", "'FOO'", "Remove"),
     "alias overlaps": (
         "raw,model,valid_from,valid_to\nfoo,a,,2026-03-01\nfoo,b,2026-02-01,",
         "3:raw",
         "duplicate key",
         "'foo'",
-        "close",
+        "or close the earlier one: give it a valid_to",
     ),
     "token price": (
         "provider,model,token_class,price_per_million,currency\naws,x,inputs,1,USD",
@@ -475,17 +504,31 @@ WRONG = {
         "'Mo-Fr 01:00-04:00'",
         "Mon-Fri may stand before it",
     ),
+    "a list of days": (
+        f'{TOKENS},time_window_utc\n{ONE},"Mon,Tue 01:00-04:00"',
+        "2:time_window_utc",
+        "is not a part of the day",
+        "'Mon,Tue 01:00-04:00'",
+        "a row each",
+    ),
     "an empty window": (
-        f"{TOKENS},time_window_utc\n{ONE},00:00-24:00",
+        f"{TOKENS},time_window_utc\n{ONE},05:00-05:00",
         "2:time_window_utc",
         "begins where it ends",
-        "'00:00-24:00'",
+        "'05:00-05:00'",
         "whole day",
     ),
     "windows that overlap": (
         f"{TOKENS},time_window_utc\n{ONE},22:00-02:00\n{ONE.replace('1.5', '3')},01:59-04:00",
         "3:price_per_million",
         "card.csv:2, since ever) for the same key, and for some of the same requests",
+        "'3'",
+        "valid_to",
+    ),
+    "a whole week beside a whole day": (
+        f"{TOKENS},time_window_utc\n{ONE},Mon-Sun 00:00-24:00\n{ONE.replace('1.5', '3')},",
+        "3:price_per_million",
+        "card.csv:2, since ever) for the same key",
         "'3'",
         "valid_to",
     ),
@@ -654,6 +697,11 @@ def test_a_step_and_a_window_are_kept_as_numbers(write):
         ("Sun 22:00-01:00", [(1320, 1440, 6, 7), (0, 60, 0, 1)]),  # into Monday
         ("Sat-Sun 22:00-01:00", [(1320, 1440, 5, 7), (0, 60, 6, 7), (0, 60, 0, 1)]),
         ("Mon-Sun 22:00-01:00", [(1320, 1440, 0, 7), (0, 60, 0, 7)]),
+        ("Tue-Mon 01:00-04:00", [(60, 240, 0, 7)]),
+        ("Mon - Fri  01:00 - 04:00", [(60, 240, 0, 5)]),
+        ("Mon-Sun", []),  # the whole week, as if it were not there
+        ("Sun - Sat 00:00-24:00", []),
+        ("00:00-24:00", []),
     ],
 )
 def test_hours_may_be_of_some_days_of_the_week(text, parts):
@@ -1126,7 +1174,7 @@ def test_every_span_of_a_token_price_is_shown_where_a_card_cuts_it(write):
 
 def test_a_list_price_with_a_beginning_grows_old_too(tiny):
     world = tiny("2.00 valid_from=2026-01-01 as_of=2026-01-05")
-    warnings = {today: check.check(world, today).warnings for today in (date(2026, 7, 4), date(2026, 7, 5))}
+    warnings = {today: check.check(world, today).shipped for today in (date(2026, 7, 4), date(2026, 7, 5))}
     assert ["seen on 2026-01-05" in " ".join(found.what for found in each) for each in warnings.values()] == [
         False,
         True,
@@ -1280,7 +1328,11 @@ def test_every_chip_without_a_public_price_has_a_template(shipped):
 
 @pytest.mark.parametrize(
     ("change", "where", "remedy"),
-    [({"sku": "m88"}, "--sku", "Did you mean m8?"), ({"purchase_model": "spott"}, "--purchase", "Did you mean spot?")],
+    [
+        ({"sku": "m88"}, "--sku", "Did you mean m8?"),
+        ({"purchase_model": "spott"}, "--purchase", "Did you mean spot?"),
+        ({"provider": " "}, "--provider", "Name it as bills or gateways do, for example aws."),
+    ],
 )
 def test_lookup_knows_its_names(tiny, change, where, remedy):
     with pytest.raises(UsageError) as caught:
@@ -1324,6 +1376,8 @@ def test_no_two_machines_and_no_two_chips_are_told_apart_by_hyphens_alone(shippe
     [
         ("coreweave", "GB200 NVL72", "like it: GB200 NVL72 node, gb200 (GB200 (per GPU, NVL72))"),
         ("aws", "A100", "like it: a100-40 (A100 SXM4 40GB), a100-80 (A100 SXM4 80GB)"),
+        ("aws", "A100 MIG 1g.10gb", "like it: nvidia-a100-40gb:1g.10gb, nvidia-a100-80gb:1g.10gb"),
+        ("gcp", "G4 Instance", "like it: G4 Instance Core, G4 Instance Ram"),
         ("aws", "H200 SXM 140GB", ""),
     ],
 )
@@ -1332,6 +1386,19 @@ def test_a_lookup_guesses_nothing_and_names_what_is_like_it(printed, provider, s
         printed("lookup", "--provider", provider, "--sku", sku)
     assert refused.value.evidence == [like]
     assert refused.value.remedy == ("Write one of them out." if like else "Did you mean h200 sxm 141gb?")
+
+
+def test_the_host_of_a_machine_is_priced_by_the_chips_beside_it(printed):
+    with pytest.raises(UsageError, match="--sku: A3 Instance Core is the host of a machine") as refused:
+        printed("lookup", "--provider", "gcp", "--sku", "a3 instance-core")
+    assert refused.value.evidence == ["it is in the price of Nvidia H100 80GB GPU"]
+    assert refused.value.remedy.endswith("--provider gcp --sku 'Nvidia H100 80GB GPU'")
+
+
+def test_a_short_name_of_several_chips_is_refused_with_them(shipped):
+    with pytest.raises(UsageError, match="CHIP: there is no chip 'a100'") as refused:
+        listing.chip_named("a100", shipped)
+    assert refused.value.evidence == ["like it: a100-40 (A100 SXM4 40GB), a100-80 (A100 SXM4 80GB)"]
 
 
 POWER = """
@@ -1576,7 +1643,7 @@ def test_tiers_are_columns_of_their_own_in_a_file(write):
 
 def findings(world, day="2026-10-01"):
     found = check.check(world, date.fromisoformat(day))
-    return [problem.what for problem in found.errors], [problem.what for problem in found.warnings]
+    return [problem.what for problem in found.errors], [problem.what for problem in found.shipped or found.warnings]
 
 
 FOUND = [
@@ -1662,7 +1729,7 @@ def test_the_check_asks_about_a_provider_nobody_knows(write):
 def printed(monkeypatch, tmp_path):
     """Run a command in an empty folder and return what it would print."""
     calls = []
-    monkeypatch.setattr("costctl.reports.render.emit", lambda *given: calls.append(given))
+    monkeypatch.setattr("costctl.reports.render.emit", lambda *given, **_: calls.append(given))
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("COSTCTL_CONFIG", raising=False)
 
@@ -1683,6 +1750,15 @@ def test_the_commands_print_rows_of_text(printed):
         assert format_ == "json"
         assert {type(value) for row in rows for value in row.values()} <= {str, type(None)}
     assert rows[0]["price_per_chip_hour"] == "6.88"
+
+
+def test_nothing_to_print_has_a_header_and_a_chip_without_prices_a_remedy(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    heads = {"show maia200": "provider,machine,", "check": "where,what,", f"diff {HOME} {HOME}": "change,before,"}
+    said = {words: command("rates", *words.split(), "--format", "csv") for words in heads}
+    for words, head in heads.items():
+        assert (said[words].out.startswith(head), said[words].out.count("\n")) == (True, 1)
+    assert "no price of Maia 200 is known. costctl rates template maia200 writes a card" in said["show maia200"].err
 
 
 LOOKUP = ("lookup", "--provider", "deepseek", "--sku", "deepseek/deepseek-v4-pro")
@@ -1767,13 +1843,22 @@ def test_the_commands_read_the_cards_of_the_configuration(printed, tmp_path):
 
 
 def test_the_check_passes_on_the_shipped_facts_and_talks_on_stderr(printed, capsys):
-    assert printed("check", "--at", "2026-11-20")[1] == []
+    assert printed("check", "--at", "2026-11-20", "--shipped")[1] == []
     captured = capsys.readouterr()
     assert captured.out == ""
     assert (
         "costctl: warning: rates/chip_prices/aws.csv:as_of: prices in force that were seen on 2026-02-01"
         in captured.err
     )
+
+
+def test_the_check_tells_of_the_users_cards_and_counts_what_is_shipped(printed, tmp_path, capsys):
+    (tmp_path / "card.csv").write_text(f"{HEADER},confidence\naws,h100,on_demand,6,USD,rumour\n")
+    (tmp_path / "costctl.yaml").write_text('version: 1\ncards: ["card.csv"]\n')
+    printed("check", "--at", "2026-11-20")
+    own, shipped = capsys.readouterr().err.splitlines()
+    assert own.startswith(f"costctl: warning: {tmp_path / 'card.csv'}: rows that price nothing")
+    assert shipped == "costctl: warning: 15 on the shipped rates; --shipped lists them"
 
 
 def test_the_check_fails_the_gate(printed, tmp_path):

@@ -114,7 +114,7 @@ def test_who_went_back_is_the_last_revision(place, command, monkeypatch):
 def test_a_month_delivered_once_is_left_out(revised, command):
     said = command("report", "revisions", "--period", "2026-09", "--format", "csv")
     assert said.out.count("\n") == 1
-    assert "nothing was delivered again for 2026-09; the ledger holds the billing months 2026-09, 2026-10" in said.err
+    assert "nothing was delivered again for 2026-09; the ledger holds bills of 2026-09, 2026-10" in said.err
 
 
 def test_a_table_has_no_total_for_revisions_are_not_added(revised, command, monkeypatch):

@@ -147,4 +147,8 @@ def test_tokens_are_priced_before_their_bill_is_there(place):
     place.ingest("before.csv")
     periods = "SELECT DISTINCT billing_period FROM ledger.rated_tokens ORDER BY 1"
     assert [f"{month:%Y-%m}" for (month,) in place.ask(periods)] == ["2026-09", "2026-10"]
+    said = place.costctl("report", "unallocated").stderr  # the last month of tokens, where none is billed
+    assert (
+        said == "costctl: nothing to show for 2026-10; the ledger holds only tokens or chip time of 2026-09, 2026-10\n"
+    )
     assert place.broken() == []

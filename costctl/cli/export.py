@@ -8,7 +8,7 @@ from pathlib import Path
 from costctl import periods, pipeline, reports, terminal
 from costctl.errors import UsageError, shown
 from costctl.focus import export as focus_export
-from costctl.ledger import extract, state
+from costctl.ledger import extract
 from costctl.ledger.extract import Extract
 from costctl.ledger.store import Ledger
 from costctl.nouns import Span
@@ -46,13 +46,13 @@ def export(
 def _last(ledger: Ledger, name: str) -> Span | None:
     """Return the last billing month; a table of a ledger without charges is written whole."""
     held = ledger.value("SELECT count(*) FROM ledger.charge_groups")
-    return periods.latest(ledger) if held or name == FOCUS else None
+    return periods.latest(ledger, billed=True) if held or name == FOCUS else None
 
 
 def configured(run: Run, name: str, kind: str, output: str) -> None:
     """Write an export of the configuration for the last billing month; `{period}` in its path is that month."""
     with pipeline.reading(run) as (ledger, _):
-        label = periods.latest(ledger).label
+        label = periods.latest(ledger, billed=True).label
     export(
         run, name, period=label, sources=(), format_=kind, output=run.config.at(Path(output.replace("{period}", label)))
     )
@@ -88,8 +88,7 @@ def _tell(ledger: Ledger, made: Extract, span: Span | None, output: Path | None,
     """Say what was written, and what is missing in it."""
     label = f" of {span.label}" if span and "start" in made.values else ""  # some tables have no periods
     if not made.rows and label:
-        months = ", ".join(dict.fromkeys(row[0] for row in state.periods(ledger).rows))
-        terminal.say(f"costctl: no rows{label}; the ledger holds the billing months {months}")
+        terminal.say(f"costctl: no rows{label}; {periods.held(ledger)}")
     if output is not None:
         terminal.say(f"wrote {output}: {made.name}{label}, {made.rows:,} rows")
     if made.name == FOCUS:

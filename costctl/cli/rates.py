@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, fields
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -53,7 +54,10 @@ def show(
     known: Known = None,
     format_: Printed = None,
 ) -> None:
-    """Show every price of a chip with its tiers, or of a model's tokens, and why one is not used."""
+    """Show every price of a chip, or of a model's tokens.
+
+    With its tiers, and why one is not used.
+    """
     from costctl.rates import listing
 
     facts = _facts(known)
@@ -62,27 +66,33 @@ def show(
         return
     found = listing.chip_named(name, facts)
     title = f"{found['chip']} · {found['title']} · per chip-hour"
-    emit(title, listing.prices(facts, found["chip"], days.day(at)), format_, listing.readable)
+    prices = listing.prices(facts, found["chip"], days.day(at))
+    emit(title, prices, format_, listing.PRICE, listing.readable)
+    if not prices:
+        typer.echo(f"costctl: note: no price of {found['title']} is known. {listing.pricing(found)}", err=True)
 
 
 @app.command()
-def check(at: At = None, format_: Printed = None) -> None:
+def check(
+    at: At = None,
+    shipped: Annotated[
+        bool, typer.Option("--shipped", help="List the warnings of the shipped rates, too, not only how many.")
+    ] = False,
+    format_: Printed = None,
+) -> None:
     """Find old, odd or contradictory prices.
 
     Exit 9 when one is an error: prices that contradict each other, and what is old or odd in your cards. A warning passes.
     """
     from costctl.errors import GateFailed
-    from costctl.files.sheets import sentence
+    from costctl.files.sheets import Problem, sentence
     from costctl.rates import check as rates_check
 
     findings = rates_check.check(_facts(), days.day(at))
-    for warning in findings.warnings:
-        typer.echo(f"costctl: warning: {sentence(warning)}", err=True)
-    rows = [
-        {"where": found.where, "what": found.what, "value": found.value or None, "remedy": found.remedy or None}
-        for found in findings.errors
-    ]
-    emit("errors in the rates", rows, format_)
+    for warning in findings.advice(shipped=shipped):
+        typer.echo(f"costctl: warning: {warning}", err=True)
+    rows = [{name: text or None for name, text in asdict(found).items()} for found in findings.errors]
+    emit("errors in the rates", rows, format_, [column.name for column in fields(Problem)])
     if rows:
         raise GateFailed(
             "rates check",
@@ -108,7 +118,7 @@ def diff(
 
     home, day = rates.home(), days.day(at)
     lines = changes.changes(changes.load(before, home), changes.load(after, home), day)
-    emit(f"what changes in the rates of {day}", lines, format_)
+    emit(f"what changes in the rates of {day}", lines, format_, changes.COLUMNS)
 
 
 @app.command()
@@ -116,7 +126,10 @@ def template(
     chip: Annotated[str, typer.Argument(help="Id or short name.")],
     owned: Annotated[bool, typer.Option("--owned", help="For chips of your own, by the asset register.")] = False,
 ) -> None:
-    """Print a card for a chip to fill in: yours, for what is rented under contract, owned, or has no public price."""
+    """Print a card for a chip to fill in.
+
+    Yours, for what is rented under contract, owned, or has no public price.
+    """
     from costctl.rates import listing
 
     text = listing.owned_template(chip, _facts()) if owned else listing.template(chip, _facts())
@@ -134,9 +147,9 @@ def import_sheet(
     format_: Printed = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="CARD.csv", help="Write the card.")] = None,
 ) -> None:
-    """Turn a provider's price sheet into a card to name under `cards:`.
+    """Turn a provider's price sheet into a card.
 
-    What cannot be in a card is counted by its reason on stderr.
+    Name it under `cards:`. What cannot be in a card is counted by its reason on stderr.
     """
     from costctl import config, rates
     from costctl.rates import imports
@@ -187,9 +200,9 @@ def lookup(
     known: Known = None,
     format_: Printed = None,
 ) -> None:
-    """Print the one rate that reports use, for a machine or chip on a day or for each token class of a model.
+    """Print the one rate that reports use.
 
-    Exit 2 when none is in force; the message names the nearest.
+    For a machine or chip on a day, or for each token class of a model. Exit 2 when none is in force; the message names the nearest.
     """
     from costctl.errors import UsageError, shown
     from costctl.rates import lookup as rates_lookup
@@ -211,12 +224,18 @@ def lookup(
     emit("the prices in force, per million tokens", tokens.lookup(asked, facts, names), format_)
 
 
-def emit(title: str, rows: Records, format_: Format | None, readable: Callable[[Records], Records] = list) -> None:
+def emit(
+    title: str,
+    rows: Records,
+    format_: Format | None,
+    columns: Iterable[str] = (),
+    readable: Callable[[Records], Records] = list,
+) -> None:
     """Print rows in the format asked for: by default a table on a terminal, with its own columns, CSV when piped."""
     from costctl.reports import render
 
     asked = format_.value if format_ else None
-    render.emit(title, readable(rows) if render.chosen(asked, None) == "table" else rows, asked)
+    render.emit(title, readable(rows) if render.chosen(asked, None) == "table" else rows, asked, columns=columns)
 
 
 def _settings() -> Config:

@@ -173,8 +173,7 @@ def answer(
             rows, bill = reports.run(ledger, chosen, span, **how), reports.bill(ledger, span, cost)
         reached = bill if chosen.reaches_bill and span.whole_months and cost != reports.CARD else None
         if not rows.rows:
-            months = ", ".join(dict.fromkeys(row[0] for row in state.periods(ledger).rows))
-            terminal.say(f"costctl: {chosen.empty} for {span.label}; the ledger holds the billing months {months}")
+            terminal.say(f"costctl: {chosen.empty} for {span.label}; {periods.held(ledger)}")
     return Answer(chosen, span, in_force, cost, rows, footer, reached)
 
 

@@ -44,17 +44,31 @@ def last(text: str, today: date) -> Span:
     return Span(start, today, f"{start}..{today}")
 
 
-def latest(ledger: Ledger) -> Span:
-    """Return the last billing period that cost something; raise UsageError when it has none."""
+def latest(ledger: Ledger, *, billed: bool = False) -> Span:
+    """Return the last billing period that cost something, else, but where it must be billed, the last month of tokens or chip time.
+
+    Raises UsageError where there is none.
+    """
     found = ledger.value(
         "SELECT billing_period FROM ledger.charge_groups GROUP BY billing_period "
         "ORDER BY sum(abs(EffectiveCost)) <> 0 DESC, billing_period DESC LIMIT 1"
     )
+    if not billed:
+        found = found or ledger.value(f"{build.PERIODS} ORDER BY 1 DESC")
     if found is None:
         raise UsageError(
             str(ledger.path), "the ledger holds no charges yet", remedy="costctl ingest PATH takes bills in."
         )
     return Span(found, shifted(found, 1), f"{found:%Y-%m}")
+
+
+def held(ledger: Ledger) -> str:
+    """Say of which months the ledger holds bills, and of which others tokens or chip time."""
+    billed = ledger.run("SELECT DISTINCT billing_period FROM ledger.charge_groups ORDER BY 1").rows
+    counted = [row for row in ledger.run(f"{build.PERIODS} ORDER BY 1").rows if row not in billed]
+    kinds = {"bills of": billed, "only tokens or chip time of": counted}
+    found = [f"{kind} {', '.join(f'{month:%Y-%m}' for (month,) in rows)}" for kind, rows in kinds.items() if rows]
+    return f"the ledger holds {' and '.join(found) or 'nothing yet'}"
 
 
 def fingerprint(ledger: Ledger, period: date, settings: str) -> str:

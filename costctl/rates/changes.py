@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
@@ -15,6 +15,7 @@ from costctl.rates.intervals import Rate
 Texts = dict[str, str | None]
 TENTH = Decimal("0.1")
 NAMED = ("provider", "what", "bought", "currency", "per", "region", "layer")
+COLUMNS = ("change", "before", "after", "percent", *NAMED, "card_before", "card_after")
 ORDER = ("provider", "what", "bought", "region", "layer", "currency")
 
 
@@ -36,42 +37,37 @@ def changes(before: Facts, after: Facts, day: date) -> list[Texts]:
     return sorted(lines, key=lambda line: [line[name] or "" for name in ORDER])
 
 
-def _lines(before: Sequence[Rate], after: Sequence[Rate], day: date, named: Callable[[Rate], Texts]) -> Iterator[Texts]:
+def _lines(
+    before: Sequence[Rate], after: Sequence[Rate], day: date, named: Callable[[Rate], Iterable[object]]
+) -> Iterator[Texts]:
     was, now = ({(rate.key, rate.scope): rate for rate in rates if rate.holds(day)} for rates in (before, after))
     for key in was | now:
         first, second = was.get(key), now.get(key)
         rate = first or second
         if rate and (first is None or second is None or first.price != second.price):
-            yield _compared(named(rate), first, second)
+            yield _compared(map(str, named(rate)), first, second)
 
 
-def _chip_hour(rate: Rate) -> Texts:
+def _chip_hour(rate: Rate) -> Iterable[object]:
+    """Return what a price is of, in the order of NAMED."""
     provider, machine, chip, region, purchase_model, term, layer, currency, payment = rate.key
     bought = " ".join(str(word) for word in (purchase_model, f"{term}m" if term else None, payment) if word)
-    return _named(provider, machine or chip, bought, currency, "chip-hour", region, layer)
+    return provider, machine or chip, bought, currency, "chip-hour", region, layer
 
 
-def _million_tokens(rate: Rate) -> Texts:
+def _million_tokens(rate: Rate) -> Iterable[object]:
+    """Return what a price is of, in the order of NAMED."""
     provider, channel, model, region, service_tier, token_class, layer, currency = rate.key
     scope = (rate.row.texts.get("context_tier", "all"), rate.row.texts.get("time_window_utc"))
     bought = " ".join(str(word) for word in (token_class, service_tier, *scope, channel) if word)
-    return _named(provider, model, bought, currency, "Mtok", region, layer)
+    return provider, model, bought, currency, "Mtok", region, layer
 
 
-def _named(*words: object) -> Texts:
-    return {name: str(word) for name, word in zip(NAMED, words, strict=True)}
-
-
-def _compared(named: Texts, before: Rate | None, after: Rate | None) -> Texts:
+def _compared(named: Iterable[str], before: Rate | None, after: Rate | None) -> Texts:
     percent = None
     if before and after:
         percent = f"{((after.price / before.price - 1) * 100).quantize(TENTH, ROUND_HALF_EVEN):+f}"
-    return {
-        "change": "new" if before is None else "gone" if after is None else "other",
-        "before": before.text if before else None,
-        "after": after.text if after else None,
-        "percent": percent,
-        **named,
-        "card_before": before.card if before else None,
-        "card_after": after.card if after else None,
-    }
+    change = "new" if before is None else "gone" if after is None else "other"
+    prices = (rate.text if rate else None for rate in (before, after))
+    cards = (rate.card if rate else None for rate in (before, after))
+    return dict(zip(COLUMNS, (change, *prices, percent, *named, *cards), strict=True))

@@ -9,7 +9,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from costctl.files import cells
-from costctl.files.sheets import Problem, Row, Sheet
+from costctl.files.sheets import Problem, Row, Sheet, sentence
 from costctl.nouns import shifted
 from costctl.rates import owned
 from costctl.rates.columns import UNSURE
@@ -26,10 +26,17 @@ PER_CHIP = ("chip-hour", "gpu-hour")
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found: errors fail the check, warnings are for reading."""
+    """What was found: errors fail the check, warnings are for reading, of the user's cards and of what is shipped."""
 
     errors: list[Problem]
     warnings: list[Problem]
+    shipped: list[Problem]
+
+    def advice(self, *, shipped: bool) -> list[str]:
+        """Return each warning as a sentence, the user's first; of what is shipped only how many, unless asked."""
+        told = [sentence(problem) for problem in (*self.warnings, *(self.shipped if shipped else ()))]
+        left = len(self.shipped) if not shipped else 0
+        return [*told, f"{left} on the shipped rates; --shipped lists them"] if left else told
 
 
 def check(facts: Facts, today: date) -> Findings:
@@ -37,10 +44,10 @@ def check(facts: Facts, today: date) -> Findings:
     theirs, shipped = _parted([*facts.chip_rates, *facts.model_rates], _is_the_users)
     binding, listed = _parted(facts.chip_rates, _binds)
     errors = [*facts.clashes(), *_contradictions(facts), *_implausible(theirs), *_stale_cards(theirs, today)]
-    warnings = [*_stale_lists(shipped, today), *_implausible(shipped), *_above_list(binding, listed)]
+    odd = [*_above_list(binding, listed), *_unknown_providers(facts), *_idle_overlays(facts)]
     unmetered = owned.unmetered(facts.rows("owned"), shifted(today.replace(day=1), -1))
-    odd = [*_unknown_providers(facts), *_idle_overlays(facts), *unmetered, *_unused(facts)]
-    return Findings(errors, [*warnings, *odd])
+    old = [*_stale_lists(shipped, today), *_implausible(shipped)]
+    return Findings(errors, [*odd, *unmetered, *_unused(facts, is_card=True)], [*old, *_unused(facts, is_card=False)])
 
 
 def _parted(rates: Iterable[Rate], chosen: Callable[[Rate], bool]) -> tuple[list[Rate], list[Rate]]:
@@ -160,8 +167,8 @@ def _idle_overlays(facts: Facts) -> Iterator[Problem]:
             yield row.problem("discount", "acts on no list price", remedy)
 
 
-def _unused(facts: Facts) -> Iterator[Problem]:
-    for sheet in facts.sheets:
+def _unused(facts: Facts, *, is_card: bool) -> Iterator[Problem]:
+    for sheet in (sheet for sheet in facts.sheets if sheet.is_card is is_card):
         unsure = sum(row["confidence"] in UNSURE for row in sheet.rows if sheet.holds.endswith("_prices"))
         if unsure:
             what = f"rows that price nothing, being of confidence {', '.join(UNSURE[:-1])} or {UNSURE[-1]}: {unsure}"

@@ -9,10 +9,11 @@ from typing import Protocol
 from costctl.files import cells
 from costctl.files.sheets import Problem, Row, Sheet
 from costctl.rates import overlays, owned, tiers
-from costctl.rates.columns import SIGNATURES
+from costctl.rates.columns import FILES, SIGNATURES
 
 LITERALS = 2  # the least that a card's pattern says of the names of machines
 NAMING_A_PROVIDER = ("machines", "parts", "families", "chip_prices", "model_prices", "overlays", "owned")
+PRICING = ("chip_prices", "model_prices", "overlays")
 WILD = str.maketrans("", "", "%_ ")
 
 
@@ -45,8 +46,7 @@ def problems(row: Row, sheet: Sheet, facts: Known) -> Iterator[Problem]:
     """Yield what is wrong with a row beyond its single cells; on the way its names become ours."""
     yield from _date_problems(row)
     if row["provider"] and sheet.holds in NAMING_A_PROVIDER:
-        # A provider nobody knows is taken as it is: `rates check` asks about it.
-        row.values["provider"] = facts.providers.get(row["provider"], row["provider"])
+        yield from _provider_problems(row, sheet, facts)
     if row["chip"] and sheet.holds in ("machines", "chip_prices", "power", "overlays", "owned"):
         yield from _chip_problems(row, facts)
     if sheet.holds == "overlays":
@@ -57,11 +57,20 @@ def problems(row: Row, sheet: Sheet, facts: Known) -> Iterator[Problem]:
         yield from tiers.problems(row)
     if sheet.is_card and sheet.holds == "families":
         yield from _pattern_problems(row)
-    named = sheet.holds in ("overlays", "parts") or (sheet.holds == "chip_prices" and row["layer"] != "model")
+    named = sheet.holds == "overlays" or (sheet.holds == "chip_prices" and row["layer"] != "model")
     if named and row["machine"]:  # an estimate has names of its own
-        yield from _machine_problems(row, facts)
+        yield from _machine_problems(row, facts, "Leave it empty for the chip in any machine.")
+    if sheet.holds == "parts":
+        yield from _part_problems(row, facts)
     if sheet.is_card and sheet.holds.endswith("_prices"):
         yield from _price_problems(row, sheet.holds)
+
+
+def _provider_problems(row: Row, sheet: Sheet, facts: Known) -> Iterator[Problem]:
+    # A provider nobody knows is taken as it is: `rates check` asks about it.
+    row.values["provider"] = facts.providers.get(row["provider"], row["provider"])
+    if row["provider"] == "*" and sheet.holds in PRICING:
+        yield row.problem("provider", "names no provider: a price is of one", "Write a row for each of them.")
 
 
 def _date_problems(row: Row) -> Iterator[Problem]:
@@ -80,16 +89,28 @@ def _chip_problems(row: Row, facts: Known) -> Iterator[Problem]:
         row.values["chip"] = found["chip"]
 
 
-def _machine_problems(row: Row, facts: Known) -> Iterator[Problem]:
+def _machine_problems(row: Row, facts: Known, otherwise: str) -> Iterator[Problem]:
     found = facts.machines.get((row["provider"], row["machine"].lower()))
     if found is None:
         names = [name for provider, name in facts.machines if provider == row["provider"]]
-        remedy = cells.nearest(row["machine"], names) or "Leave it empty for a price of the chip in any machine."
+        remedy = cells.nearest(row["machine"], names) or otherwise
         yield row.problem("machine", f"{row['provider']} has no such machine", remedy)
     elif row["chip"] not in (None, found["chip"]):
         yield row.problem("chip", f"the machine {found['machine']} holds {found['chip']}", "Correct one of the two.")
     else:
         row.values["machine"] = found["machine"]
+
+
+def _part_problems(row: Row, facts: Known) -> Iterator[Problem]:
+    """Yield what is wrong with a part and its machine; the price of a machine is that of its chips alone."""
+    yield from _machine_problems(row, facts, "Add it in a card with the columns of machines.csv.")
+    part, machine = (facts.machines.get((row["provider"], row[name].lower())) for name in ("part", "machine"))
+    if part is None:  # the host of a machine
+        return
+    row.values["part"] = part["machine"]
+    if machine and machine["chip"] != part["chip"]:
+        what = f"the machine holds {machine['chip']}, and the part {part['chip']}"
+        yield row.problem("machine", what, "Name a machine with the part's chip: the price of another is not its own.")
 
 
 def _pattern_problems(row: Row) -> Iterator[Problem]:
@@ -136,7 +157,12 @@ def repeats(sheet: Sheet, seen: dict[Hashable, list[Row]]) -> Iterator[Problem]:
             named.append(row)
             if first:
                 what = f"duplicate key: {first.path}:{first.line} names it already"
-                yield row.problem(column, what, "Remove one of the two rows, or close the earlier one.")
+                closed = ", or close the earlier one: give it a valid_to" if _may_end(sheet) else ""
+                yield row.problem(column, what, f"Remove one of the two rows{closed}.")
+
+
+def _may_end(sheet: Sheet) -> bool:
+    return any(column.name == "valid_to" for column in FILES[sheet.holds])
 
 
 def _together(row: Row, other: Row) -> bool:

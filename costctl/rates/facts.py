@@ -71,10 +71,10 @@ class Facts:
     @cached_property
     def parts(self) -> dict[tuple[str, str], list[Row]]:
         """Return, by provider and name of a SKU, the rows that say of which machines it is a part."""
-        found: dict[tuple[str, str], list[Row]] = {}
+        found: dict[tuple[str, str], dict[str, Row]] = {}
         for row in self.rows("parts"):
-            found.setdefault((row["provider"], row["part"].lower()), []).append(row)
-        return found
+            found.setdefault((row["provider"], row["part"].lower()), {}).setdefault(row["machine"], row)
+        return {name: [*rows.values()] for name, rows in found.items()}
 
     @cached_property
     def chip_rates(self) -> list[Rate]:

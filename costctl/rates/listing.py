@@ -6,8 +6,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
-from costctl.errors import UsageError, shown
-from costctl.files import cells
 from costctl.files.sheets import Row
 from costctl.rates import meant, tiers
 from costctl.rates.columns import LAYERS, POWER_BASES, UNSURE
@@ -18,6 +16,10 @@ Texts = dict[str, str | None]
 TEMPLATE = (
     *("provider", "machine", "chip", "region", "purchase_model", "term_months", "layer", "price_per_chip_hour"),
     *("currency", "valid_from", "valid_to", "confidence", "source", "notes"),
+)
+PRICE = (
+    *("provider", "machine", "purchase_model", "price_per_chip_hour", *tiers.COLUMNS, "region", "layer", "term_months"),
+    *("currency", "valid_from", "valid_to", "as_of", "confidence", "state", "card"),
 )
 OWNED_TEMPLATE = (
     *("power", "kw_per_chip", "pue", "price_per_kwh", "colocation", "colocation_per_month"),
@@ -81,6 +83,12 @@ def template(name: str, facts: Facts) -> str:
     )
 
 
+def pricing(chip: Row) -> str:
+    """Return how a chip comes by a price that nobody publishes."""
+    card = f"costctl rates template {chip['short']} writes a card"
+    return f"{card}: fill in your price and name the file under `cards:` in costctl.yaml."
+
+
 def owned_template(name: str, facts: Facts) -> str:
     """Return a card of an owned chip, its amounts left empty; a card with an empty acquisition cost is refused."""
     row = {"asset": "", "chip": chip_named(name, facts)["short"], "chips": "", "in_service": "", "currency": "USD"}
@@ -93,10 +101,9 @@ def _as_card(row: dict[str, str]) -> str:
 
 def chip_named(name: str, facts: Facts) -> Row:
     """Return a chip by id, short name or title; raise UsageError when there is none, or more than one."""
-    remedy = cells.nearest(name, facts.chips) or "List them: costctl rates list"
-    unknown = UsageError("CHIP", f"there is no chip {shown(name)}", remedy=remedy)
     exact = facts.chips.get(name.lower())
-    return meant.one("CHIP", name, [exact] if exact else meant.fitting_chips(name, facts), unknown)
+    found = [exact] if exact else meant.fitting_chips(name, facts)
+    return meant.one("CHIP", name, found, meant.unknown_chip(name, facts))
 
 
 def prices(facts: Facts, chip: str, day: date) -> list[Texts]:
@@ -160,20 +167,12 @@ def _state(rate: Rate, day: date) -> str:
 
 def _line(row: Row, layer: str, regions: str, state: str, holds: tuple[date | None, date | None]) -> Texts:
     begins, ends = holds
-    return {
-        "provider": row["provider"],
-        "machine": row["machine"],
-        "purchase_model": row["purchase_model"],
-        "price_per_chip_hour": row.texts.get("price_per_chip_hour"),
-        **{name: row.texts.get(name) for name in tiers.COLUMNS},
+    return {column: row.texts.get(column) for column in PRICE} | {
+        **{name: row[name] for name in ("provider", "machine", "purchase_model", "confidence")},
         "region": regions,
         "layer": layer,
-        "term_months": row.texts.get("term_months"),
-        "currency": row["currency"],
         "valid_from": begins.isoformat() if begins else None,
         "valid_to": ends.isoformat() if ends else None,
-        "as_of": row.texts.get("as_of"),
-        "confidence": row["confidence"],
         "state": state,
         "card": row.card,
     }

@@ -12,7 +12,7 @@ from typing import Any
 from costctl.errors import UsageError, shown
 from costctl.files import cells
 from costctl.ledger import build, store
-from costctl.rates import meant, tiers
+from costctl.rates import listing, meant, tiers
 from costctl.rates.columns import PURCHASE_MODELS
 from costctl.rates.facts import Facts
 from costctl.rates.intervals import Rate
@@ -86,7 +86,7 @@ def is_of_chips(provider: str, sku: str, facts: Facts) -> bool:
 
 def named(question: Question, facts: Facts) -> Question:
     """Return the question in our names; raise UsageError for a machine or chip nobody knows."""
-    provider = facts.providers.get(question.provider.lower(), question.provider.lower())
+    provider = meant.seller(question.provider, facts)
     purchase = question.purchase_model.lower()
     if purchase not in PURCHASE_MODELS:
         raise UsageError(
@@ -110,11 +110,8 @@ def _refuse_unpublished(asked: Question, facts: Facts) -> None:
         (rate.key[0], rate.key[2]) == (asked.provider, asked.chip) for rate in facts.chip_rates
     ):
         return
-    raise UsageError(
-        "--sku",
-        f"{chip['title']} has no public price, and no card of yours has one",
-        remedy=f"costctl rates template {chip['short']} writes a card: fill in your price and name the file under `cards:` in costctl.yaml.",
-    )
+    what = f"{chip['title']} has no public price, and no card of yours has one"
+    raise UsageError("--sku", what, remedy=listing.pricing(chip))
 
 
 def _may_price(rate: Rate, asked: Question) -> bool:

@@ -19,9 +19,17 @@ def folded(name: str) -> str:
     return BETWEEN.sub("", name.lower())
 
 
+def seller(provider: str, facts: Facts) -> str:
+    """Return our id of a provider by any of its names; one that nobody knows goes by its own."""
+    name = provider.strip().lower()
+    if not name:
+        raise UsageError("--provider", "is empty", remedy="Name it as bills or gateways do, for example aws.")
+    return facts.providers.get(name, name)
+
+
 def fitting(provider: str, name: str, facts: Facts) -> list[Row]:
     """Return the machine of a provider that a name means, else the chip; several where the name does not tell them apart."""
-    owner = facts.providers.get(provider.lower(), provider.lower())
+    owner = seller(provider, facts)
     exact = facts.machines.get((owner, name.lower())) or facts.chips.get(name.lower())
     if exact:
         return [exact]
@@ -50,19 +58,45 @@ def one(where: str, name: str, found: Iterable[Row], otherwise: UsageError) -> R
 
 def unknown(provider: str, name: str, facts: Facts, *, what: str, others: Iterable[str] = ()) -> UsageError:
     """Return the refusal of a name that fits nothing, with what holds all of its words, else what is spelt most like it."""
-    owner = facts.providers.get(provider.lower(), provider.lower())
-    names = [*(spelling for who, spelling in facts.machines if who == owner), *facts.chips, *others]
-    words = [re.compile(rf"(?<![a-z0-9]){re.escape(word)}") for word in BETWEEN.split(name.lower()) if word]
-    alike = [*dict.fromkeys(told for told in _told(owner, facts) if all(word.search(told.lower()) for word in words))]
+    owner = seller(provider, facts)
+    parts = [row for (who, _), (row, *_) in facts.parts.items() if who == owner]
+    if host := next((row for row in parts if folded(row["part"]) == folded(name)), None):
+        return _host(host)
+    spelt = {spelling: row["machine"] for (who, spelling), row in facts.machines.items() if who == owner}
+    spelt |= {row["part"]: row["part"] for row in parts}
+    own = [row["machine"] for row in facts.rows("machines") if row["provider"] == owner]
+    found = _holding(name, [*own, *_titles(facts)]) or [spelt[spelling] for spelling in _holding(name, spelt)]
+    return _refused("--sku", what, found, cells.nearest(name, [*spelt, *facts.chips, *others]))
+
+
+def _host(part: Row) -> UsageError:
+    """Return the refusal of a part without chips: nobody sells it without the machine."""
+    what = f"{part['part']} is the host of a machine and has no price of its own"
+    remedy = f"Look that up: costctl rates lookup --provider {part['provider']} --sku {shown(part['machine'])}"
+    return UsageError("--sku", what, evidence=f"it is in the price of {part['machine']}", remedy=remedy)
+
+
+def unknown_chip(name: str, facts: Facts) -> UsageError:
+    """Return the refusal of a name that fits no chip."""
+    found = _holding(name, _titles(facts))
+    return _refused("CHIP", f"there is no chip {shown(name)}", found, cells.nearest(name, facts.chips))
+
+
+def _refused(where: str, what: str, found: Iterable[str], nearest: str) -> UsageError:
+    alike = [*dict.fromkeys(found)]
+    if not alike:
+        return UsageError(where, what, remedy=nearest or "List the chips: costctl rates list")
     more = f" and {len(alike) - SHOWN} more" if len(alike) > SHOWN else ""
-    evidence = f"like it: {', '.join(alike[:SHOWN])}{more}" if alike and words else ""
-    remedy = cells.nearest(name, names) or "List the chips: costctl rates list"
-    return UsageError("--sku", what, evidence=evidence, remedy="Write one of them out." if evidence else remedy)
+    evidence = f"like it: {', '.join(alike[:SHOWN])}{more}"
+    return UsageError(where, what, evidence=evidence, remedy="Write one of them out.")
 
 
-def _told(provider: str, facts: Facts) -> Iterator[str]:
-    for row in facts.rows("machines"):
-        if row["provider"] == provider:
-            yield row["machine"]
+def _holding(name: str, spellings: Iterable[str]) -> list[str]:
+    """Return the spellings that hold all words of a name; none where it has no word."""
+    words = [re.compile(rf"(?<![a-z0-9]){re.escape(word)}") for word in BETWEEN.split(name.lower()) if word]
+    return [spelling for spelling in spellings if words and all(word.search(spelling.lower()) for word in words)]
+
+
+def _titles(facts: Facts) -> Iterator[str]:
     for row in facts.rows("chips"):
         yield f"{row['short']} ({row['title']})" if row["title"] else row["short"]

@@ -26,6 +26,7 @@ STEP = re.compile(
 )
 NAMED = "|".join(WEEKDAYS)
 DAYS = re.compile(rf"(?:(?P<first>{NAMED})(?:-(?P<last>{NAMED}))?)?\s*(?P<hours>.*)", re.IGNORECASE)
+HYPHEN = re.compile(r"\s*-\s*")
 WINDOW = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
 
 
@@ -98,17 +99,21 @@ Part = tuple[int, int, int, int]  # minutes of the UTC day, days of the week, bo
 
 
 def window(text: str) -> tuple[Part, ...]:
-    """Return the minutes of the UTC day, and the days, on which a price holds, in parts where they go past midnight or past Sunday."""
-    said = DAYS.fullmatch(text.strip())
-    hours = said["hours"] if said else ""
+    """Return the minutes of the UTC day, and the days, on which a price holds, in parts where they go past midnight or past Sunday.
+
+    The whole week has no parts: it is as if no window were there.
+    """
+    said = DAYS.fullmatch(HYPHEN.sub("-", text.strip()))
+    hours = said["hours"] if said else text
     days = _days(said["first"], said["last"]) if said and said["first"] else [(0, WEEK)]
-    minutes = [(0, DAY, 0)] if said and said["first"] and hours in ("", "00:00-24:00") else _minutes(hours)
-    return tuple(
+    minutes = [(0, DAY, 0)] if hours in ("", "00:00-24:00") else _minutes(hours)
+    parts = tuple(
         (start, end, *part)
         for start, end, later in minutes
         for first, last in days
         for part in _shifted(first, last, later)
     )
+    return () if parts == ((0, DAY, 0, WEEK),) else parts
 
 
 def _minutes(text: str) -> list[tuple[int, int, int]]:
@@ -116,7 +121,10 @@ def _minutes(text: str) -> list[tuple[int, int, int]]:
     found = WINDOW.fullmatch(text)
     start, end = (int(found[hour]) * MINUTES + int(found[hour + 1]) for hour in (1, 3)) if found else (0, DAY + 1)
     if end > DAY:
-        remedy = "Write it in UTC as 01:00-04:00, the end excluded; 16:30-00:30 goes past midnight, Mon-Fri may stand before it."
+        remedy = (
+            "Write it in UTC as 01:00-04:00, the end excluded; 16:30-00:30 goes past midnight, Mon-Fri may stand before it. "
+            "Days or hours that lie apart are a row each."
+        )
         raise Wrong("is not a part of the day", remedy)
     if start == end % DAY:
         raise Wrong("begins where it ends", "Leave it empty for a price of the whole day.")
@@ -127,6 +135,8 @@ def _minutes(text: str) -> list[tuple[int, int, int]]:
 def _days(first: str, last: str | None) -> list[tuple[int, int]]:
     """Return the parts of a week from the first to the last day named, both of them in it."""
     start, end = WEEKDAYS.index(first.lower()), WEEKDAYS.index((last or first).lower()) + 1
+    if start == end % WEEK:
+        return [(0, WEEK)]
     return [(start, end)] if start < end else [(start, WEEK), (0, end)]
 
 

@@ -63,7 +63,7 @@ def lookup(question: Question, facts: Facts, aliases: Sequence[Alias]) -> list[T
 
     Raises UsageError for a model that no card of the provider prices, and where no class has a price.
     """
-    provider = facts.providers.get(question.provider.lower(), question.provider.lower())
+    provider = meant.seller(question.provider, facts)
     rates = [rate for rate in facts.model_rates if rate.key[0] == provider and rate.key[-1] == question.currency]
     (found,) = rated([question], rates, aliases, tables.providers(facts))
     model = found["input"]["bought_model"].lower()

@@ -7,7 +7,7 @@ import io
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -77,9 +77,11 @@ def rows(found: Rows, format_: str, output: Path | None = None, *, title: str = 
         put({"csv": _csv, "json": _json, "jsonl": _jsonl}[format_](found), output)
 
 
-def emit(title: str, records: Sequence[dict[str, str | None]], format_: str | None) -> None:
-    """Print a small list of text records, such as rates, in the format asked for; a single one stands upright."""
-    columns = tuple(records[0]) if records else ()
+def emit(
+    title: str, records: Sequence[dict[str, str | None]], format_: str | None, columns: Iterable[str] = ()
+) -> None:
+    """Print a small list of text records, such as rates, in the format asked for; a single one stands upright, none has these columns."""
+    columns = tuple(records[0] if records else columns)
     name = chosen(format_, None)
     if name != "table":
         found = [tuple(record.values()) for record in records]
