@@ -24,6 +24,8 @@ def compared(places):
     text = (place.home / "costctl.yaml").read_text().replace("cards: [", "cards: [claims.csv, ")
     place.write("costctl.yaml", text)
     place.write("claims.csv", CLAIMS)
+    listed = {"cost": "0", "ListCost": "5", "day": "2026-02-03"}
+    place.bill("bills/listed.csv", [listed | {"ResourceId": "maia-lease"}])
     assert place.costctl("ingest").returncode == 0
     return lambda *words: list(
         csv.DictReader(
@@ -69,4 +71,5 @@ def test_what_cannot_be_measured_is_listed_all_the_same(compared):
 
 
 def test_unknown_cost_measures_nothing(compared):
+    """What stands beside the chips of both has a list cost; the chips have none."""
     assert {row["ratio_measured"] for row in compared("--cost", "list")} == {""}
