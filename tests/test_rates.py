@@ -1183,8 +1183,18 @@ def test_a_list_price_with_a_beginning_grows_old_too(tiny):
 
 def test_what_was_seen_later_was_not_known_then(tiny):
     world = tiny("2.00 as_of=2026-03-01", "3.00 as_of=2026-09-01 valid_from=2026-04-01")
-    then, now = (ask(known, "2026-05-01")[0] for known in (world.known_on(date(2026, 8, 31)), world))
-    assert (then["price_per_chip_hour"], now["price_per_chip_hour"]) == ("2.00", "3.00")
+    known = (world.known_on(date(2026, 8, 31)), world.known_on(date(2026, 9, 1)), world)
+    assert [ask(facts, "2026-05-01")[0]["price_per_chip_hour"] for facts in known] == ["2.00", "3.00", "3.00"]
+
+
+@pytest.mark.parametrize("rates", ["chip_rates", "model_rates", "power"])
+def test_before_all_was_seen_nothing_was_known(shipped, rates):
+    now, then = (
+        [rate for rate in getattr(facts, rates) if rate.row["as_of"]]
+        for facts in (shipped, shipped.known_on(date(2000, 1, 1)))
+    )
+    assert now
+    assert then == []
 
 
 def test_every_row_comes_back_once_with_its_columns(tiny):
