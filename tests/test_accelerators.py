@@ -217,13 +217,16 @@ def test_a_machine_of_google_costs_all_of_its_skus_and_has_the_hours_of_its_chip
     ],
 )
 def test_a_contract_for_the_machine_prices_the_gpu_that_is_billed(place, card, paid):
-    """24 chip-hours."""
+    """24 chip-hours; the cores are in the price of their chips, whichever it is."""
     start = "provider,machine,chip,price_per_chip_hour,purchase_model,currency,valid_from"
     lines = [f"{line},on_demand,USD,2026-01-01" for line in f"gcp,{card}".splitlines()]
     place.write("card.csv", "\n".join([start, *lines, ""]))
     place.write("costctl.yaml", "version: 1\ncards: [card.csv]\n")
-    place.ingest(bill(place, "bill.csv", GCP, [gcp_line("Nvidia H100 80GB GPU")]), form="gcp_billing")
+    lines = [gcp_line("Nvidia H100 80GB GPU"), gcp_line("A3 Instance Core")]
+    place.ingest(bill(place, "bill.csv", GCP, lines), form="gcp_billing")
     assert place.ask("SELECT sum(rate_cost) FROM ledger.rated_chip_hours") == [(paid and Decimal(paid),)]
+    host = "SELECT rate_card_cost, rate_card_unknown FROM ledger.card_costs JOIN ledger.rated_chip_hours USING (group_id) WHERE chip_hours = 0"
+    assert place.ask(host) == [(0, 0)]
 
 
 def test_the_host_is_with_its_chips_where_only_the_team_is_known(place):

@@ -260,8 +260,25 @@ BOUGHT = {"ConsumedUnit": "1K tokens", "x_Model": "claude-sonnet-4-6", "x_TokenC
     ],
 )
 def test_bought_tokens_at_the_card(place, lines, tokens, cost):
+    buy(place, lines, tokens)
+    asked = "SELECT CASE WHEN sum(rate_card_unknown) = 0 THEN sum(rate_card_cost) END FROM ledger.postings"
+    assert place.ask(asked) == [(cost,)]
+
+
+def test_a_part_of_the_cost_is_no_price_of_all_the_tokens(place):
+    """Three million tokens come to 6 at the card, and the million of the day after has no price."""
+    buy(place, [("2026-10-03", "3000"), ("2026-10-04", "1000")], ["2026-10-03,,3000000,", "2026-10-04,batch,1000000,"])
+    for currency, total in {"USD": "6", "EUR": "3"}.items():
+        (row, *_) = csv.DictReader(report(place, "chargeback", "--currency", currency, "--format", "csv").splitlines())
+        shown = [row[name] for name in ("team", "total", "delivered_tokens", "cost_per_mtok", "incomplete")]
+        assert shown == ["a", total, "4000000", "", "true"]
+
+
+def buy(place, lines, tokens):
+    """Take in lines of a bill (day, thousands of tokens) and counts of tokens (day, service tier, input, output)."""
     place.write("prices.csv", PRICES)
-    place.write("costctl.yaml", "version: 1\ncards: [prices.csv]\n")
+    place.write("fx.csv", "from,to,rate_type,period,rate,source\nUSD,EUR,period_average,2026-10,0.5,plan\n")
+    place.write("costctl.yaml", "version: 1\nfx: fx.csv\ncards: [prices.csv]\n")
     counted = [line.split(",") for line in tokens]
     rows = [
         f"{day}T00:00:00Z,{day}T01:00:00Z,aws.bedrock,claude-sonnet-4-6,a,{tier},{entered},{left},1"
@@ -273,5 +290,3 @@ def test_bought_tokens_at_the_card(place, lines, tokens, cost):
         "bill.csv", [BOUGHT | {"day": day, "month": "2026-10-01", "ConsumedQuantity": number} for day, number in lines]
     )
     place.ingest("bill.csv", "tokens.csv")
-    asked = "SELECT CASE WHEN sum(rate_card_unknown) = 0 THEN sum(rate_card_cost) END FROM ledger.postings"
-    assert place.ask(asked) == [(cost,)]

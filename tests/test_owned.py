@@ -347,6 +347,15 @@ class TestTheRegister:
         assert booked(late) == booked(pod)
         assert late.fingerprint() == pod.fingerprint()
 
+    def test_chips_that_train_are_used(self, pod):
+        """A week of February's four."""
+        header = "pool,resource,start,end,chips,state"
+        pod.write("chips.csv", f"{header}\ngpu,pod,2026-02-03T00:00:00Z,2026-02-10T00:00:00Z,1,training\n")
+        pod.ingest("chips.csv")
+        done = pod.costctl("report", "owned-chips", "--period", "2026-02", "--format", "csv")
+        (row,) = csv.DictReader(done.stdout.splitlines())
+        assert (row["chip_hours"], row["used_percent"]) == ("672", "25")
+
     def test_an_estimate_charges_nobody_unless_it_is_said_to(self, pod):
         register(pod, "pod,h100,1,2026-01-20,,,USD,4800.00,48,bill,bill,card,12,estimate", header=f"{POD},confidence")
         done = pod.costctl("report", "owned-chips")
