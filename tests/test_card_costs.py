@@ -123,7 +123,9 @@ def test_the_largest_is_explained(ledger):
         (["--model", "claude-sonnet-4-6"], "rate card prices.csv:2 (contract): 2 USD per million at 4,000,000 input tokens of claude-sonnet-4-6 counted in its time = 8 USD"),
         (["--model", "claude-sonnet-4-6"], "2026-10-04T00:00:00 (end excluded)"),
         (["--team", "search"], "rate card card.csv:2 (contract): 6 USD per chip-hour of nvidia-h100-sxm at 192 chip-hours of the group = 1152 USD"),
+        (["--model", "claude-sonnet-4-6"], "billed are 5000 1K tokens, at the average of what was counted"),
         (["--team", "ads"], "1 charge · rate_card - USD"),
+        (["--team", "ads"], "rate card none in force for 1 chip-hours of aws-trainium1, or not for all of them"),
         (["--team", "ads"], "direct ads / unknown / unknown · - USD"),
     ],
 )  # fmt: skip
@@ -141,6 +143,10 @@ def test_tokens_without_a_price_say_why(place):
     said = place.costctl("explain", "--period", "2026-10", "--format", "table")
     told = "rate card none for 4,000,000 input tokens of gpt-nobody counted in its time: no card prices it"
     assert told in " ".join(said.stdout.split())
+    place.bill("other.csv", [line | {"x_Model": "gpt-other"}])
+    place.ingest("other.csv", source="other")
+    said = place.costctl("explain", "--period", "2026-10", "--format", "table")
+    assert "rate card none: no source counted these tokens" in " ".join(said.stdout.split())
 
 
 def test_several_tiers_have_no_one_price(place):
@@ -176,6 +182,8 @@ def test_a_card_in_another_currency_prices_nothing(place):
     place.bill("bill.csv", [line | {"x_Model": "claude-sonnet-4-6", "x_TokenClass": "input"}])
     place.ingest("bill.csv", "tokens.csv")
     assert place.ask("SELECT sum(rate_card_cost), sum(rate_card_unknown) FROM ledger.postings") == [(0, 1)]
+    told = " ".join(place.costctl("explain", "--period", "2026-10", "--format", "table").stdout.split())
+    assert "counted in its time = 8 USD, not in EUR" in told
 
 
 def test_what_is_only_estimated_charges_nobody(places):
@@ -191,6 +199,9 @@ def test_what_is_only_estimated_charges_nobody(places):
     assert place.ask("SELECT sum(rate_card_cost), sum(rate_card_unknown) FROM ledger.postings") == [(0, 7)]
     assert place.ask("SELECT sum(rate_cost) FROM ledger.rated_chip_hours") == [(1344,)]
     assert place.ask("SELECT sum(rate_cost) FROM ledger.rated_tokens WHERE token_class = 'input'") == [(11,)]
+    told = " ".join(place.costctl("explain", "--period", "2026-10", "--top", "9", "--format", "table").stdout.split())
+    assert "192 chip-hours of the group = 1152 USD, an estimate: it charges nobody" in told
+    assert "counted in its time = 3 USD, an estimate: it charges nobody" in told
 
 
 def test_what_a_card_charges_is_what_it_says(place):
@@ -272,6 +283,35 @@ def test_a_part_of_the_cost_is_no_price_of_all_the_tokens(place):
         (row, *_) = csv.DictReader(report(place, "chargeback", *words, "--format", "csv").splitlines())
         shown = [row[name] for name in ("team", "total", "delivered_tokens", "cost_per_mtok", "incomplete")]
         assert shown == ["a", total, "4000000", "", "true"]
+
+
+def test_tokens_that_a_tag_gives_to_a_team_meet_their_cost(place):
+    """Three million for search by its tag, which cost 7 and come to 6; one million without, shared by the counts of all."""
+    buy(place, [("2026-10-04", "1000")], ["2026-10-03,,3000000,", "2026-10-04,,1000000,"])
+    tagged = BOUGHT | {"cost": "7", "ConsumedQuantity": "3000", "team": "search", "SubAccountId": "-"}
+    place.bill("tagged.csv", [tagged])
+    place.ingest("tagged.csv", source="tagged")
+    assert place.ask(
+        "SELECT team, EffectiveCost, rate_card_cost, rate_card_unknown FROM ledger.postings ORDER BY 1"
+    ) == [
+        *[("a", 1, 3, 0), ("search", 7, 6, 0)],
+    ]
+    said = place.costctl("report", "tokens-per-dollar", "--period", "2026-10", "--format", "csv")
+    (row,) = csv.DictReader(said.stdout.splitlines())
+    assert [row[name] for name in ("source", "cost", "delivered_tokens")] == ["aws/api", "8", "4000000"]
+
+
+def test_tokens_of_a_pool_are_at_the_prices_of_its_own(place):
+    """Two million in a pool by a rule, of which one was counted there; what is outside it, and has no price, is not asked."""
+    place.write("prices.csv", PRICES)
+    pools = "rules: [{name: llm, when: {SubAccountId: [api]}, pool: llm}]\npools: {llm: {base: fixed, shares: {search: 1}}}\n"
+    place.write("costctl.yaml", f"version: 1\ncards: [prices.csv]\n{pools}")
+    line = "2026-10-03T00:00:00Z,2026-10-03T01:00:00Z,aws.bedrock,claude-sonnet-4-6"
+    header = "start,end,provider,model,team,pool,service_tier,input_uncached,output,requests"
+    place.write("tokens.csv", f"{header}\n{line},a,llm,,1000000,,1\n{line},a,,batch,3000000,,1\n")
+    place.bill("bill.csv", [BOUGHT | {"cost": "5", "ConsumedQuantity": "2000"}])
+    place.ingest("bill.csv", "tokens.csv")
+    assert place.ask("SELECT pool, rate_card_cost, rate_card_unknown FROM ledger.postings") == [("llm", 4, 0)]
 
 
 def buy(place, lines, tokens):

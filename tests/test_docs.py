@@ -174,3 +174,5 @@ def test_the_links_of_a_page_lead_somewhere(page):
     text = (ROOT / page).read_text("utf-8")
     targets = [target for target in re.findall(r"\]\(([^)#]+)", text) if "://" not in target]
     assert [target for target in targets if not (ROOT / page).parent.joinpath(target).exists()] == []
+    named = re.findall(r"`((?:costctl|rates|examples)/[a-z0-9_./-]+)`", text)  # `NN_name.sql` stands for any
+    assert [path for path in named if "/name" not in path and not (ROOT / path).exists()] == []

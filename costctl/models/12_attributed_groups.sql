@@ -1,5 +1,7 @@
 -- Charge groups with the names they are attributed to: team and model through their aliases, the nature of the cost.
--- Grain: one row per charge group. bought_model is the name as billed where no alias knows it, so that two unknown models stay two. unit is what tokens and costs meet on: a pool, a bought model, or a team's own model.
+-- Grain: one row per charge group. bought_model is the name as billed where no alias knows it, so that two unknown models stay two. is_bought are
+-- tokens of a provider outside the pools, shared by counts or one team's by its tag. unit is what tokens and costs meet on: a pool, a bought
+-- model, or a team's own model.
 WITH roster AS (SELECT COUNT(*) AS teams FROM team_aliases),
 
 named AS (
@@ -18,6 +20,7 @@ named AS (
         CASE WHEN t.team IS NOT NULL THEN t.team WHEN r.teams = 0 THEN TRIM(g.raw_team) END AS team,
         COALESCE(declared.model, LOWER(TRIM(g.raw_model)), billed.model, 'unknown') AS model,
         COALESCE(billed.model, LOWER(TRIM(g.x_model_raw)), 'unknown') AS bought_model,
+        COALESCE(g.pool, 'api') = 'api' AND (g.pool IS NOT NULL OR g.x_token_class IS NOT NULL) AS is_bought,
         COALESCE(LOWER(TRIM(g.raw_purpose)), t.purpose, 'unknown') AS purpose, LOWER(COALESCE(m.machine, TRIM(g.x_machine))) AS machine
     FROM charge_groups AS g
     CROSS JOIN roster AS r
@@ -34,9 +37,9 @@ named AS (
 SELECT
     billing_period, group_id, source, slot_start, slot_end, provider, BillingAccountId, InvoiceId, BillingCurrency,
     ChargeCategory, RegionId, billed_unit, x_machine, x_purchase_model, x_model_raw, x_token_class, rule, raw_team, pool,
-    nature, team, model, bought_model, purpose,
+    nature, team, model, bought_model, purpose, is_bought,
     CASE
-        WHEN pool = 'api' THEN CONCAT('api/', provider, '/', bought_model)
+        WHEN is_bought THEN CONCAT('api/', provider, '/', bought_model)
         WHEN pool IS NOT NULL THEN pool
         WHEN model = 'unknown' THEN CONCAT(COALESCE(team, '-'), '/unknown/', COALESCE(machine, '-'))
         ELSE CONCAT(COALESCE(team, '-'), '/', model)

@@ -4,7 +4,7 @@ WITH used AS (
     SELECT
         g.unit, g.pool, g.provider, CASE WHEN h.chip_hours <> 0 THEN h.chip END AS chip,
         CASE
-            WHEN g.pool = 'api' THEN CONCAT(g.provider, '/api')
+            WHEN g.is_bought THEN CONCAT(g.provider, '/api')
             WHEN h.purchase_model = 'owned_amortised' THEN 'own'
             WHEN h.chip_hours <> 0 THEN CONCAT(g.provider, '/', CASE h.purchase_model
                 WHEN 'on_demand' THEN 'on-demand' WHEN 'capacity_block' THEN 'block' WHEN 'savings_plan' THEN 'sp' WHEN 'commitment' THEN 'cud'

@@ -1,18 +1,18 @@
 -- What each charge group comes to at the rate cards: its chips and its bought tokens at the prices in force for them.
 -- Grain: one row per charge group; rate_card_unknown is the number of its charges where no card prices all of it. What a card charges (source
 -- `own`) is what it says. Taxes, credits, the host beside a card's chips, and what costs nothing effectively and buys no chips, come to nothing.
--- Billed tokens are at the average card price of those that were counted in their slot, whatever month is billed; where nobody counted any,
--- nobody knows it. What is only estimated prices nothing here.
+-- Billed tokens are at the average card price of those of their pool, or of none, that were counted in their slot, cut to millionths, whatever
+-- month is billed; where nobody counted any, nobody knows it. What is only estimated prices nothing here.
 -- Keep: yes
 WITH billed AS (
     SELECT
-        g.group_id, g.provider, g.bought_model, g.x_token_class AS token_class, g.BillingCurrency, g.slot_start, g.slot_end,
+        g.group_id, g.provider, COALESCE(g.pool, 'api') AS pool, g.bought_model, g.x_token_class AS token_class, g.BillingCurrency, g.slot_start, g.slot_end,
         exact_quotient(
             CAST(TRY_CAST(g.quantity AS DECIMAL(24, 6)) * 1000000 AS DECIMAL(38, 0)) * CAST(u.multiplier AS DECIMAL(38, 0)), CAST('1000000' AS DECIMAL(38, 0))
         ) AS tokens
     FROM attributed_groups AS g
     INNER JOIN units AS u ON u.unit = LOWER(TRIM(g.billed_unit)) AND u.measure = 'token'
-    WHERE g.pool = 'api' AND g.quantity_unknown = 0
+    WHERE g.x_token_class IS NOT NULL AND g.quantity_unknown = 0
 ),
 
 bought AS (
@@ -20,7 +20,7 @@ bought AS (
         b.group_id, b.tokens, NULLIF(SUM(CAST(r.tokens AS DECIMAL(38, 0))), 0) AS counted,
         CASE WHEN COUNT(*) = COUNT(CASE WHEN NOT r.is_estimate THEN r.rate_cost END) AND MIN(r.currency) = b.BillingCurrency AND MAX(r.currency) = b.BillingCurrency THEN SUM(r.rate_cost) END AS rate_cost
     FROM billed AS b
-    INNER JOIN priced_tokens AS r ON r.provider = b.provider AND r.bought_model = b.bought_model AND r.token_class = b.token_class AND r.pool = 'api' AND r.tokens > 0
+    INNER JOIN priced_tokens AS r ON r.provider = b.provider AND r.bought_model = b.bought_model AND r.token_class = b.token_class AND r.pool = b.pool AND r.tokens > 0
         AND r.day >= CAST(b.slot_start AS DATE) AND CAST(r.day AS TIMESTAMP) < b.slot_end
     GROUP BY b.group_id, b.tokens, b.BillingCurrency
 ),

@@ -10,7 +10,7 @@ SELECT
 FROM token_use AS t
 LEFT JOIN unit_sources AS u ON u.unit = t.unit
 LEFT JOIN pool_weights AS w ON w.pool = t.pool AND w.token_class = t.token_class
-LEFT JOIN (SELECT DISTINCT unit, api_class, d.day FROM pool_cells INNER JOIN calendar AS d ON d.day >= CAST(slot_start AS DATE) AND CAST(d.day AS TIMESTAMP) < slot_end
-    WHERE pool = 'api') AS b ON b.unit = t.unit AND b.api_class = t.token_class AND b.day = t.day
+LEFT JOIN (SELECT DISTINCT g.unit, g.x_token_class, d.day FROM attributed_groups AS g INNER JOIN calendar AS d ON d.day >= CAST(g.slot_start AS DATE) AND CAST(d.day AS TIMESTAMP) < g.slot_end
+    WHERE g.is_bought) AS b ON b.unit = t.unit AND b.x_token_class = t.token_class AND b.day = t.day
 LEFT JOIN pool_weights AS d ON d.pool = '*' AND d.token_class = t.token_class
 WHERE t.day >= $billing_period AND t.day < $billing_period_end

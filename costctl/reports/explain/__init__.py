@@ -31,21 +31,21 @@ OF_POSTING = ", ".join(
     f"CASE WHEN {cost} <> 0 OR NOT {kind}_incomplete THEN {cost} END AS {cost}" for cost, kind in COSTS.items()
 )
 GROUP = (
-    "SELECT g.group_id, source, slot_start, slot_end, provider, ServiceName, ChargeCategory, RegionId, x_machine, unit, rule, raw_team, pool, raw_model, "
+    "SELECT g.group_id, source, slot_start, slot_end, provider, ServiceName, ChargeCategory, RegionId, x_machine, x_token_class, unit, rule, raw_team, pool, raw_model, "
     f"raw_purpose, BillingCurrency, {OF_GROUP}, quantity, row_count FROM ledger.charge_groups AS g "
     "JOIN ledger.card_costs AS k ON k.group_id = g.group_id AND k.billing_period = g.billing_period WHERE g.billing_period = $period AND g.group_id = $group"
 )
 RATES = (
-    "SELECT card, layer, price_per_chip_hour, BillingCurrency AS currency, chip, machine, chip_hours, rate_cost FROM ledger.rated_chip_hours "
-    "WHERE billing_period = $period AND group_id = $group AND card IS NOT NULL"
+    "SELECT card, layer, price_per_chip_hour, BillingCurrency AS currency, chip, machine, chip_hours, rate_cost, is_estimate FROM ledger.rated_chip_hours "
+    "WHERE billing_period = $period AND group_id = $group"
 )
 TOKENS = (  # of bought tokens: those that were counted in the group's slot, by which they have a cost at the cards
-    "SELECT r.card, r.layer, r.price_per_million, r.currency, r.bought_model AS model, r.token_class, CAST(sum(r.tokens) AS BIGINT) AS tokens, sum(r.rate_cost) AS rate_cost, r.reason "
+    "SELECT r.card, r.layer, r.price_per_million, r.currency, r.bought_model AS model, r.token_class, CAST(sum(r.tokens) AS BIGINT) AS tokens, sum(r.rate_cost) AS rate_cost, r.is_estimate, r.reason "
     "FROM ledger.charge_groups AS g LEFT JOIN ledger.model_names AS n ON n.billing_period = g.billing_period AND n.raw = lower(trim(g.x_model_raw)) "
     "AND CAST(g.slot_start AS DATE) >= n.valid_from AND CAST(g.slot_start AS DATE) < n.valid_to "
     "JOIN ledger.rated_tokens AS r ON r.provider = g.provider AND r.bought_model = coalesce(n.model, lower(trim(g.x_model_raw)), 'unknown') "
-    "AND r.token_class = g.x_token_class AND r.pool = g.pool AND r.tokens > 0 AND r.day >= CAST(g.slot_start AS DATE) AND CAST(r.day AS TIMESTAMP) < g.slot_end "
-    "WHERE g.billing_period = $period AND g.group_id = $group AND g.pool = 'api' GROUP BY ALL ORDER BY tokens DESC, r.card, r.reason"
+    "AND r.token_class = g.x_token_class AND r.pool = coalesce(g.pool, 'api') AND r.tokens > 0 AND r.day >= CAST(g.slot_start AS DATE) AND CAST(r.day AS TIMESTAMP) < g.slot_end "
+    "WHERE g.billing_period = $period AND g.group_id = $group GROUP BY ALL ORDER BY tokens DESC, r.card, r.reason"
 )
 POSTINGS = (
     "SELECT kind, team, model, purpose, p.pool, state, method, reason, base, base_total, BillingCurrency, "

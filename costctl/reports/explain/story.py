@@ -65,7 +65,11 @@ def _told(story: Story, cost: str, *, short: bool) -> Iterator[tuple[str, str]]:
         f"{_text(group['slot_start'])} to {_text(group['slot_end'])} · {group['row_count']:,} charge{'s' if group['row_count'] > 1 else ''} · {cost} {_text(group[MEASURES[cost]])} {group['BillingCurrency']}",
     )
     for rate in story.rates:
-        yield "rate card", _tokens(rate) if "tokens" in rate else _chips(rate)
+        yield "rate card", (_tokens if "tokens" in rate else _chips)(rate) + _aside(rate, group)
+    if any("tokens" in rate for rate in story.rates):
+        yield "", f"billed are {_text(group['quantity'])} {group['unit']}, at the average of what was counted"
+    elif group["x_token_class"]:
+        yield "rate card", "none: no source counted these tokens"
     for number, posting in enumerate(story.postings[:SHOWN_POSTINGS]):
         yield "postings" if not number else "", _posting(posting, cost)
     if len(story.postings) > SHOWN_POSTINGS:
@@ -81,6 +85,8 @@ def _told(story: Story, cost: str, *, short: bool) -> Iterator[tuple[str, str]]:
 
 
 def _chips(rate: dict[str, Any]) -> str:
+    if not rate["card"]:
+        return f"none in force for {_text(rate['chip_hours'])} chip-hours of {rate['chip']}, or not for all of them"
     price = f"{_text(rate['price_per_chip_hour'])} {rate['currency']} per chip-hour of {rate['chip']} at "
     card = f"{rate['card']} ({rate['layer']}): {price}" if rate["price_per_chip_hour"] else "several tiers or cards: "
     return f"{card}{_text(rate['chip_hours'])} chip-hours of the group = {_text(rate['rate_cost'])} {rate['currency']}"
@@ -92,6 +98,13 @@ def _tokens(rate: dict[str, Any]) -> str:
         return f"none for {counted}: {rate['reason']}"
     price = f"{_text(rate['price_per_million'])} {rate['currency']} per million"
     return f"{rate['card']} ({rate['layer']}): {price} at {counted} = {_text(rate['rate_cost'])} {rate['currency']}"
+
+
+def _aside(rate: dict[str, Any], group: dict[str, Any]) -> str:
+    """Say why a card that is in force does not price the charge."""
+    if rate["is_estimate"]:
+        return ", an estimate: it charges nobody"
+    return "" if rate["currency"] in (None, group["BillingCurrency"]) else f", not in {group['BillingCurrency']}"
 
 
 def _joined(values: dict[str, Any], *names: str) -> str:
