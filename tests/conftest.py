@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
-from contextlib import chdir, contextmanager
+from contextlib import chdir, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, settings
 from costctl import config, pipeline, rates, rebuild
 from costctl.bills.deliveries import Wanted
 from costctl.cli import boundary
+from costctl.errors import CostctlError
 from costctl.ledger import build, ingest, state, store
 from costctl.nouns import shifted
 from costctl.rates import facts
@@ -93,8 +94,8 @@ def begin(run, blanks):
     met = blank.with_suffix(".met")
     if met.exists() and not blank.exists():
         shutil.copy(blanks / BLANK, blank)
-        with pipeline.writing(pipeline.Run(run.config, blank)):
-            pass
+        with suppress(CostctlError), pipeline.writing(pipeline.Run(run.config, blank)):
+            pass  # a card that is refused is refused again where the ledger is used
     met.touch()
     shutil.copy(blank if blank.exists() else blanks / BLANK, run.place)
 
