@@ -109,7 +109,8 @@ def _replay(
 
 def _content(ledger: Ledger) -> _Content:
     totals = {name: (billed, effective) for name, billed, effective in ledger.run(TOTALS).rows}
-    return _Content(dict(state.parts(ledger)), totals, state.fingerprint(ledger))
+    parts = dict(state.parts(ledger))  # hashed once: they are the whole ledger
+    return _Content(parts, totals, state.fingerprint_of(parts.items()))
 
 
 def _differences(before: _Content, after: _Content) -> list[str]:

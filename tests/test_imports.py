@@ -702,7 +702,7 @@ def replaced(value, number, new):
 
 
 @given(st.sampled_from([name for name in sorted(KINDS) if name.endswith(".json")]), st.integers(1, 400), JSON)
-@examples(100)
+@examples(40)
 def test_a_sheet_with_any_value_in_some_place_is_taken_or_refused(tmp_path_factory, name, number, new):
     path = tmp_path_factory.mktemp("odd") / name
     value, _ = replaced(json.loads((SHEETS / name).read_text("utf-8")), number, new)

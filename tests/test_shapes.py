@@ -33,11 +33,11 @@ def test_thousands_of_tag_columns(place):
         "cost/myCost": "1.5",
         "cost/currencyCode": "USD",
     }
-    tags = [f"tags/space.key{number:05}" for number in range(5000)]
-    bill = wide(place, "tags.csv", [*row, *tags], [[*row.values(), *("v" if n % 2 else "" for n in range(5000))]] * 3)
+    tags = [f"tags/space.key{number:05}" for number in range(2000)]
+    bill = wide(place, "tags.csv", [*row, *tags], [[*row.values(), *("v" if n % 2 else "" for n in range(2000))]] * 3)
     place.ingest(bill)
     assert place.ask("SELECT sum(BilledCost), max(json_array_length(json_keys(Tags))) FROM ledger.charges") == [
-        (Decimal("4.5"), 2500)
+        (Decimal("4.5"), 1000)
     ]
 
 

@@ -30,7 +30,7 @@ def extract(ledger: Ledger, rules: CompiledRules, span: Span, sources: tuple[str
     }
     return Extract(
         name="focus",
-        sql=build.qualified(text, set(), build.tables(ledger)),
+        sql=build.qualified(text, set(), build.known()),
         values=values,
         order=ORDER,
         parts=tuple(part for part in stretches(ledger, *_when(span)) if not sources or part["source"] in sources),

@@ -95,8 +95,16 @@ def qualified(text: str, temporary: set[str], tables: set[str]) -> str:
     return re.sub(r"\b(?P<word>FROM|JOIN)\s+(?P<name>[a-z_]+)\b", place, text)
 
 
+@cache
+def known() -> set[str]:
+    """Return the names of the tables that every ledger has after `prepare`: to ask it takes longer than most statements do."""
+    schema = (resources.files("costctl.ledger") / "schema.sql").read_text(encoding="utf-8")
+    kept = {model.name for model in models() if model.keep}
+    return kept | set(re.findall(r"^CREATE TABLE ledger\.([a-z_]+)", schema, re.MULTILINE))
+
+
 def tables(ledger: Ledger) -> set[str]:
-    """Return the names of the ledger's tables."""
+    """Return the names of the ledger's tables, as it has them."""
     return {row[0] for row in ledger.run("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'ledger'").rows}
 
 
@@ -116,11 +124,11 @@ def prepare(ledger: Ledger) -> bool:
     bind(ledger)
     if ledger.meta("models") == fingerprint():
         return False
-    known, made = tables(ledger) - {model.name for model in models()}, set[str]()
+    given, made = known() - {model.name for model in models()}, set[str]()
     values = parameters(date(2000, 1, 1)) | {"source": "", "scope": ""}
     with ledger.transaction():
         for model in models():
-            text = qualified(model.text.replace("RULES()", NO_RULES), made, known)
+            text = qualified(model.text.replace("RULES()", NO_RULES), made, given)
             ledger.run(f"CREATE OR REPLACE TEMP TABLE {model.name} AS {text} LIMIT 0", _used(text, values))
             made.add(model.name)
             if model.keep:
@@ -151,7 +159,7 @@ def views(ledger: Ledger) -> None:
 def groups(ledger: Ledger, source: str, scope: str, period: date, rules: CompiledRules) -> None:
     """Build the charge groups of one source, scope and billing period again; runs inside the caller's transaction."""
     model = next(model for model in models() if model.name == GROUPS)
-    text = qualified(model.text.replace("RULES()", rules.expression), set(), tables(ledger))
+    text = qualified(model.text.replace("RULES()", rules.expression), set(), known())
     values = {"billing_period": period, "source": source, "scope": scope}
     ledger.run(
         "DELETE FROM ledger.charge_groups WHERE billing_period = $billing_period AND source = $source AND scope = $scope",
@@ -162,7 +170,7 @@ def groups(ledger: Ledger, source: str, scope: str, period: date, rules: Compile
 
 def postings(ledger: Ledger, period: date, seal: str) -> None:
     """Compute a billing period's postings in one transaction and note the fingerprint they were computed from."""
-    known, done, empty = tables(ledger), set[str](), _empty(ledger)
+    done, empty = set[str](), _empty(ledger)
     shapes = json.loads(ledger.meta("shapes") or "{}")
     with ledger.transaction():
         _cover(ledger, period)
@@ -172,7 +180,7 @@ def postings(ledger: Ledger, period: date, seal: str) -> None:
             if model.without in empty:  # to plan a SELECT takes longer than to run it on little
                 ledger.run(f"CREATE OR REPLACE TEMP TABLE {model.name} ({shapes[model.name]})")
                 empty.add(model.name)
-            elif not _compute(ledger, model, period, done, known):
+            elif not _compute(ledger, model, period, done):
                 empty.add(model.name)
             done.add(model.name)
             if model.keep:
@@ -183,9 +191,9 @@ def postings(ledger: Ledger, period: date, seal: str) -> None:
         )
 
 
-def _compute(ledger: Ledger, model: Model, period: date, done: set[str], known: set[str]) -> int:
+def _compute(ledger: Ledger, model: Model, period: date, done: set[str]) -> int:
     """Fill a model's TEMP table for a period from those that are done; return how many rows it has."""
-    text = qualified(model.text, done, known)
+    text = qualified(model.text, done, known())
     return int(ledger.value(f"CREATE OR REPLACE TEMP TABLE {model.name} AS {text}", _used(text, parameters(period))))
 
 
@@ -213,10 +221,10 @@ def sweep(ledger: Ledger) -> None:
 
 def derive(ledger: Ledger, period: date, names: Sequence[str]) -> None:
     """Compute some models for a period as TEMP tables, in a ledger that may be open to read only."""
-    known, done = tables(ledger), set[str]()
+    done = set[str]()
     for model in models():
         if model.name in names:
-            _compute(ledger, model, period, done, known)
+            _compute(ledger, model, period, done)
             done.add(model.name)
 
 
@@ -236,6 +244,5 @@ def _cover(ledger: Ledger, period: date) -> None:
 
 def check(ledger: Ledger) -> dict[str, Rows]:
     """Run every check; return the offending rows of those that found any."""
-    known = tables(ledger)
-    found = {name: ledger.run(qualified(text, set(), known)) for name, text in checks().items()}
+    found = {name: ledger.run(qualified(text, set(), known())) for name, text in checks().items()}
     return {name: rows for name, rows in found.items() if rows.rows}

@@ -34,12 +34,17 @@ SHARED = ("ledger/gates.sql", "models/macros.sql")  # what a format's SELECT may
 ALWAYS = (
     "is_not_after",
     "has_long_number",
-    "is_printed_float",
     "rounded_away",
     "rounded_away_of_double",
 )  # for any format
 ROUNDED = ("money", "quantity", "credits")
-PARTS = ("", "_fits", "_cast", "_rounds", "_floats")  # the macros of a type that statements name
+PARTS = (
+    "",
+    "_fits",
+    "_cast",
+    "_rounds",
+    "_floats",
+)  # the macros of a type that statements name; where nothing is recorded, the first
 PLAIN = ("money", "quantity", "instant", "credits", "labels")
 PROVING = ("json", "json_unbraced")  # casts that are NULL where the text does not fit, so that it is parsed once
 NUMBERS = {"double": "DOUBLE", "decimal": "DECIMAL(38,18)", "integer": "DECIMAL(38,18)"}
@@ -62,7 +67,8 @@ def bind(ledger: Ledger, item: Format, *, raising: bool, rounding: bool = True) 
 
     The recording version rounds printed binary floats, the raising one where it is told to.
     """
-    kinds = [" ".join(f"{column.type}{part}" for part in PARTS) for column in item.columns]
+    parts = PARTS if rounding or not raising else PARTS[:1]
+    kinds = [" ".join(f"{column.type}{part}" for part in parts) for column in item.columns]
     spelt = [column.spelling or "" for column in item.columns]
     words = _words(" ".join([*ALWAYS, *kinds, *spelt, *(condition for _, condition in item.exclusions), item.sql]))
     needed = []

@@ -58,7 +58,7 @@ def stage(ledger: Ledger, readings: list[Reading], item: Format, folder: Path) -
     """Stage every file: good records into the TEMP table `records`, what is wrong with the others into `problems`."""
     ledger.run(PROBLEMS)
     ledger.run("DROP TABLE IF EXISTS temp.records")
-    counts = {reading.file_no: _one(ledger, reading, item, folder) for reading in readings}
+    counts = {reading.file_no: _one(ledger, reading, item, folder, readings[0]) for reading in readings}
     excluded = _excluded(ledger, item)
     _note_bad_fields(ledger, item)
     _note_days_first(ledger, item)
@@ -67,7 +67,7 @@ def stage(ledger: Ledger, readings: list[Reading], item: Format, folder: Path) -
     return Staged(counts, excluded)
 
 
-def _one(ledger: Ledger, reading: Reading, item: Format, folder: Path) -> int:
+def _one(ledger: Ledger, reading: Reading, item: Format, folder: Path, first: Reading) -> int:
     """Stage one file; return how many records it has."""
     try:
         if reading.file.content == "csv":
@@ -78,10 +78,8 @@ def _one(ledger: Ledger, reading: Reading, item: Format, folder: Path) -> int:
             source = records.source_of([reading], item, {reading.file_no: (place, "")}, {}, raising=False)
         listed = ", ".join(records.columns_of(reading, item, {}, raising=False))
         branch = f"SELECT {reading.file_no} AS file_no, record_no, {listed} FROM {source}"
-        first = not ledger.run(
-            "SELECT 1 FROM duckdb_tables() WHERE database_name = 'temp' AND table_name = 'records'"
-        ).rows
-        ledger.run(f"CREATE TEMP TABLE records AS {branch}" if first else f"INSERT INTO temp.records {branch}")
+        into = "CREATE TEMP TABLE records AS" if reading is first else "INSERT INTO temp.records"
+        ledger.run(f"{into} {branch}")
     except Exception as error:
         if not faults.is_of_input(error):
             raise

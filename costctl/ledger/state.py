@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
 from costctl.ledger.store import Ledger
@@ -106,8 +106,13 @@ def quarantine(ledger: Ledger) -> Rows:
 
 def fingerprint(ledger: Ledger) -> str:
     """Return the SHA-256 over every content table, ordered, without arrival data."""
+    return fingerprint_of(parts(ledger))
+
+
+def fingerprint_of(found: Iterable[tuple[str, str]]) -> str:
+    """Return the fingerprint of a ledger whose tables have these hashes."""
     whole = hashlib.sha256()
-    for table, part in parts(ledger):
+    for table, part in found:
         whole.update(f"{table}={part}\n".encode())
     return whole.hexdigest()
 

@@ -129,7 +129,7 @@ def run(ledger: Ledger, report: Report, span: Span, *, calendar: str | None, cos
         raise UsageError(
             "--cost", what, remedy=f"rate_card is a cost of {able}; rate-variance sets it beside the bill."
         )
-    text = build.qualified(report.sql, set(), build.tables(ledger))
+    text = build.qualified(report.sql, set(), build.known())
     return ledger.run(text, {key: value for key, value in values.items() if f"${key}" in text})
 
 
@@ -137,19 +137,19 @@ def bill(ledger: Ledger, span: Span, cost: str) -> dict[str, Decimal]:
     """Return what the bills of the span's billing periods add up to, per currency; nothing for a cost that no bill has."""
     if cost == CARD:
         return {}
-    text = build.qualified(_text("_bill.sql"), set(), build.tables(ledger))
+    text = build.qualified(_text("_bill.sql"), set(), build.known())
     return dict(ledger.run(text, {"start": span.start, "end": span.end, "cost": cost}).rows)
 
 
 def tieout(ledger: Ledger, span: Span | None) -> Rows:
     """Return bill, charges, postings and difference per source, billing period, currency and cost, with totals."""
-    text = build.qualified(_text("_tieout.sql"), set(), build.tables(ledger))
+    text = build.qualified(_text("_tieout.sql"), set(), build.known())
     return ledger.run(text, {"start": span.start if span else date.min, "end": span.end if span else date.max})
 
 
 def tieout_by_invoice(ledger: Ledger, span: Span | None) -> Rows:
     """Return each invoice, the named parts of its distance from the bill, what is left, its charges and postings."""
-    text = build.qualified(_text("_invoices.sql"), set(), build.tables(ledger))
+    text = build.qualified(_text("_invoices.sql"), set(), build.known())
     return ledger.run(text, {"start": span.start if span else date.min, "end": span.end if span else date.max})
 
 
@@ -175,7 +175,7 @@ def calendar_of(report: Report, span: Span, calendar: str | None) -> str:
 
 def footer(ledger: Ledger, span: Span, *, calendar: str, cost: str, late: bool) -> tuple[str, ...]:
     """Return the lines under a report: basis, coverage, what is unallocated and unpriced, completeness."""
-    text = build.qualified(_text("_footer.sql"), set(), build.tables(ledger))
+    text = build.qualified(_text("_footer.sql"), set(), build.known())
     found = ledger.run(text, {"start": span.start, "end": span.end, "calendar": calendar, "cost": cost}).dicts()
     basis = (
         f"basis: {cost} cost, {calendar} calendar, {span.start} to {span.end} (end excluded)"

@@ -8,6 +8,7 @@ WITH typed AS (
         date_trunc('month', COALESCE(us_date(PeriodStart), us_date(Day))) AS period,    -- pay-as-you-go files have no billing period: the day's month
         money(Cost) AS cost_billed,
         quantity(Quantity) AS amount,
+        quantity(PayGPrice) AS listed_price, quantity(UnitPrice) AS agreed_price, money(PayGCost) AS listed_cost,    -- once: a product names its factors seven times
         lower(CASE WHEN list_contains(present, 'ChargeType') THEN ChargeType ELSE 'Usage' END) AS charge_type,
         replace(lower(PricingModel), ' ', '') AS pricing_model,
         -- prices of a customer agreement are in the pricing currency
@@ -54,12 +55,12 @@ measured AS (
         -- hours (blocks of hours exist in price sheets only) and blocks of thousands are blocks (the meter itself counts in them).
         CASE
             WHEN tens = 0 THEN FALSE
-            WHEN role = 'usage' AND tens > 0 AND cost_billed <> 0 AND quantity(UnitPrice) <> 0
-                THEN abs(CAST(quantity(UnitPrice) AS DOUBLE) * CAST(exchange_rate AS DOUBLE) * CAST(amount AS DOUBLE)) > abs(CAST(cost_billed AS DOUBLE)) * sqrt(10.0 ** tens)
+            WHEN role = 'usage' AND tens > 0 AND cost_billed <> 0 AND agreed_price <> 0
+                THEN abs(CAST(agreed_price AS DOUBLE) * CAST(exchange_rate AS DOUBLE) * CAST(amount AS DOUBLE)) > abs(CAST(cost_billed AS DOUBLE)) * sqrt(10.0 ** tens)
             ELSE COALESCE(bare_unit ILIKE 'hour%', FALSE)
         END AS in_units,
-        exact_product(quantity(PayGPrice), exchange_rate) AS list_price,
-        exact_product(quantity(UnitPrice), exchange_rate) AS unit_price,
+        exact_product(listed_price, exchange_rate) AS list_price,
+        exact_product(agreed_price, exchange_rate) AS unit_price,
         regexp_replace(lower(COALESCE(ResourceLocation, '')), '[ _]', '', 'g') AS place
     FROM roles
 ),
@@ -73,7 +74,7 @@ priced AS (
     FROM (
         SELECT
             *,
-            COALESCE(NULLIF(money(PayGCost), 0), exact_product(CASE WHEN in_units THEN shifted(list_price, tens) ELSE list_price END, amount), money(PayGCost)) AS list_total,
+            COALESCE(NULLIF(listed_cost, 0), exact_product(CASE WHEN in_units THEN shifted(list_price, tens) ELSE list_price END, amount), listed_cost) AS list_total,
             exact_product(CASE WHEN in_units THEN shifted(unit_price, tens) ELSE unit_price END, amount) AS unit_total
         FROM measured
     )

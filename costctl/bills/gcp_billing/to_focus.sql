@@ -131,7 +131,11 @@ whole AS (
         n.*, s.share, CASE WHEN n.is_offset THEN n.net ELSE u.unused END AS unused, CASE WHEN NOT n.is_of_spend THEN u.unused_hours END AS unused_hours,
         n.is_commitment OR n.is_offset AS is_fee, n.is_offset OR u.unused IS NOT NULL AS is_spread,
         NOT (n.is_commitment OR n.is_offset) AND (len(n.covering) > 0 OR COALESCE(n.ConsumptionModel, 'Default') <> 'Default') AS is_covered,
-        lower(n.UsageUnit) = 'seconds' AND lower(n.PricingUnit) = 'hour' AS is_timed, regexp_matches(n.Sku, '\b(Spot|Preemptible)\b') AS is_spot
+        lower(n.UsageUnit) = 'seconds' AND lower(n.PricingUnit) = 'hour' AS is_timed, regexp_matches(n.Sku, '\b(Spot|Preemptible)\b') AS is_spot,
+        flatten(list_transform(
+            [{'of': '', 'text': Labels}, {'of': 'project/', 'text': ProjectLabels}, {'of': 'system/', 'text': SystemLabels}, {'of': 'tag/', 'text': TagBindings}],
+            lambda c: namespaced(labels(c.text), c.of)
+        )) AS labelled
     FROM netted AS n
     LEFT JOIN (SELECT file_no, record_no, SUM(share) AS share FROM shares GROUP BY ALL) AS s ON s.file_no = n.file_no AND s.record_no = n.record_no
     LEFT JOIN unused AS u ON u.file_no = n.file_no AND u.record_no = n.record_no
@@ -180,9 +184,7 @@ SELECT
         WHEN kind = 'usage' AND is_covered THEN CASE WHEN covering[1].type = 'COMMITTED_USAGE_DISCOUNT' THEN 'Usage' ELSE 'Spend' END
     END AS CommitmentDiscountCategory,
     CASE WHEN kind = 'unused' THEN 'Unused' WHEN kind = 'usage' AND is_covered THEN 'Used' END AS CommitmentDiscountStatus,
-    tags_of(list_concat(
-        namespaced(labels(Labels), ''), namespaced(labels(ProjectLabels), 'project/'), namespaced(labels(SystemLabels), 'system/'), namespaced(labels(TagBindings), 'tag/')
-    )) AS Tags,
+    tags_of(labelled) AS Tags,
     CASE WHEN kind IN ('usage', 'unused') THEN COALESCE(gcp_machine_of(Sku), gcp_host_of(Sku)) END AS x_machine,
     CASE
         WHEN kind IN ('fee', 'unused') OR kind = 'usage' AND is_covered THEN 'commitment'

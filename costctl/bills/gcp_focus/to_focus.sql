@@ -19,7 +19,11 @@ split AS (
         *, [c for c in given if c.amount <> 0 AND NOT is_discount(c.type)] AS apart,
         list_contains([c.type for c in given], 'FEE_UTILIZATION_OFFSET') AS is_offset, cost_type = 'regular' AND COALESCE(ChargeDescription LIKE 'Commitment%', FALSE) AS is_commitment,
         list_filter(given, lambda c: c.type IN ('COMMITTED_USAGE_DISCOUNT', 'COMMITTED_USAGE_DISCOUNT_DOLLAR_BASE'))[1] AS covering,
-        lower(ConsumedUnit) = 'seconds' AND lower(PricingUnit) = 'hour' AS is_timed
+        lower(ConsumedUnit) = 'seconds' AND lower(PricingUnit) = 'hour' AS is_timed,
+        flatten(list_transform(
+            [{'of': '', 'text': ViewTags}, {'of': '', 'text': Labels}, {'of': 'project/', 'text': ProjectLabels}, {'of': 'system/', 'text': SystemLabels}, {'of': 'tag/', 'text': TagBindings}],
+            lambda c: namespaced(labels(c.text), c.of)
+        )) AS labelled
     FROM typed
 ),
 
@@ -64,10 +68,7 @@ SELECT
         WHEN kind = 'usage' AND is_covered THEN CASE WHEN covering.type = 'COMMITTED_USAGE_DISCOUNT' THEN 'Usage' ELSE 'Spend' END
     END AS CommitmentDiscountCategory,
     CASE WHEN kind = 'unused' THEN 'Unused' WHEN kind = 'usage' AND is_covered THEN 'Used' END AS CommitmentDiscountStatus,
-    tags_of(list_concat(
-        namespaced(labels(ViewTags), ''), namespaced(labels(Labels), ''), namespaced(labels(ProjectLabels), 'project/'),
-        namespaced(labels(SystemLabels), 'system/'), namespaced(labels(TagBindings), 'tag/')
-    )) AS Tags,
+    tags_of(labelled) AS Tags,
     CASE WHEN kind = 'usage' THEN COALESCE(gcp_machine_of(ChargeDescription), gcp_host_of(ChargeDescription)) END AS x_machine,
     CASE
         WHEN kind IN ('fee', 'unused') OR kind = 'usage' AND is_covered THEN 'commitment'
