@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 from dataclasses import replace
+from datetime import date
 
 import pytest
 from conftest import few, without_postings
@@ -349,3 +350,15 @@ class TestALargeDrop:
     def test_passes_without_the_policy(self, manifests):
         manifests.ingest("1.csv")
         assert manifests.ingest("3.csv")[0].status == "loaded"
+
+
+def test_nothing_stays_computed_of_a_month_that_went(place, monkeypatch):
+    """The format comes to leave September out, which was all that it held."""
+    place.bill("bill.csv", [{"cost": "7", "day": "2026-09-03"}, {"cost": "9", "day": "2026-10-03"}])
+    place.ingest("bill.csv")
+    found = pipeline.bills.known()
+    september = ("september", "\"ChargePeriodStart\" LIKE '2026-09%'")
+    found |= {"focus": replace(found["focus"], exclusions=(september,), fingerprint="another")}
+    monkeypatch.setattr(pipeline.bills, "known", lambda: found)
+    place.ingest("bill.csv")
+    assert place.ask("SELECT billing_period, EffectiveCost FROM ledger.postings") == [(date(2026, 10, 1), 9)]
