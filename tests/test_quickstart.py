@@ -252,9 +252,14 @@ def commands(readme):
 
 
 PAGES = sorted(EXAMPLES.rglob("README.md"))
+RUN_ELSEWHERE = EXAMPLES / "owned-chips" / "README.md"  # test_owned.py runs its commands and reads their numbers
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(EXAMPLES)))
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.slow if page == RUN_ELSEWHERE else ()) for page in PAGES],
+    ids=lambda page: str(page.relative_to(EXAMPLES)),
+)
 def test_the_commands_of_an_example_work(page, tmp_path, command, monkeypatch):
     folder = tmp_path / "example"
     shutil.copytree(page.parent, folder, ignore=shutil.ignore_patterns("*.duckdb*", "__pycache__"))

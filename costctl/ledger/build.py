@@ -180,7 +180,7 @@ def postings(ledger: Ledger, period: date, seal: str) -> None:
             if model.without in empty:  # to plan a SELECT takes longer than to run it on little
                 ledger.run(f"CREATE OR REPLACE TEMP TABLE {model.name} ({shapes[model.name]})")
                 empty.add(model.name)
-            elif not _compute(ledger, model, period, done):
+            elif not _compute(ledger, model, period, done, known()):
                 empty.add(model.name)
             done.add(model.name)
             if model.keep:
@@ -191,9 +191,9 @@ def postings(ledger: Ledger, period: date, seal: str) -> None:
         )
 
 
-def _compute(ledger: Ledger, model: Model, period: date, done: set[str]) -> int:
+def _compute(ledger: Ledger, model: Model, period: date, done: set[str], given: set[str]) -> int:
     """Fill a model's TEMP table for a period from those that are done; return how many rows it has."""
-    text = qualified(model.text, done, known())
+    text = qualified(model.text, done, given)
     return int(ledger.value(f"CREATE OR REPLACE TEMP TABLE {model.name} AS {text}", _used(text, parameters(period))))
 
 
@@ -221,10 +221,10 @@ def sweep(ledger: Ledger) -> None:
 
 def derive(ledger: Ledger, period: date, names: Sequence[str]) -> None:
     """Compute some models for a period as TEMP tables, in a ledger that may be open to read only."""
-    done = set[str]()
+    given, done = tables(ledger), set[str]()  # one in memory has none of those that models make
     for model in models():
         if model.name in names:
-            _compute(ledger, model, period, done)
+            _compute(ledger, model, period, done, given)
             done.add(model.name)
 
 
