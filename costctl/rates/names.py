@@ -11,7 +11,7 @@ from costctl.nouns import EVER, NEVER
 from costctl.rates import tables
 from costctl.rates.facts import Facts
 
-STUB = "TABLE ledger.charge_groups (billing_period DATE, raw_model VARCHAR, x_model_raw VARCHAR)"  # what it reads of bills
+STUB = "charge_groups (billing_period DATE, raw_model VARCHAR, x_model_raw VARCHAR)"  # what it reads of bills
 
 
 def models(names: Iterable[str], facts: Facts) -> dict[str, str]:
@@ -20,7 +20,7 @@ def models(names: Iterable[str], facts: Facts) -> dict[str, str]:
     month = date(2000, 1, 1)
     with store.in_memory() as ledger:
         build.bind(ledger)
-        ledger.run(f"CREATE {STUB}")
+        ledger.run(f"CREATE TEMP TABLE {STUB}")
         ledger.insert("temp.charge_groups", [(month, None, name) for name in names if cells.is_text(name)])
         ledger.insert("ledger.model_aliases", aliases)
         build.derive(ledger, month, ("model_names",))

@@ -16,7 +16,7 @@ from costctl.rates.intervals import Rate
 MODELS = ("model_names", "driving_usage", "price_bounds", "token_prices", "bought_tokens", "priced_tokens")
 STUBS = (  # what these read of bills, of which there are none here
     names.STUB,
-    "TEMP TABLE attributed_groups (slot_start TIMESTAMP, slot_end TIMESTAMP, x_token_class VARCHAR)",
+    "attributed_groups (slot_start TIMESTAMP, slot_end TIMESTAMP, x_token_class VARCHAR)",
 )
 USAGE = (
     *("delivery_id", "file_no", "record_no", "source", "evidence_role", "ts_start", "ts_end", "provider", "region"),
@@ -85,7 +85,7 @@ def rated(
     with store.in_memory() as ledger:
         build.bind(ledger)
         for stub in STUBS:
-            ledger.run(f"CREATE {stub}")
+            ledger.run(f"CREATE TEMP TABLE {stub}")
         ledger.insert("ledger.providers", providers)
         ledger.insert("ledger.model_aliases", aliases)
         ledger.insert("ledger.model_prices", map(tables.model_price, rates))
