@@ -1134,11 +1134,19 @@ def test_what_a_tier_must_not_say(tiny, lines, where, what):
         (["1 tier_mode=cliff tier_to=6", "2 tier_mode=cliff tier_from=5"], "holds on the same days as 1"),
         (["1 tier_mode=cliff tier_to=5", "2 tier_mode=graduated tier_from=5"], "is graduated, and"),
         (["1", "2 tier_mode=graduated tier_from=5"], "on the same days for the same key"),
+        (
+            [f"1 tier_mode=cliff valid_from=2026-0{month}-01 tier_from={begin}" for month, begin in ((1, 0), (2, 5))],
+            "holds on the same days as 1",
+        ),
+        (["1 tier_mode=graduated tier_to=5", "2 tier_mode=graduated tier_from=6"], "is above 5, where"),
+        (["1 tier_mode=cliff tier_to=5 region=a+b", "2 tier_mode=cliff tier_from=6 region=a+b"], "is above 5, where"),
     ],
 )
 def test_tiers_that_contradict_each_other_are_refused_with_both_lines(tiny, lines, what):
     (problem,) = tiny(*lines).clashes()
-    assert problem.where.endswith(("cloud.csv:3:price_per_chip_hour", "cloud.csv:3:tier_mode"))
+    place, _, column = problem.where.rpartition(":")
+    assert place.endswith("cloud.csv:3")
+    assert column in ("price_per_chip_hour", "tier_mode", "tier_from")
     assert what in problem.what
     assert "cloud.csv:2" in problem.what
 
@@ -1667,6 +1675,8 @@ FOUND = [
     (["1 as_of=2026-04-03"], None, "prices in force that were seen on 2026-04-03, 181 days ago: 1"),
     (["1 layer=contract region=us-east-1", "0.9"], None, "is above the list price 0.9"),
     (["1 confidence=conflict"], None, "rows that price nothing"),
+    (["1 tier_mode=cliff tier_from=5 region=a+b"], None, "begins above 0: the first chip-hours of a month have no"),
+    (["1 tier_mode=cliff tier_to=5 valid_from=2026-01-01", "2 tier_mode=cliff tier_from=5"], None, None),
 ]
 
 

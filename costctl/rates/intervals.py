@@ -139,7 +139,8 @@ def _clash(first: Rate, second: Rate) -> Problem | None:
     same_start = first.valid_from == second.valid_from
     if same_start and first.price == second.price and first.overlaps(second):
         return second.row.problem(second.column, f"repeats {_told(first)}", "Remove one of the two rows.")
-    if first.price == second.price or not first.overlaps(second):
+    is_harmless = first.price == second.price and not first.row["tier_mode"]  # two tiers count an hour twice
+    if is_harmless or not first.overlaps(second):
         return None
     what = f"{_told(second)} holds on the same days as {_told(first)} for the same key"
     remedy = "Close the earlier row: give it a valid_to."
