@@ -532,6 +532,13 @@ WRONG = {
         "'3'",
         "valid_to",
     ),
+    "tiers that overlap": (
+        f"{HEADER},tier_from,tier_to,tier_mode\n{GOOD},,6,cliff\n{GOOD.replace('1.42', '3')},5,,cliff",
+        "3:price_per_chip_hour",
+        "card.csv:2, since ever) for the same key, and for some of the same chip-hours",
+        "'3'",
+        "Part their tiers, or",
+    ),
     "steps that overlap": (
         f"{TOKENS},context_tier\n{ONE},up to 200k\n{ONE.replace('1.5', '3')},above 199999",
         "3:price_per_million",

@@ -145,8 +145,9 @@ def _clash(first: Rate, second: Rate) -> Problem | None:
     what = f"{_told(second)} holds on the same days as {_told(first)} for the same key"
     remedy = "Close the earlier row: give it a valid_to."
     if first.scope != second.scope:
-        what += ", and for some of the same requests"
-        remedy = "Part their steps or their hours, or close the earlier row: give it a valid_to."
+        of, parts = ("chip-hours", "tiers") if first.row["tier_mode"] else ("requests", "steps or their hours")
+        what += f", and for some of the same {of}"
+        remedy = f"Part their {parts}, or close the earlier row: give it a valid_to."
     return second.row.problem(second.column, what, remedy)
 
 
