@@ -374,6 +374,13 @@ WRONG = {
         "'1.50'",
         "valid_to",
     ),
+    "a price that ends too late": (
+        f"{HEADER},valid_from,valid_to\n{GOOD},2026-01-01,2026-07-01\n{GOOD.replace('1.42', '3')},2026-06-01,",
+        "3:price_per_chip_hour",
+        "same days",
+        "'3'",
+        "Close the earlier row: give it the valid_to 2026-06-01.",
+    ),
     "missing column": (
         "provider,chip,price_per_chip_hour,currency\naws,trn2,1,USD",
         "1:purchase_model",
@@ -453,7 +460,7 @@ WRONG = {
         "3:raw",
         "duplicate key",
         "'foo'",
-        "or close the earlier one: give it a valid_to",
+        "or close the earlier one: give it the valid_to 2026-02-01.",
     ),
     "token price": (
         "provider,model,token_class,price_per_million,currency\naws,x,inputs,1,USD",

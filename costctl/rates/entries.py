@@ -8,7 +8,7 @@ from typing import Protocol
 
 from costctl.files import cells
 from costctl.files.sheets import Problem, Row, Sheet
-from costctl.rates import overlays, owned, tiers
+from costctl.rates import intervals, overlays, owned, tiers
 from costctl.rates.columns import FILES, SIGNATURES
 
 LITERALS = 2  # the least that a card's pattern says of the names of machines
@@ -157,8 +157,9 @@ def repeats(sheet: Sheet, seen: dict[Hashable, list[Row]]) -> Iterator[Problem]:
             named.append(row)
             if first:
                 what = f"duplicate key: {first.path}:{first.line} names it already"
-                closed = ", or close the earlier one: give it a valid_to" if _may_end(sheet) else ""
-                yield row.problem(column, what, f"Remove one of the two rows{closed}.")
+                closed = intervals.closing(first["valid_from"], row["valid_from"])
+                ended = f", or close the earlier one: {closed}" if _may_end(sheet) else ""
+                yield row.problem(column, what, f"Remove one of the two rows{ended}.")
 
 
 def _may_end(sheet: Sheet) -> bool:
