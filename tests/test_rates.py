@@ -307,6 +307,13 @@ def refusal(path):
 
 WRONG = {
     "unknown chip": (f"{HEADER}\naws,trn22,spot,1,USD", "2:chip", "no such chip", "'trn22'", "Did you mean trn2?"),
+    "a chip of several": (
+        f"{HEADER}\naws,a100,spot,1,USD",
+        "2:chip",
+        "there is no such chip; like it: a100-40 (A100 SXM4 40GB), a100-80 (A100 SXM4 80GB)",
+        "'a100'",
+        "Write one of them out.",
+    ),
     "unknown layer": (f"{HEADER},layer\n{GOOD},contracts", "2:layer", "is not one of", "'contracts'", "contract?"),
     "unknown purchase": (
         f"{HEADER}\naws,trn2,on-demand,1,USD",

@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from datetime import date
-from typing import Protocol
 
 from costctl.files import cells
 from costctl.files.sheets import Problem, Row, Sheet
-from costctl.rates import intervals, overlays, owned, tiers
+from costctl.rates import intervals, meant, overlays, owned, tiers
 from costctl.rates.columns import FILES, SIGNATURES
+from costctl.rates.meant import Known
 
 LITERALS = 2  # the least that a card's pattern says of the names of machines
 NAMING_A_PROVIDER = ("machines", "parts", "families", "chip_prices", "model_prices", "overlays", "owned")
 PRICING = ("chip_prices", "model_prices", "overlays")
 WILD = str.maketrans("", "", "%_ ")
-
-
-class Known(Protocol):
-    """The names that the facts know: what a row may call a thing, and what it is."""
-
-    @property
-    def providers(self) -> Mapping[str, str]:
-        """Our id of a provider by each of its names."""
-
-    @property
-    def chips(self) -> Mapping[str, Row]:
-        """The chips by each of their names."""
-
-    @property
-    def machines(self) -> Mapping[tuple[str, str], Row]:
-        """The machines by provider and each of their names."""
-
-    @property
-    def parts(self) -> Mapping[tuple[str, str], Sequence[Row]]:
-        """The rows that say of which machines a SKU is a part, by provider and name of the SKU."""
 
 
 def spellings(machine: Row) -> tuple[str, ...]:
@@ -83,8 +63,9 @@ def _date_problems(row: Row) -> Iterator[Problem]:
 def _chip_problems(row: Row, facts: Known) -> Iterator[Problem]:
     found = facts.chips.get(row["chip"])
     if found is None:
-        remedy = cells.nearest(row["chip"], facts.chips) or "List them: costctl rates list"
-        yield row.problem("chip", "there is no such chip", remedy)
+        refusal = meant.unknown_chip(row["chip"], facts)
+        what = "; ".join(["there is no such chip", *filter(None, refusal.evidence)])
+        yield row.problem("chip", what, refusal.remedy)
     else:
         row.values["chip"] = found["chip"]
 
