@@ -404,6 +404,7 @@ WRONG = {
     ),
     "column twice": (f"{HEADER},currency\n{GOOD},USD", "1:currency", "twice", "", "Remove"),
     "ragged": (f"{HEADER}\naws,trn2,spot,1,42,USD", "2", "has 6 cells where the header has 5", "'USD'", "quotes"),
+    "cut short": (f"{HEADER}\naws,trn2,spot,1", "2", "has 4 cells where the header has 5", "'1'", "a comma for each"),
     "semicolons": (HEADER.replace(",", ";"), "1", "separated by ';', not by commas", "provider;chip", "commas"),
     "no rates": ("team,owner\nsearch,ann", "1", "none of the columns", "team, owner", "README"),
     "unknown machine": (
