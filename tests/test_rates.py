@@ -329,7 +329,7 @@ WRONG = {
         "'0.00'",
         "would mean free",
     ),
-    "negative": (f"{HEADER}\naws,trn2,spot,-1,USD", "2:price_per_chip_hour", "plain decimal", "'-1'", "digits"),
+    "negative": (f"{HEADER}\naws,trn2,spot,-1,USD", "2:price_per_chip_hour", "is below zero", "'-1'", "sign"),
     "exponent": (f"{HEADER}\naws,trn2,spot,1e-7,USD", "2:price_per_chip_hour", "plain decimal", "'1e-7'", "exponent"),
     "comma": (f'{HEADER}\naws,trn2,spot,"1,42",USD', "2:price_per_chip_hour", "plain decimal", "'1,42'", "point"),
     "currency sign": (f"{HEADER}\naws,trn2,spot,$1.42,USD", "2:price_per_chip_hour", "plain", "'$1.42'", "currency"),
