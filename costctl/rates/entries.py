@@ -34,6 +34,7 @@ def problems(row: Row, sheet: Sheet, facts: Known) -> Iterator[Problem]:
     if sheet.holds == "owned":
         yield from owned.problems(row)
     if sheet.holds == "chip_prices":
+        yield from _missing_chip(row, facts)
         yield from tiers.problems(row)
     if sheet.is_card and sheet.holds == "families":
         yield from _pattern_problems(row)
@@ -68,6 +69,13 @@ def _chip_problems(row: Row, facts: Known) -> Iterator[Problem]:
         yield row.problem("chip", what, refusal.remedy)
     else:
         row.values["chip"] = found["chip"]
+
+
+def _missing_chip(row: Row, facts: Known) -> Iterator[Problem]:
+    machine = facts.machines.get((row["provider"], (row["machine"] or "").lower()))
+    if row["chip"] is None:
+        remedy = f"Write {machine['chip']}: the machine holds it." if machine else "Name the chip by its id."
+        yield row.problem("chip", "the chip is missing", remedy)
 
 
 def _machine_problems(row: Row, facts: Known, otherwise: str) -> Iterator[Problem]:
