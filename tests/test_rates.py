@@ -286,6 +286,8 @@ HEADER = "provider,chip,purchase_model,price_per_chip_hour,currency"
 GOOD = "aws,trn2,capacity_block,1.42,USD"
 TOKENS = "provider,model,token_class,price_per_million,currency"
 ONE = "openai,gpt-7,input,1.5,USD"
+ASSET = "asset,chip,chips,in_service,currency,acquisition_cost,useful_life_months,power,colocation,maintenance"
+POD = "pod-a,h100,8,2026-01-15,USD,268800.00,48,bill,bill,bill"
 
 
 @pytest.fixture
@@ -470,6 +472,15 @@ WRONG = {
     ),
     "everybody's price": (f"{HEADER}\n*,trn2,spot,1,USD", "2:provider", "names no provider", "'*'", "for each"),
     "everybody's token price": (f"{TOKENS}\n*{ONE[6:]}", "2:provider", "names no provider", "'*'", "for each"),
+    "everybody's asset": (f"{ASSET},provider\n{POD},*", "2:provider", "names no provider", "'*'", "Name the lessor"),
+    "everybody's part": ("provider,part,machine\n*,x,y", "2:provider", "names no provider", "'*'", "for each"),
+    "a part of itself": (
+        "provider,part,machine\naws,p5.48xlarge,P5.48xlarge",
+        "2:part",
+        "is the machine itself",
+        "'p5.48xlarge'",
+        "Remove the row",
+    ),
     "alias twice": ("raw,model\nfoo,a\nFOO,b", "3:raw", "duplicate key", "'FOO'", "Remove"),
     "alias overlaps": (
         "raw,model,valid_from,valid_to\nfoo,a,,2026-03-01\nfoo,b,2026-02-01,",

@@ -13,7 +13,10 @@ from costctl.rates.meant import Known
 
 LITERALS = 2  # the least that a card's pattern says of the names of machines
 NAMING_A_PROVIDER = ("machines", "parts", "families", "chip_prices", "model_prices", "overlays", "owned")
-PRICING = ("chip_prices", "model_prices", "overlays")
+OF_ONE = {  # what `*` is no provider for, and what to write instead
+    **dict.fromkeys(("chip_prices", "model_prices", "overlays", "parts"), "Write a row for each of them."),
+    "owned": "Name the lessor, or leave it empty for what is your own.",
+}
 WILD = str.maketrans("", "", "%_ ")
 
 
@@ -50,8 +53,8 @@ def problems(row: Row, sheet: Sheet, facts: Known) -> Iterator[Problem]:
 def _provider_problems(row: Row, sheet: Sheet, facts: Known) -> Iterator[Problem]:
     # A provider nobody knows is taken as it is: `rates check` asks about it.
     row.values["provider"] = facts.providers.get(row["provider"], row["provider"])
-    if row["provider"] == "*" and sheet.holds in PRICING:
-        yield row.problem("provider", "names no provider: a price is of one", "Write a row for each of them.")
+    if row["provider"] == "*" and sheet.holds in OF_ONE:
+        yield row.problem("provider", "names no provider: the row is of one", OF_ONE[sheet.holds])
 
 
 def _date_problems(row: Row) -> Iterator[Problem]:
@@ -97,6 +100,8 @@ def _part_problems(row: Row, facts: Known) -> Iterator[Problem]:
     if part is None:  # the host of a machine
         return
     row.values["part"] = part["machine"]
+    if machine is part:
+        yield row.problem("part", "is the machine itself", "Remove the row: a machine is priced without it.")
     if machine and machine["chip"] != part["chip"]:
         what = f"the machine holds {machine['chip']}, and the part {part['chip']}"
         yield row.problem("machine", what, "Name a machine with the part's chip: the price of another is not its own.")
