@@ -1391,6 +1391,8 @@ def test_every_chip_without_a_public_price_has_a_template(shipped):
         ({"sku": "m88"}, "--sku", "Did you mean m8?"),
         ({"purchase_model": "spott"}, "--purchase", "Did you mean spot?"),
         ({"provider": " "}, "--provider", "Name it as bills or gateways do, for example aws."),
+        ({"provider": "clowd"}, "--provider", "Did you mean cloud?"),
+        ({"provider": "*"}, "--provider", "Name it as bills or gateways do, for example aws."),
     ],
 )
 def test_lookup_knows_its_names(tiny, change, where, remedy):

@@ -12,6 +12,7 @@ from costctl.files.sheets import Row
 
 BETWEEN = re.compile(r"[\s_-]+")
 SHOWN = 5
+OFFERS = ("machines", "chip_prices", "model_prices")
 
 
 class Known(Protocol):
@@ -43,10 +44,13 @@ def folded(name: str) -> str:
 
 
 def seller(provider: str, facts: Known) -> str:
-    """Return our id of a provider by any of its names; one that nobody knows goes by its own."""
+    """Return our id of a provider by any of its names; one that only a card knows goes by its own."""
     name = provider.strip().lower()
-    if not name:
-        raise UsageError("--provider", "is empty", remedy="Name it as bills or gateways do, for example aws.")
+    known = {*facts.providers, *(row["provider"] for holds in OFFERS for row in facts.rows(holds))} - {"*"}
+    if name not in known:
+        what = f"nobody knows the provider {shown(provider)}" if name else "is empty"
+        remedy = cells.nearest(name, known) or "Name it as bills or gateways do, for example aws."
+        raise UsageError("--provider", what, remedy=remedy)
     return facts.providers.get(name, name)
 
 
