@@ -1440,6 +1440,7 @@ def test_no_two_machines_and_no_two_chips_are_told_apart_by_hyphens_alone(shippe
         ("aws", "A100 MIG 1g.10gb", "like it: nvidia-a100-40gb:1g.10gb, nvidia-a100-80gb:1g.10gb"),
         ("gcp", "G4 Instance", "like it: G4 Instance Core, G4 Instance Ram"),
         ("aws", "H200 SXM 140GB", ""),
+        ("own", "H200 SXM 140GB", ""),
     ],
 )
 def test_a_lookup_guesses_nothing_and_names_what_is_like_it(printed, provider, sku, like):
