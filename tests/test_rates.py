@@ -286,6 +286,8 @@ HEADER = "provider,chip,purchase_model,price_per_chip_hour,currency"
 GOOD = "aws,trn2,capacity_block,1.42,USD"
 TOKENS = "provider,model,token_class,price_per_million,currency"
 ONE = "openai,gpt-7,input,1.5,USD"
+ASSET = "asset,chip,chips,in_service,currency,acquisition_cost,useful_life_months,power,colocation,maintenance"
+POD = "pod-a,h100,8,2026-01-15,USD,268800.00,48,bill,bill,bill"
 
 
 @pytest.fixture
@@ -307,6 +309,13 @@ def refusal(path):
 
 WRONG = {
     "unknown chip": (f"{HEADER}\naws,trn22,spot,1,USD", "2:chip", "no such chip", "'trn22'", "Did you mean trn2?"),
+    "a chip of several": (
+        f"{HEADER}\naws,a100,spot,1,USD",
+        "2:chip",
+        "there is no such chip; like it: a100-40 (A100 SXM4 40GB), a100-80 (A100 SXM4 80GB)",
+        "'a100'",
+        "Write one of them out.",
+    ),
     "unknown layer": (f"{HEADER},layer\n{GOOD},contracts", "2:layer", "is not one of", "'contracts'", "contract?"),
     "unknown purchase": (
         f"{HEADER}\naws,trn2,on-demand,1,USD",
@@ -322,7 +331,7 @@ WRONG = {
         "'0.00'",
         "would mean free",
     ),
-    "negative": (f"{HEADER}\naws,trn2,spot,-1,USD", "2:price_per_chip_hour", "plain decimal", "'-1'", "digits"),
+    "negative": (f"{HEADER}\naws,trn2,spot,-1,USD", "2:price_per_chip_hour", "is below zero", "'-1'", "sign"),
     "exponent": (f"{HEADER}\naws,trn2,spot,1e-7,USD", "2:price_per_chip_hour", "plain decimal", "'1e-7'", "exponent"),
     "comma": (f'{HEADER}\naws,trn2,spot,"1,42",USD', "2:price_per_chip_hour", "plain decimal", "'1,42'", "point"),
     "currency sign": (f"{HEADER}\naws,trn2,spot,$1.42,USD", "2:price_per_chip_hour", "plain", "'$1.42'", "currency"),
@@ -374,6 +383,13 @@ WRONG = {
         "'1.50'",
         "valid_to",
     ),
+    "a price that ends too late": (
+        f"{HEADER},valid_from,valid_to\n{GOOD},2026-01-01,2026-07-01\n{GOOD.replace('1.42', '3')},2026-06-01,",
+        "3:price_per_chip_hour",
+        "same days",
+        "'3'",
+        "Close the earlier row: give it the valid_to 2026-06-01.",
+    ),
     "missing column": (
         "provider,chip,price_per_chip_hour,currency\naws,trn2,1,USD",
         "1:purchase_model",
@@ -390,6 +406,7 @@ WRONG = {
     ),
     "column twice": (f"{HEADER},currency\n{GOOD},USD", "1:currency", "twice", "", "Remove"),
     "ragged": (f"{HEADER}\naws,trn2,spot,1,42,USD", "2", "has 6 cells where the header has 5", "'USD'", "quotes"),
+    "cut short": (f"{HEADER}\naws,trn2,spot,1", "2", "has 4 cells where the header has 5", "'1'", "a comma for each"),
     "semicolons": (HEADER.replace(",", ";"), "1", "separated by ';', not by commas", "provider;chip", "commas"),
     "no rates": ("team,owner\nsearch,ann", "1", "none of the columns", "team, owner", "README"),
     "unknown machine": (
@@ -406,6 +423,14 @@ WRONG = {
         "'trn2'",
         "Correct",
     ),
+    "no chip beside a machine": (
+        f"{HEADER},machine\naws,,spot,1,USD,P5.48xlarge",
+        "2:chip",
+        "the chip is missing",
+        "",
+        "Write nvidia-h100-sxm: the machine holds it.",
+    ),
+    "no chip": (f"{HEADER}\naws,,spot,1,USD", "2:chip", "the chip is missing", "", "Name the chip by its id."),
     "empty": ("", "", "is empty", "", "header"),
     "blank": ("\n\n", "", "is empty", "", "header"),
     "not UTF-8": (f"{HEADER},notes\n{GOOD},caf\xe9".encode("latin-1"), "2", "is not UTF-8", "\\xe9", "iconv"),
@@ -447,13 +472,22 @@ WRONG = {
     ),
     "everybody's price": (f"{HEADER}\n*,trn2,spot,1,USD", "2:provider", "names no provider", "'*'", "for each"),
     "everybody's token price": (f"{TOKENS}\n*{ONE[6:]}", "2:provider", "names no provider", "'*'", "for each"),
+    "everybody's asset": (f"{ASSET},provider\n{POD},*", "2:provider", "names no provider", "'*'", "Name the lessor"),
+    "everybody's part": ("provider,part,machine\n*,x,y", "2:provider", "names no provider", "'*'", "for each"),
+    "a part of itself": (
+        "provider,part,machine\naws,p5.48xlarge,P5.48xlarge",
+        "2:part",
+        "is the machine itself",
+        "'p5.48xlarge'",
+        "Remove the row",
+    ),
     "alias twice": ("raw,model\nfoo,a\nFOO,b", "3:raw", "duplicate key", "'FOO'", "Remove"),
     "alias overlaps": (
         "raw,model,valid_from,valid_to\nfoo,a,,2026-03-01\nfoo,b,2026-02-01,",
         "3:raw",
         "duplicate key",
         "'foo'",
-        "or close the earlier one: give it a valid_to",
+        "or close the earlier one: give it the valid_to 2026-02-01.",
     ),
     "token price": (
         "provider,model,token_class,price_per_million,currency\naws,x,inputs,1,USD",
@@ -531,6 +565,13 @@ WRONG = {
         "card.csv:2, since ever) for the same key",
         "'3'",
         "valid_to",
+    ),
+    "tiers that overlap": (
+        f"{HEADER},tier_from,tier_to,tier_mode\n{GOOD},,6,cliff\n{GOOD.replace('1.42', '3')},5,,cliff",
+        "3:price_per_chip_hour",
+        "card.csv:2, since ever) for the same key, and for some of the same chip-hours",
+        "'3'",
+        "Part their tiers, or",
     ),
     "steps that overlap": (
         f"{TOKENS},context_tier\n{ONE},up to 200k\n{ONE.replace('1.5', '3')},above 199999",
@@ -1134,11 +1175,19 @@ def test_what_a_tier_must_not_say(tiny, lines, where, what):
         (["1 tier_mode=cliff tier_to=6", "2 tier_mode=cliff tier_from=5"], "holds on the same days as 1"),
         (["1 tier_mode=cliff tier_to=5", "2 tier_mode=graduated tier_from=5"], "is graduated, and"),
         (["1", "2 tier_mode=graduated tier_from=5"], "on the same days for the same key"),
+        (
+            [f"1 tier_mode=cliff valid_from=2026-0{month}-01 tier_from={begin}" for month, begin in ((1, 0), (2, 5))],
+            "holds on the same days as 1",
+        ),
+        (["1 tier_mode=graduated tier_to=5", "2 tier_mode=graduated tier_from=6"], "is above 5, where"),
+        (["1 tier_mode=cliff tier_to=5 region=a+b", "2 tier_mode=cliff tier_from=6 region=a+b"], "is above 5, where"),
     ],
 )
 def test_tiers_that_contradict_each_other_are_refused_with_both_lines(tiny, lines, what):
     (problem,) = tiny(*lines).clashes()
-    assert problem.where.endswith(("cloud.csv:3:price_per_chip_hour", "cloud.csv:3:tier_mode"))
+    place, _, column = problem.where.rpartition(":")
+    assert place.endswith("cloud.csv:3")
+    assert column in ("price_per_chip_hour", "tier_mode", "tier_from")
     assert what in problem.what
     assert "cloud.csv:2" in problem.what
 
@@ -1342,6 +1391,8 @@ def test_every_chip_without_a_public_price_has_a_template(shipped):
         ({"sku": "m88"}, "--sku", "Did you mean m8?"),
         ({"purchase_model": "spott"}, "--purchase", "Did you mean spot?"),
         ({"provider": " "}, "--provider", "Name it as bills or gateways do, for example aws."),
+        ({"provider": "clowd"}, "--provider", "Did you mean cloud?"),
+        ({"provider": "*"}, "--provider", "Name it as bills or gateways do, for example aws."),
     ],
 )
 def test_lookup_knows_its_names(tiny, change, where, remedy):
@@ -1389,6 +1440,7 @@ def test_no_two_machines_and_no_two_chips_are_told_apart_by_hyphens_alone(shippe
         ("aws", "A100 MIG 1g.10gb", "like it: nvidia-a100-40gb:1g.10gb, nvidia-a100-80gb:1g.10gb"),
         ("gcp", "G4 Instance", "like it: G4 Instance Core, G4 Instance Ram"),
         ("aws", "H200 SXM 140GB", ""),
+        ("own", "H200 SXM 140GB", ""),
     ],
 )
 def test_a_lookup_guesses_nothing_and_names_what_is_like_it(printed, provider, sku, like):
@@ -1667,6 +1719,8 @@ FOUND = [
     (["1 as_of=2026-04-03"], None, "prices in force that were seen on 2026-04-03, 181 days ago: 1"),
     (["1 layer=contract region=us-east-1", "0.9"], None, "is above the list price 0.9"),
     (["1 confidence=conflict"], None, "rows that price nothing"),
+    (["1 tier_mode=cliff tier_from=5 region=a+b"], None, "begins above 0: the first chip-hours of a month have no"),
+    (["1 tier_mode=cliff tier_to=5 valid_from=2026-01-01", "2 tier_mode=cliff tier_from=5"], None, None),
 ]
 
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 from conftest import examples, table
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from costctl.rates import facts, scopes, tokens
@@ -297,8 +297,10 @@ def holds(row, day, second, prompt):
 
 
 def kind(row):
-    """Return which of two rows is closer to a request: hours before the whole day, then a step before all prompts."""
-    return row[1] is not None, row[0] is not None
+    """Return which of two rows is closer to a request: a part of the week before the whole, then a step before all prompts."""
+    hours, days = row[1] or (None, None)
+    is_part = hours is not None or (days is not None and (days[1] - days[0]) % 7 < 6)
+    return is_part, row[0] is not None
 
 
 def rivals(row, other):
@@ -324,6 +326,7 @@ COLUMNS = ("provider", "model", "token_class", "price_per_million", "currency", 
 
 
 @examples(25)
+@example(rows=[(None, None), (None, (None, (1, 0)))])  # Tuesday to Monday is the whole week
 @given(rows=st.lists(st.tuples(STEPS, WINDOWS), min_size=1, max_size=6))
 def test_every_second_and_every_prompt_has_one_price_or_none_or_both_lines_are_named(tmp_path_factory, rows):
     folder = tmp_path_factory.mktemp("card")

@@ -6,6 +6,8 @@ import io
 import pytest
 from conftest import table
 
+from costctl.cli import export
+
 CARD = """
     provider,channel,model,region,service_tier,context_tier,time_window_utc,token_class,price_per_million,currency
     together,,tide,*,,,,input,1,USD
@@ -151,4 +153,6 @@ def test_tokens_are_priced_before_their_bill_is_there(place):
     assert (
         said == "costctl: nothing to show for 2026-10; the ledger holds only tokens or chip time of 2026-09, 2026-10\n"
     )
+    export.configured(place.run, "token_days", "csv", "days-{period}.csv")
+    assert len((place.home / "days-2026-10.csv").read_text().splitlines()) == 3
     assert place.broken() == []

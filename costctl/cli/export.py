@@ -50,9 +50,9 @@ def _last(ledger: Ledger, name: str) -> Span | None:
 
 
 def configured(run: Run, name: str, kind: str, output: str) -> None:
-    """Write an export of the configuration for the last billing month; `{period}` in its path is that month."""
+    """Write an export of the configuration for the last month, of FOCUS a billed one; `{period}` in its path is that month."""
     with pipeline.reading(run) as (ledger, _):
-        label = periods.latest(ledger, billed=True).label
+        label = periods.latest(ledger, billed=name == FOCUS).label
     export(
         run, name, period=label, sources=(), format_=kind, output=run.config.at(Path(output.replace("{period}", label)))
     )

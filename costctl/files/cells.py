@@ -57,10 +57,12 @@ def name(text: str) -> str:
 
 def price(text: str) -> Decimal:
     """Return a price above zero that fits DECIMAL(19,12), from its plain decimal text."""
+    if SIGNED.fullmatch(text) and Decimal(text) < 0:
+        raise Wrong("is below zero", "Check the sign.")
     if not NUMBER.fullmatch(text):
         raise Wrong("is not a plain decimal number", _number_remedy(text))
     value = Decimal(text)
-    if value <= 0:
+    if value == 0:
         raise Wrong("is not above zero", UNKNOWN)
     whole, _, decimals = text.partition(".")
     if len(decimals) > MAX_DECIMALS or len(whole.lstrip("0")) > MAX_DIGITS - MAX_DECIMALS:

@@ -156,7 +156,8 @@ def read(path: Path, sheet: Sheet, fields: Sequence[Field]) -> Sheet:
             sheet.rows += [] if wrong else [row]
         else:
             counted = f"has {len(cells)} cells where the header has {len(header)}"
-            remedy = "Put a cell that holds a comma in quotes."
+            more = len(cells) > len(header)
+            remedy = "Put a cell that holds a comma in quotes." if more else "Leave a comma for each empty cell."
             sheet.problems.append(Problem(f"{sheet.path}:{number}", counted, shown(cells[-1]), remedy))
     return sheet
 

@@ -11,7 +11,7 @@ from fractions import Fraction
 from costctl.files import cells
 from costctl.files.sheets import Problem, Row, Sheet, sentence
 from costctl.nouns import shifted
-from costctl.rates import owned
+from costctl.rates import owned, tiers
 from costctl.rates.columns import UNSURE
 from costctl.rates.facts import Facts
 from costctl.rates.intervals import Rate
@@ -44,7 +44,8 @@ def check(facts: Facts, today: date) -> Findings:
     theirs, shipped = _parted([*facts.chip_rates, *facts.model_rates], _is_the_users)
     binding, listed = _parted(facts.chip_rates, _binds)
     errors = [*facts.clashes(), *_contradictions(facts), *_implausible(theirs), *_stale_cards(theirs, today)]
-    odd = [*_above_list(binding, listed), *_unknown_providers(facts), *_idle_overlays(facts)]
+    late = dict.fromkeys(tiers.late(facts.chip_rates))
+    odd = [*_above_list(binding, listed), *late, *_unknown_providers(facts), *_idle_overlays(facts)]
     unmetered = owned.unmetered(facts.rows("owned"), shifted(today.replace(day=1), -1))
     old = [*_stale_lists(shipped, today), *_implausible(shipped)]
     return Findings(errors, [*odd, *unmetered, *_unused(facts, is_card=True)], [*old, *_unused(facts, is_card=False)])

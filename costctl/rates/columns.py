@@ -107,7 +107,7 @@ FILES: dict[str, tuple[Field, ...]] = {
     "chip_prices": (
         Field("provider", cells.name, required=True),
         Field("machine"),
-        Field("chip", cells.name, required=True),
+        Field("chip", cells.name),
         Field("region", cells.regions),
         Field("purchase_model", cells.one_of(PURCHASE_MODELS), required=True),
         Field("term_months", cells.whole),

@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from datetime import date
-from typing import Protocol
 
 from costctl.files import cells
 from costctl.files.sheets import Problem, Row, Sheet
-from costctl.rates import overlays, owned, tiers
+from costctl.rates import intervals, meant, overlays, owned, tiers
 from costctl.rates.columns import FILES, SIGNATURES
+from costctl.rates.meant import Known
 
 LITERALS = 2  # the least that a card's pattern says of the names of machines
 NAMING_A_PROVIDER = ("machines", "parts", "families", "chip_prices", "model_prices", "overlays", "owned")
-PRICING = ("chip_prices", "model_prices", "overlays")
+OF_ONE = {  # what `*` is no provider for, and what to write instead
+    **dict.fromkeys(("chip_prices", "model_prices", "overlays", "parts"), "Write a row for each of them."),
+    "owned": "Name the lessor, or leave it empty for what is your own.",
+}
 WILD = str.maketrans("", "", "%_ ")
-
-
-class Known(Protocol):
-    """The names that the facts know: what a row may call a thing, and what it is."""
-
-    @property
-    def providers(self) -> Mapping[str, str]:
-        """Our id of a provider by each of its names."""
-
-    @property
-    def chips(self) -> Mapping[str, Row]:
-        """The chips by each of their names."""
-
-    @property
-    def machines(self) -> Mapping[tuple[str, str], Row]:
-        """The machines by provider and each of their names."""
-
-    @property
-    def parts(self) -> Mapping[tuple[str, str], Sequence[Row]]:
-        """The rows that say of which machines a SKU is a part, by provider and name of the SKU."""
 
 
 def spellings(machine: Row) -> tuple[str, ...]:
@@ -54,6 +37,7 @@ def problems(row: Row, sheet: Sheet, facts: Known) -> Iterator[Problem]:
     if sheet.holds == "owned":
         yield from owned.problems(row)
     if sheet.holds == "chip_prices":
+        yield from _missing_chip(row, facts)
         yield from tiers.problems(row)
     if sheet.is_card and sheet.holds == "families":
         yield from _pattern_problems(row)
@@ -69,8 +53,8 @@ def problems(row: Row, sheet: Sheet, facts: Known) -> Iterator[Problem]:
 def _provider_problems(row: Row, sheet: Sheet, facts: Known) -> Iterator[Problem]:
     # A provider nobody knows is taken as it is: `rates check` asks about it.
     row.values["provider"] = facts.providers.get(row["provider"], row["provider"])
-    if row["provider"] == "*" and sheet.holds in PRICING:
-        yield row.problem("provider", "names no provider: a price is of one", "Write a row for each of them.")
+    if row["provider"] == "*" and sheet.holds in OF_ONE:
+        yield row.problem("provider", "names no provider: the row is of one", OF_ONE[sheet.holds])
 
 
 def _date_problems(row: Row) -> Iterator[Problem]:
@@ -83,10 +67,18 @@ def _date_problems(row: Row) -> Iterator[Problem]:
 def _chip_problems(row: Row, facts: Known) -> Iterator[Problem]:
     found = facts.chips.get(row["chip"])
     if found is None:
-        remedy = cells.nearest(row["chip"], facts.chips) or "List them: costctl rates list"
-        yield row.problem("chip", "there is no such chip", remedy)
+        refusal = meant.unknown_chip(row["chip"], facts)
+        what = "; ".join(["there is no such chip", *filter(None, refusal.evidence)])
+        yield row.problem("chip", what, refusal.remedy)
     else:
         row.values["chip"] = found["chip"]
+
+
+def _missing_chip(row: Row, facts: Known) -> Iterator[Problem]:
+    machine = facts.machines.get((row["provider"], (row["machine"] or "").lower()))
+    if row["chip"] is None:
+        remedy = f"Write {machine['chip']}: the machine holds it." if machine else "Name the chip by its id."
+        yield row.problem("chip", "the chip is missing", remedy)
 
 
 def _machine_problems(row: Row, facts: Known, otherwise: str) -> Iterator[Problem]:
@@ -108,6 +100,8 @@ def _part_problems(row: Row, facts: Known) -> Iterator[Problem]:
     if part is None:  # the host of a machine
         return
     row.values["part"] = part["machine"]
+    if machine is part:
+        yield row.problem("part", "is the machine itself", "Remove the row: a machine is priced without it.")
     if machine and machine["chip"] != part["chip"]:
         what = f"the machine holds {machine['chip']}, and the part {part['chip']}"
         yield row.problem("machine", what, "Name a machine with the part's chip: the price of another is not its own.")
@@ -157,8 +151,9 @@ def repeats(sheet: Sheet, seen: dict[Hashable, list[Row]]) -> Iterator[Problem]:
             named.append(row)
             if first:
                 what = f"duplicate key: {first.path}:{first.line} names it already"
-                closed = ", or close the earlier one: give it a valid_to" if _may_end(sheet) else ""
-                yield row.problem(column, what, f"Remove one of the two rows{closed}.")
+                closed = intervals.closing(first["valid_from"], row["valid_from"])
+                ended = f", or close the earlier one: {closed}" if _may_end(sheet) else ""
+                yield row.problem(column, what, f"Remove one of the two rows{ended}.")
 
 
 def _may_end(sheet: Sheet) -> bool:

@@ -97,10 +97,10 @@ class Facts:
         return intervals.yielding(intervals.settled(cards), intervals.settled(shipped))
 
     def clashes(self) -> list[Problem]:
-        """Return every two prices, or powers, that hold on the same days for one key."""
+        """Return every two prices, or powers, that hold on the same days for one key, and tiers that do not make one price."""
         return [
             *(clash for rates in (self.chip_rates, self.model_rates, self.power) for clash in intervals.clashes(rates)),
-            *tiers.disagreements(self.chip_rates),
+            *dict.fromkeys(tiers.disagreements(self.chip_rates)),
         ]
 
 

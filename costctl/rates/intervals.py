@@ -139,14 +139,23 @@ def _clash(first: Rate, second: Rate) -> Problem | None:
     same_start = first.valid_from == second.valid_from
     if same_start and first.price == second.price and first.overlaps(second):
         return second.row.problem(second.column, f"repeats {_told(first)}", "Remove one of the two rows.")
-    if first.price == second.price or not first.overlaps(second):
+    is_harmless = first.price == second.price and not first.row["tier_mode"]  # two tiers count an hour twice
+    if is_harmless or not first.overlaps(second):
         return None
     what = f"{_told(second)} holds on the same days as {_told(first)} for the same key"
-    remedy = "Close the earlier row: give it a valid_to."
+    closed = closing(beginning(first.row), beginning(second.row))
+    remedy = f"Close the earlier row: {closed}."
     if first.scope != second.scope:
-        what += ", and for some of the same requests"
-        remedy = "Part their steps or their hours, or close the earlier row: give it a valid_to."
+        of, parts = ("chip-hours", "tiers") if first.row["tier_mode"] else ("requests", "steps or their hours")
+        what += f", and for some of the same {of}"
+        remedy = f"Part their {parts}, or close the earlier row: {closed}."
     return second.row.problem(second.column, what, remedy)
+
+
+def closing(*begins: date | None) -> str:
+    """Return how the earlier of two rows is closed: on the day on which the later one begins, where it is later."""
+    earlier, later = sorted(day or date.min for day in begins)
+    return f"give it the valid_to {later}" if earlier < later else "give it a valid_to"
 
 
 def _told(rate: Rate) -> str:

@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 from costctl.errors import UsageError, shown
 from costctl.files import cells
 from costctl.files.sheets import Row
-from costctl.rates.facts import Facts
 
 BETWEEN = re.compile(r"[\s_-]+")
 SHOWN = 5
+OFFERS = ("machines", "chip_prices", "model_prices")
+
+
+class Known(Protocol):
+    """The names that the facts know: what a row may call a thing, and what it is."""
+
+    @property
+    def providers(self) -> Mapping[str, str]:
+        """Our id of a provider by each of its names."""
+
+    @property
+    def chips(self) -> Mapping[str, Row]:
+        """The chips by each of their names."""
+
+    @property
+    def machines(self) -> Mapping[tuple[str, str], Row]:
+        """The machines by provider and each of their names."""
+
+    @property
+    def parts(self) -> Mapping[tuple[str, str], Sequence[Row]]:
+        """The rows that say of which machines a SKU is a part, by provider and name of the SKU."""
+
+    def rows(self, holds: str) -> list[Row]:
+        """Return all rows of one kind."""
 
 
 def folded(name: str) -> str:
@@ -19,15 +43,18 @@ def folded(name: str) -> str:
     return BETWEEN.sub("", name.lower())
 
 
-def seller(provider: str, facts: Facts) -> str:
-    """Return our id of a provider by any of its names; one that nobody knows goes by its own."""
+def seller(provider: str, facts: Known) -> str:
+    """Return our id of a provider by any of its names; one that only a card knows goes by its own."""
     name = provider.strip().lower()
-    if not name:
-        raise UsageError("--provider", "is empty", remedy="Name it as bills or gateways do, for example aws.")
+    known = {*facts.providers, *(row["provider"] for holds in OFFERS for row in facts.rows(holds))} - {"*"}
+    if name not in known:
+        what = f"nobody knows the provider {shown(provider)}" if name else "is empty"
+        remedy = cells.nearest(name, known) or "Name it as bills or gateways do, for example aws."
+        raise UsageError("--provider", what, remedy=remedy)
     return facts.providers.get(name, name)
 
 
-def fitting(provider: str, name: str, facts: Facts) -> list[Row]:
+def fitting(provider: str, name: str, facts: Known) -> list[Row]:
     """Return the machine of a provider that a name means, else the chip; several where the name does not tell them apart."""
     owner = seller(provider, facts)
     exact = facts.machines.get((owner, name.lower())) or facts.chips.get(name.lower())
@@ -39,7 +66,7 @@ def fitting(provider: str, name: str, facts: Facts) -> list[Row]:
     return [*{row["machine"]: row for row in machines}.values()] or fitting_chips(name, facts)
 
 
-def fitting_chips(name: str, facts: Facts) -> list[Row]:
+def fitting_chips(name: str, facts: Known) -> list[Row]:
     """Return the chips that a name fits."""
     found = (row for spelling, row in facts.chips.items() if folded(spelling) == folded(name))
     return [*{row["chip"]: row for row in found}.values()]
@@ -56,7 +83,7 @@ def one(where: str, name: str, found: Iterable[Row], otherwise: UsageError) -> R
     return rows[0]
 
 
-def unknown(provider: str, name: str, facts: Facts, *, what: str, others: Iterable[str] = ()) -> UsageError:
+def unknown(provider: str, name: str, facts: Known, *, what: str, others: Iterable[str] = ()) -> UsageError:
     """Return the refusal of a name that fits nothing, with what holds all of its words, else what is spelt most like it."""
     owner = seller(provider, facts)
     parts = [row for (who, _), (row, *_) in facts.parts.items() if who == owner]
@@ -76,7 +103,7 @@ def _host(part: Row) -> UsageError:
     return UsageError("--sku", what, evidence=f"it is in the price of {part['machine']}", remedy=remedy)
 
 
-def unknown_chip(name: str, facts: Facts) -> UsageError:
+def unknown_chip(name: str, facts: Known) -> UsageError:
     """Return the refusal of a name that fits no chip."""
     found = _holding(name, _titles(facts))
     return _refused("CHIP", f"there is no chip {shown(name)}", found, cells.nearest(name, facts.chips))
@@ -97,6 +124,6 @@ def _holding(name: str, spellings: Iterable[str]) -> list[str]:
     return [spelling for spelling in spellings if words and all(word.search(spelling.lower()) for word in words)]
 
 
-def _titles(facts: Facts) -> Iterator[str]:
+def _titles(facts: Known) -> Iterator[str]:
     for row in facts.rows("chips"):
         yield f"{row['short']} ({row['title']})" if row["title"] else row["short"]

@@ -17,6 +17,7 @@ from typing import Any
 
 from costctl.files.sheets import Problem, Row
 from costctl.nouns import shifted
+from costctl.rates import intervals
 from costctl.rates.columns import RUNNING, UNSURE
 
 SELF = "self"  # the provider of what is one's own
@@ -182,7 +183,8 @@ def _disagreement(earlier: Row, later: Row) -> Iterator[Problem]:
     first = later["valid_from"] or date.min
     if first < (earlier["valid_to"] or date.max):
         what = f"holds on the same days as {where} for the asset {later['asset']}"
-        yield later.problem("valid_from", what, "Close the earlier row: give it a valid_to.")
+        closed = intervals.closing(earlier["valid_from"], later["valid_from"])
+        yield later.problem("valid_from", what, f"Close the earlier row: {closed}.")
     elif first.day != 1 and first > later["in_service"]:
         yield later.problem("valid_from", "changes the terms within a month", "Terms change on the first of a month.")
     for name in REGISTERED:

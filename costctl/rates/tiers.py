@@ -16,7 +16,7 @@ from itertools import combinations
 
 from costctl.files.sheets import Problem, Row
 from costctl.rates.intervals import Key, Rate
-from costctl.rates.scopes import WHOLE, Scope
+from costctl.rates.scopes import WHOLE, Number, Scope
 
 COLUMNS = ("tier_from", "tier_to", "tier_mode")
 
@@ -51,7 +51,8 @@ def problems(row: Row) -> Iterator[Problem]:
 
 
 def disagreements(rates: Iterable[Rate]) -> Iterator[Problem]:
-    """Yield two prices of one key that cannot be of one family: one without tiers, or of another mode."""
+    """Yield two prices of one key that cannot be of one family, one without tiers or of another mode, and hours left out between tiers."""
+    rates = [*rates]
     for same in _families(rates).values():
         for first, second in combinations(same, 2):
             modes = [rate.row["tier_mode"] for rate in (first, second)]
@@ -59,6 +60,38 @@ def disagreements(rates: Iterable[Rate]) -> Iterator[Problem]:
                 there = f"{first.row.path}:{first.row.line}"
                 what = f"is {modes[1] or 'without tiers'}, and {there} {modes[0] or 'without'} on the same days for the same key"
                 yield second.row.problem("tier_mode", what, "Give all of them the same tier_mode, or close one.")
+    for tier, before in _above_a_gap(rates):
+        if before:
+            ends, there = before.row.texts["tier_to"], f"{before.row.path}:{before.row.line}"
+            what = f"is above {ends}, where {there} ends: the chip-hours between have no price"
+            remedy = f"Begin the tier at {ends}, or leave it out until the price between is known."
+            yield tier.row.problem("tier_from", what, remedy)
+
+
+def late(rates: Iterable[Rate]) -> Iterator[Problem]:
+    """Yield the first tiers that leave a month's first hours without a price: perhaps nobody knows it."""
+    for tier, before in _above_a_gap(rates):
+        if not before:
+            what = "begins above 0: the first chip-hours of a month have no price"
+            yield tier.row.problem("tier_from", what, "Add the tier below it, or leave tier_from empty.")
+
+
+def _above_a_gap(rates: Iterable[Rate]) -> Iterator[tuple[Rate, Rate | None]]:
+    """Yield each tier above hours without a price, and the tier that ends there; None where they are a month's first."""
+    for same in _families(rates).values():
+        for tier in same:
+            below = [other for other in same if other.overlaps(tier) and _begins(other) < _begins(tier)]
+            before = max(below, key=_ends, default=None)
+            if _begins(tier) > (_ends(before) if before else 0):
+                yield tier, before
+
+
+def _begins(rate: Rate) -> Number:
+    return rate.scope.above or 0
+
+
+def _ends(rate: Rate) -> Number:
+    return float("inf") if rate.scope.up_to is None else rate.scope.up_to
 
 
 def named(rates: Iterable[Rate]) -> Iterator[tuple[Rate, str]]:

@@ -66,7 +66,7 @@ def lookup(question: Question, facts: Facts, aliases: Sequence[Alias]) -> list[T
     provider = meant.seller(question.provider, facts)
     rates = [rate for rate in facts.model_rates if rate.key[0] == provider and rate.key[-1] == question.currency]
     (found,) = rated([question], rates, aliases, tables.providers(facts))
-    model = found["input"]["bought_model"].lower()
+    model = found["input"]["bought_model"].lower() if found else None  # nobody buys what is their own
     known = [rate for rate in rates if str(rate.key[2]).lower() == model]
     if not known:
         raise _unknown(question, provider, facts)
