@@ -358,7 +358,7 @@ def test_nothing_stays_computed_of_a_month_that_went(place, monkeypatch):
     place.ingest("bill.csv")
     found = pipeline.bills.known()
     september = ("september", "\"ChargePeriodStart\" LIKE '2026-09%'")
-    found |= {"focus": replace(found["focus"], exclusions=(september,), fingerprint="another")}
-    monkeypatch.setattr(pipeline.bills, "known", lambda: found)
+    other = found | {"focus": replace(found["focus"], exclusions=(september,), fingerprint="another")}
+    monkeypatch.setattr(pipeline.bills, "known", lambda: other)
     place.ingest("bill.csv")
     assert place.ask("SELECT billing_period, EffectiveCost FROM ledger.postings") == [(date(2026, 10, 1), 9)]
