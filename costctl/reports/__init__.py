@@ -235,13 +235,13 @@ def _warnings(ledger: Ledger, span: Span) -> list[str]:
         "SELECT provider, sum(delivered_tokens) FROM ledger.token_days WHERE NOT is_billed AND day >= $start AND day < $end GROUP BY 1 ORDER BY 1",
         values,
     ).rows:
-        lines.append(f"left out: {tokens / 1_000_000:,.1f} Mtok counted for {provider} that are on no bill yet")
+        lines.append(f"left out: {_counted(tokens)} counted for {provider} that are on no bill yet")
     for pool, tokens in ledger.run(
         "SELECT pool, sum(delivered_tokens) FROM ledger.token_days WHERE pool <> 'api' AND pool NOT IN (SELECT pool FROM ledger.pools) "
         "AND day >= $start AND day < $end GROUP BY 1 ORDER BY 1",
         values,
     ).rows:
-        lines.append(f"{tokens / 1_000_000:,.1f} Mtok name the pool {pool}, which the configuration does not have")
+        lines.append(f"{_counted(tokens)} name the pool {pool}, which the configuration does not have")
     for pool, slots in ledger.run(
         "SELECT pool, count(*) FROM (SELECT pool, slot_start FROM ledger.chip_time WHERE slot_start >= $start AND slot_start < $end "
         "GROUP BY ALL HAVING sum(weight) > max(paid)) GROUP BY 1 ORDER BY 1",
@@ -251,6 +251,11 @@ def _warnings(ledger: Ledger, span: Span) -> list[str]:
             f"chip time of pool {pool} exceeds its paid chip-hours on {slots} days; its states are taken in proportion"
         )
     return lines
+
+
+def _counted(tokens: int) -> str:
+    """Write a number of tokens in millions, or as it is where that would read as none."""
+    return f"{tokens / 1_000_000:,.1f} Mtok" if tokens >= 50_000 else f"{tokens:,} tokens"
 
 
 def _aside(ledger: Ledger) -> str:
