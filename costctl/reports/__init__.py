@@ -255,7 +255,8 @@ def _warnings(ledger: Ledger, span: Span) -> list[str]:
 
 def _counted(tokens: int) -> str:
     """Write a number of tokens in millions, or as it is where that would read as none."""
-    return f"{tokens / 1_000_000:,.1f} Mtok" if tokens >= 50_000 else f"{tokens:,} tokens"
+    millions = f"{tokens / 1_000_000:,.1f}"
+    return f"{tokens:,} tokens" if millions == "0.0" else f"{millions} Mtok"
 
 
 def _aside(ledger: Ledger) -> str:
