@@ -343,6 +343,8 @@ def reading(run: Run, *, refresh: bool = True) -> Iterator[tuple[Ledger, bool]]:
 def _is_late(ledger: Ledger, run: Run) -> bool:
     if ledger.meta("models") != build.fingerprint() or ledger.meta("references") != run.settings():
         return True
+    if run.estimates and not all(own.vouching(ledger).values()):  # allowed by the configuration so far
+        return True
     return bool(stale(ledger, run.settings()))
 
 

@@ -85,6 +85,7 @@ def _made(run: Run, old: Ledger, at: Sequence[tuple[Recorded, list[Path]]], know
         for item, places in at:
             _replay(new, item, places, known, settings)
         replay.copy_evidence(old, new)
+        own.vouch(new, own.vouching(old))  # of rows that only the configuration allows nobody allowed more
         pipeline.allocate(new, run)
         return _content(new)
 

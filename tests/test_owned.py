@@ -383,6 +383,24 @@ class TestTheRegister:
         pod.write("costctl.yaml", CONFIGURED)
         assert pod.costctl("report", "owned-chips").returncode == 2
 
+    def test_a_rebuild_allows_no_more_than_was_allowed(self, pod):
+        """One row by the flag, one by the configuration; the flag beside the configuration stays."""
+        rows = [f"{name},h100,1,2026-01-20,,,USD,4800.00,48,bill,bill,card,13,estimate" for name in ("pod", "more")]
+        header = f"{POD},confidence"
+        report = ("report", "owned-chips")
+        register(pod, rows[0], header=header)
+        assert pod.costctl(*report, "--allow-estimates").returncode == 0
+        register(pod, *rows, header=header)
+        pod.write("costctl.yaml", f"{CONFIGURED}policy: {{allow_estimates: true}}\n")
+        assert pod.costctl("rebuild").returncode == 0
+        pod.write("costctl.yaml", CONFIGURED)
+        said = pod.costctl(*report)
+        assert (said.returncode, "own.csv:3" in said.stderr, "own.csv:2" in said.stderr) == (2, True, False)
+        pod.write("costctl.yaml", f"{CONFIGURED}policy: {{allow_estimates: true}}\n")
+        assert pod.costctl(*report, "--allow-estimates").returncode == 0
+        pod.write("costctl.yaml", CONFIGURED)
+        assert pod.costctl(*report).returncode == 0
+
     def test_a_bill_is_not_taken_in_beside_an_estimate_that_nobody_allowed(self, places):
         place = places()
         place.write("costctl.yaml", CONFIGURED)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -83,7 +84,7 @@ def parameters(period: date) -> dict[str, Any]:
     return {"billing_period": period, "billing_period_end": end}
 
 
-def qualified(text: str, temporary: set[str], tables: set[str]) -> str:
+def qualified(text: str, temporary: AbstractSet[str], tables: AbstractSet[str]) -> str:
     """Write out the schema of every table that a SELECT reads: temp for this run's models, ledger for the rest."""
 
     def place(match: re.Match[str]) -> str:
@@ -96,11 +97,11 @@ def qualified(text: str, temporary: set[str], tables: set[str]) -> str:
 
 
 @cache
-def known() -> set[str]:
+def known() -> frozenset[str]:
     """Return the names of the tables that every ledger has after `prepare`: to ask it takes longer than most statements do."""
     schema = (resources.files("costctl.ledger") / "schema.sql").read_text(encoding="utf-8")
     kept = {model.name for model in models() if model.keep}
-    return kept | set(re.findall(r"^CREATE TABLE ledger\.([a-z_]+)", schema, re.MULTILINE))
+    return frozenset(kept | set(re.findall(r"^CREATE TABLE ledger\.([a-z_]+)", schema, re.MULTILINE)))
 
 
 def tables(ledger: Ledger) -> set[str]:
@@ -191,7 +192,7 @@ def postings(ledger: Ledger, period: date, seal: str) -> None:
         )
 
 
-def _compute(ledger: Ledger, model: Model, period: date, done: set[str], given: set[str]) -> int:
+def _compute(ledger: Ledger, model: Model, period: date, done: AbstractSet[str], given: AbstractSet[str]) -> int:
     """Fill a model's TEMP table for a period from those that are done; return how many rows it has."""
     text = qualified(model.text, done, given)
     return int(ledger.value(f"CREATE OR REPLACE TEMP TABLE {model.name} AS {text}", _used(text, parameters(period))))

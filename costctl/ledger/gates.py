@@ -38,13 +38,8 @@ ALWAYS = (
     "rounded_away_of_double",
 )  # for any format
 ROUNDED = ("money", "quantity", "credits")
-PARTS = (
-    "",
-    "_fits",
-    "_cast",
-    "_rounds",
-    "_floats",
-)  # the macros of a type that statements name; where nothing is recorded, the first
+# The macros of a type that statements name; where nothing is recorded, the first.
+PARTS = ("", "_fits", "_cast", "_rounds", "_floats")
 PLAIN = ("money", "quantity", "instant", "credits", "labels")
 PROVING = ("json", "json_unbraced")  # casts that are NULL where the text does not fit, so that it is parsed once
 NUMBERS = {"double": "DOUBLE", "decimal": "DECIMAL(38,18)", "integer": "DECIMAL(38,18)"}

@@ -42,15 +42,21 @@ def vouch(ledger: Ledger, estimates: Mapping[str, str]) -> None:
     ledger.set_meta("estimates", json.dumps(dict(estimates), sort_keys=True))
 
 
+def vouching(ledger: Ledger) -> dict[str, str]:
+    """Return what was noted of such rows, by file and line."""
+    found: dict[str, str] = json.loads(ledger.meta("estimates") or "{}")
+    return found
+
+
 def vouched(ledger: Ledger) -> set[str]:
     """Return the hashes of what was allowed of such rows."""
-    return {digest for digest in json.loads(ledger.meta("estimates") or "{}").values() if digest}
+    return {digest for digest in vouching(ledger).values() if digest}
 
 
 def estimated(ledger: Ledger, start: date, end: date) -> list[str]:
     """Return the rows, by file and line, that say they are estimates and charge the months of a span."""
     query = "SELECT 1 FROM ledger.charge_groups WHERE source = $source AND billing_period >= $start AND billing_period < $end LIMIT 1"
-    rows = list(json.loads(ledger.meta("estimates") or "{}"))
+    rows = list(vouching(ledger))
     return rows if rows and ledger.run(query, {"source": SOURCE, "start": start, "end": end}).rows else []
 
 

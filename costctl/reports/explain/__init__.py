@@ -39,14 +39,6 @@ RATES = (
     "SELECT card, layer, price_per_chip_hour, BillingCurrency AS currency, chip, machine, chip_hours, rate_cost, is_estimate FROM ledger.rated_chip_hours "
     "WHERE billing_period = $period AND group_id = $group"
 )
-TOKENS = (  # of bought tokens: those that were counted in the group's slot, by which they have a cost at the cards
-    "SELECT r.card, r.layer, r.price_per_million, r.currency, r.bought_model AS model, r.token_class, CAST(sum(r.tokens) AS BIGINT) AS tokens, sum(r.rate_cost) AS rate_cost, r.is_estimate, r.reason "
-    "FROM ledger.charge_groups AS g LEFT JOIN ledger.model_names AS n ON n.billing_period = g.billing_period AND n.raw = lower(trim(g.x_model_raw)) "
-    "AND CAST(g.slot_start AS DATE) >= n.valid_from AND CAST(g.slot_start AS DATE) < n.valid_to "
-    "JOIN ledger.rated_tokens AS r ON r.provider = g.provider AND r.bought_model = coalesce(n.model, lower(trim(g.x_model_raw)), 'unknown') "
-    "AND r.token_class = g.x_token_class AND r.pool = coalesce(g.pool, 'api') AND r.tokens > 0 AND r.day >= CAST(g.slot_start AS DATE) AND CAST(r.day AS TIMESTAMP) < g.slot_end "
-    "WHERE g.billing_period = $period AND g.group_id = $group GROUP BY ALL ORDER BY tokens DESC, r.card, r.reason"
-)
 POSTINGS = (
     "SELECT kind, team, model, purpose, p.pool, state, method, reason, base, base_total, BillingCurrency, "
     f"{OF_POSTING} "
@@ -148,7 +140,7 @@ def _link(ledger: Ledger, period: date, *, keep: bool) -> None:
             "CREATE OR REPLACE TEMP TABLE explained_links (billing_period DATE, group_id VARCHAR, posting_id VARCHAR)"
         )
     build.derive(ledger, period, DERIVED)
-    text = build.qualified(_text("links.sql"), set(DERIVED), build.tables(ledger))
+    text = build.qualified(_text("links.sql"), set(DERIVED), build.known())
     ledger.run(
         f"INSERT INTO temp.explained_links SELECT $billing_period, f.group_id, f.posting_id FROM ({text}) AS f",
         {"billing_period": period},
@@ -161,7 +153,7 @@ def _charges(
     """Return charges of one source, scope and billing period with their groups."""
     ledger.run("CREATE TEMP TABLE IF NOT EXISTS explained_groups (billing_period DATE, group_id VARCHAR)")
     text = build.qualified(
-        _text("charges.sql").replace("RULES()", rules.expression), {"explained_groups"}, build.tables(ledger)
+        _text("charges.sql").replace("RULES()", rules.expression), {"explained_groups"}, build.known()
     )
     values = dict(zip(("billing_period", "source", "scope"), month, strict=True))
     values |= where or {"delivery": None, "file_no": None, "record_no": None}
@@ -198,6 +190,7 @@ def _told(ledger: Ledger, rules: CompiledRules, charges: list[dict[str, Any]]) -
     def asked(query: str, period: date, group: str) -> list[dict[str, Any]]:
         return ledger.run(query, {"period": period, "group": group}).dicts()
 
+    tokens = build.qualified(_text("tokens.sql"), set(), build.known())
     deliveries = {key: ledger.run(DELIVERY, {"id": key[0]}).dicts()[0] for key in files}
     stories = []
     for charge in charges:
@@ -211,7 +204,7 @@ def _told(ledger: Ledger, rules: CompiledRules, charges: list[dict[str, Any]]) -
                 rule=listed.get(charge["rule"], {"ordinal": 0, "name": None, "definition": {}})
                 | {"rule_set": rules.fingerprint},
                 group=asked(GROUP, *at)[0],
-                rates=asked(RATES, *at) + asked(TOKENS, *at),
+                rates=asked(RATES, *at) + asked(tokens, *at),
                 postings=asked(POSTINGS, *at),
             )
         )
