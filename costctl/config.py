@@ -56,7 +56,7 @@ class Source(Part):
     format: str | None = Field(default=None, alias="as")
     role: Literal["gateway", "client", "engine", "provider_meter", "bill"] | None = None
     dataset: str | None = None
-    deliveries: Literal["files", "append", "month_to_date", "invoice_month"] | None = None
+    deliveries: Literal["files", "log", "append", "month_to_date", "invoice_month"] | None = None
 
 
 class Rule(Part):

@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,11 @@ from costctl.errors import InputRefused, UsageError, nearest, shown
 from costctl.files import delimited, packing, tables
 from costctl.nouns import Column, Format, InputFile, NotRead
 
-DATA_SUFFIXES = {".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".zip"}
+DATA_SUFFIXES = {".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".prom", ".txt", ".gz", ".zip"}
 NEAREST = 3
 PREAMBLE = 30  # lines in which a header is looked for
 SHOWN_COLUMNS = 12
-READERS = {"csv": "CSV", "json": "JSON", "parquet": "Parquet"}
+READERS = {"csv": "CSV", "json": "JSON", "parquet": "Parquet", "metrics": "metrics (text, Prometheus or OTLP)"}
 OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -71,8 +72,9 @@ def _read(folder: Path, kind: str) -> Format:
         deliveries=values["deliveries"],
         datasets=tuple((item["name"], tuple(item["paths"])) for item in values.get("datasets") or ()),
         across=values.get("across") == "true",
-        detect_all=tuple(fold(name) for name in detect["all"]),
+        detect_all=tuple(fold(name) for name in detect.get("all") or ()),
         detect_none=tuple(fold(name) for name in detect.get("none") or ()),
+        detect_any=tuple(fold(name) for name in detect.get("any") or ()),
         refines=values.get("refines"),
         not_read=tuple(_not_read(item) for item in values.get("not_read") or ()),
         columns=tuple(_column(name, column or {}) for name, column in values["columns"].items()),
@@ -81,6 +83,9 @@ def _read(folder: Path, kind: str) -> Format:
         exclusions=tuple((item["name"], item["when"]) for item in values.get("exclusions") or ()),
         target=values.get("target", "charges"),
         role=values.get("role", "gateway"),
+        grain=values.get("grain", "request"),
+        way=values.get("records", ""),
+        delimiter=values.get("delimiter", ","),
         sql=select.read_text(encoding="utf-8"),
         fingerprint=hashlib.sha256(b"\0".join(parts)).hexdigest(),
     )
@@ -132,6 +137,23 @@ def inspect(path: Path, name: str | None = None, candidates: Sequence[str] = (",
     return InputFile(path, name, kind, packed, tables.header(path, kind, delimiter), delimiter=delimiter, sealed=sealed)
 
 
+def inspect_as(path: Path, name: str, item: Format) -> InputFile:
+    """Look into a file of a known format."""
+    return as_read(item, inspect(path, name, delimiters({item.name: item})))
+
+
+def as_read(item: Format, file: InputFile) -> InputFile:
+    """Return a file as its format reads it: with the header of the records within its values, where they lie there."""
+    if not item.way or file.content != "json":
+        return file
+    return replace(file, way=item.way, header=_header_within(file.path, item.way))
+
+
+@cache
+def _header_within(path: Path, way: str) -> tuple[str, ...]:
+    return tables.header(path, "json", way=way)
+
+
 def identify(file: InputFile, formats: dict[str, Format]) -> Format:
     """Return the one format that recognises a file; raise InputRefused for none and for several."""
     matches = [item for item in formats.values() if file.content in item.readers and _detects(item, file)]
@@ -154,10 +176,20 @@ def identify(file: InputFile, formats: dict[str, Format]) -> Format:
 
 def _detects(item: Format, file: InputFile) -> bool:
     header = _header(item, file)
-    return set(item.detect_all) <= header and not set(item.detect_none) & header and item.delimiter == file.delimiter
+    some = not item.detect_any or set(item.detect_any) & header
+    fits = set(item.detect_all) <= header and not set(item.detect_none) & header and bool(some)
+    return fits and (file.content != "csv" or item.delimiter == file.delimiter)
 
 
 def _header(item: Format, file: InputFile) -> set[str]:
+    """Return the folded header of a file as a format would read it; empty where what that reads is not in it."""
+    if item.way and file.content == "json":
+        if item.way.partition(".")[0].partition("+")[0] not in file.header:
+            return set()
+        try:
+            return {folded(item, name) for name in _header_within(file.path, item.way)}
+        except InputRefused:  # it has no such records
+            return set()
     return {folded(item, name) for name in file.header}
 
 

@@ -54,8 +54,8 @@ class Format:
     kind: str  # bill | usage
     title: str
     home: Path
-    readers: tuple[str, ...]  # csv | json | parquet
-    deliveries: str  # files | aws_manifest | azure_manifest | append | month_to_date | invoice_month
+    readers: tuple[str, ...]  # csv | json | parquet | metrics
+    deliveries: str  # files | log | aws_manifest | azure_manifest | append | month_to_date | invoice_month
     datasets: tuple[tuple[str, tuple[str, ...]], ...]  # (name, words of a path that tell it); empty: there is one
     across: bool  # the SELECT looks across records: a month is derived from all its live deliveries
     detect_all: tuple[str, ...]
@@ -65,7 +65,7 @@ class Format:
     null_words: tuple[str, ...]
     tag_prefixes: tuple[tuple[str, str], ...]  # (header prefix, namespace put before the key)
     exclusions: tuple[tuple[str, str], ...]  # (name, SQL condition)
-    target: str  # charges | token_usage | accelerator_usage
+    target: str  # charges | token_usage | counter_samples | accelerator_usage | accelerator_gauges
     role: str  # evidence role of a token source
     sql: str
     fingerprint: str
@@ -75,6 +75,9 @@ class Format:
     unended: bool = False  # a last line without an end is how it comes
     not_read: tuple[NotRead, ...] = ()  # its kin that it cannot read
     stored: tuple[str, ...] = ()  # further columns of the bill that are kept, as x_NAME of the charges
+    detect_any: tuple[str, ...] = ()  # folded headers of which one is there at least
+    grain: str = "request"  # of usage: request | bucket
+    way: str = ""  # to the records within a JSON value, as `files.unfolded` reads it; empty: each value is a record
 
 
 @dataclass(frozen=True)
@@ -83,13 +86,19 @@ class InputFile:
 
     path: Path
     name: str  # as the user or the manifest names it
-    content: str  # csv | json | parquet
+    content: str  # csv | json | parquet | metrics
     compression: str  # none | gzip | zip
     header: tuple[str, ...]
     sha256: str = ""
     bytes: int = 0
     delimiter: str = ","
     sealed: bool = False  # a checksum inside (gzip, zip, parquet) proves that the file is whole
+    way: str = ""  # to the records within a JSON value
+
+    @property
+    def unfolded(self) -> bool:
+        """Tell whether its records are made of it before they are read as a table."""
+        return bool(self.way) or self.content == "metrics"
 
 
 @dataclass(frozen=True)
@@ -123,7 +132,7 @@ class Delivery:
     @property
     def appended(self) -> bool:
         """Tell whether it belongs beside what is there, and supersedes nothing."""
-        return self.kind == "append"
+        return self.kind in ("append", "log")
 
     @property
     def to_date(self) -> bool:

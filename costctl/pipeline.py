@@ -190,7 +190,7 @@ def settings(ledger: Ledger, run: Run) -> ingest.Settings:
     found = ingest.Settings(
         rules=compiled(ledger, run.config),
         columns_of=formats.columns_of,
-        inspect=formats.inspect,
+        inspect=formats.inspect_as,
         archive=run.config.archive,
         quarantine_rows=run.config.policy.quarantine_rows,
         large_drop_percent=run.config.policy.large_drop_percent,

@@ -14,7 +14,7 @@ from costctl.ledger import ingest, own, replay, state, store
 from costctl.ledger.ingest import Settings
 from costctl.ledger.replay import Recorded
 from costctl.ledger.store import Ledger
-from costctl.nouns import Format, InputFile, Outcome, Progress
+from costctl.nouns import Format, Outcome, Progress
 from costctl.pipeline import Run
 
 SHOWN_TOTALS = 5
@@ -94,10 +94,6 @@ def _replay(
     ledger: Ledger, item: Recorded, places: list[Path], known: dict[str, Format], settings: Settings
 ) -> Outcome:
     """Take one delivery in as it was taken in then: with its decision, and as many records set aside at most."""
-
-    def inspect(path: Path, name: str) -> InputFile:
-        return formats.inspect(path, name, formats.delimiters(known))
-
     then = replace(
         settings,
         replayed=item.standing,
@@ -105,7 +101,7 @@ def _replay(
         quarantine_rows=max(item.aside, settings.quarantine_rows),
         paths={file.sha256: file.path for file in item.files if file.path},
     )
-    return ingest.load(ledger, replay.delivered(item, places, known, inspect), then)
+    return ingest.load(ledger, replay.delivered(item, places, known, formats.inspect_as), then)
 
 
 def _content(ledger: Ledger) -> _Content:

@@ -30,13 +30,15 @@ SAMPLES = sorted(path for folder in FOLDERS for path in folder.glob("sample*"))
 CUR, FOCUS = PACKAGE / "bills" / "aws_cur", PACKAGE / "bills" / "focus"
 TABLES = {  # what a format fills, without where it came from
     "charges": "SELECT * EXCLUDE (source, scope, delivery_id) FROM ledger.charges WHERE source = $source ORDER BY file_no, record_no, part_no",
-    "accelerator_usage": "SELECT * EXCLUDE (source, delivery_id) FROM ledger.accelerator_usage WHERE source = $source ORDER BY file_no, record_no",
+    "accelerator_usage": "SELECT * EXCLUDE (source, delivery_id, usage_key) FROM ledger.accelerator_usage WHERE source = $source ORDER BY file_no, record_no",
+    "accelerator_gauges": "SELECT * EXCLUDE (source, delivery_id) FROM ledger.accelerator_gauges WHERE source = $source ORDER BY file_no, record_no",
+    "counter_samples": "SELECT * EXCLUDE (source, delivery_id) FROM ledger.counter_samples WHERE source = $source ORDER BY file_no, record_no",
     "token_usage": """
         WITH counted AS (
             SELECT delivery_id, file_no, record_no, string_agg(token_class || '=' || tokens, ' ' ORDER BY token_class) AS tokens
             FROM ledger.token_quantity GROUP BY ALL
         )
-        SELECT u.* EXCLUDE (source, delivery_id), c.tokens
+        SELECT u.* EXCLUDE (source, delivery_id, part_no, usage_key), c.tokens
         FROM ledger.token_usage AS u LEFT JOIN counted AS c USING (delivery_id, file_no, record_no)
         WHERE u.source = $source ORDER BY u.file_no, u.record_no""",
 }
@@ -99,10 +101,12 @@ def written_as(variant, sample, folder):
     return file
 
 
+SPELT = {  # how the records of a sample may be spelt otherwise
+    ".jsonl": ["array", "as CSV"],
+    ".csv": ["CRLF", "reordered", "header case", "another column"],
+}
 VARIANTS = {  # what written_as() writes of each
-    sample: ["gzip", "zip", "byte order mark"]
-    + (["array", "as CSV"] if sample.suffix == ".jsonl" else ["CRLF", "reordered", "header case", "another column"])
-    for sample in SAMPLES
+    sample: ["gzip", "zip", "byte order mark", *SPELT.get(sample.suffix, [])] for sample in SAMPLES
 }
 
 
@@ -257,7 +261,7 @@ def test_no_branch_of_a_select_cuts_the_decimals_of_its_amounts(folder):
     item = pipeline.known()[folder.name]
     named = [f'CAST(NULL AS VARCHAR) AS "{column.name}"' for column in item.columns]
     extra = ["1 AS file_no", "CAST(1 AS BIGINT) AS record_no", "['x'] AS present", "CAST(NULL AS VARCHAR) AS dataset"]
-    extra.append("CAST(NULL AS VARCHAR) AS stored")
+    extra += ["CAST(NULL AS VARCHAR) AS stored", "'x' AS file_name"]
     tags = [] if any(column.name == "Tags" for column in item.columns) else ['CAST(NULL AS VARCHAR) AS "Tags"']
     with store.in_memory() as ledger:
         gates.bind(ledger, item, raising=False)

@@ -376,6 +376,7 @@ def filled(places):
 
 
 OTHER = {
+    "UUID": "uuid()",
     "VARCHAR": "'another'",
     "DATE": "DATE '1999-01-01'",
     "TIMESTAMP": "TIMESTAMP '1999-01-01'",

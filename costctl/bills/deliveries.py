@@ -1,6 +1,7 @@
 """From paths to deliveries: which files speak together, for which source and scope, by the kind their format declares.
 
 files          the files of one command, source and dataset are one delivery; said beside a source, that they belong together
+log            the new files of one command are one delivery and supersede nothing; what comes again in another file counts once
 append         every file is a delivery of its own and supersedes nothing; those that are to replace what is there are one delivery
 month_to_date  every file holds its month so far; of several the one whose usage goes furthest counts (only by `deliveries:` of a source)
 invoice_month  the files of one folder are one delivery; what they hold tells which of several is the newest
@@ -98,7 +99,8 @@ def _of_source(wanted: Sequence[Wanted], known: dict[str, Format], *, replacing:
         for path in paths:
             if path not in covered:
                 file = formats.inspect(path, candidates=formats.delimiters(known))
-                loose[_together(item, file, _format(item, file, known), replacing=replacing)].append(file)
+                form = _format(item, file, known)
+                loose[_together(item, file, form, replacing=replacing)].append(formats.as_read(form, file))
     _refuse_both_packings([file.path for members in loose.values() for file in members])
     deliveries = [*listed.values(), *(_from_files(key, members, known) for key, members in loose.items())]
     exports.refuse_doubles(deliveries)
@@ -127,7 +129,7 @@ def _format(item: Wanted, file: InputFile, known: dict[str, Format]) -> Format:
 def _together(item: Wanted, file: InputFile, form: Format, *, replacing: bool) -> Together:
     """Return the delivery that a loose file belongs to."""
     kind = item.deliveries or form.deliveries
-    kind = "files" if kind == "append" and replacing else kind
+    kind = "files" if kind in ("append", "log") and replacing else kind
     place = {"append": str(file.path), "month_to_date": str(file.path), "invoice_month": str(file.path.parent)}.get(
         kind, ""
     )

@@ -68,7 +68,7 @@ class _Text:
         self.at += 1
 
     def decode(self) -> Any:
-        """Return the next value as a whole."""
+        """Return the next value as a whole; what it takes to try again is read by doubling."""
         self.peek()
         while True:
             try:
@@ -78,8 +78,11 @@ class _Text:
             except ValueError as error:
                 if len(self.text) - self.at > LARGEST:
                     raise self.malformed(f"it is longer than {LARGEST >> 20} MB, or does not end") from error
+                wanted = 2 * (len(self.text) - self.at)
                 if not self.more():
                     raise self.malformed(str(error).partition(": line")[0]) from error
+                while len(self.text) < wanted and self.more():
+                    pass
                 continue
             if end + MARGIN > len(self.text) and self.more():
                 continue
@@ -101,6 +104,15 @@ def walk(path: Path, enters: Callable[[Place], bool]) -> Iterator[tuple[Place, A
     yield from _parts(text, (), enters)
     if text.peek():
         raise text.malformed("a second value follows the first; put several into one array")
+
+
+def values(path: Path) -> Iterator[tuple[int, Any]]:
+    """Yield (line, value) of values that stand one after the other, arrays as their elements; raise InputRefused for what is no JSON."""
+    text = _Text(path)
+    while mark := text.peek():
+        for _ in _between(text, "[", "]") if mark == "[" else (0,):
+            text.peek()
+            yield text.line + text.text.count("\n", 0, text.at), text.decode()
 
 
 def _parts(text: _Text, place: Place, enters: Callable[[Place], bool]) -> Iterator[tuple[Place, Any]]:

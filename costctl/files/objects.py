@@ -6,7 +6,7 @@ import codecs
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +42,13 @@ def header(path: Path) -> tuple[str, ...]:
 
 def places(path: Path) -> tuple[tuple[str, ...], ...]:
     """Return the keys that lead to each value of the first records, in the order of `header`."""
+    return places_in(path, read(path))
+
+
+def places_in(path: Path, records: Iterable[tuple[int, dict[str, Any]]]) -> tuple[tuple[str, ...], ...]:
+    """Return the keys that lead to each value of the first of some records; raise InputRefused where there are none."""
     found: dict[tuple[str, ...], None] = {}
-    for _, record in itertools.islice(read(path), SAMPLE):
+    for _, record in itertools.islice(records, SAMPLE):
         found |= dict.fromkeys(_within((), record))
     if not found:
         remedy = "Fetch it again, or leave it out if there was nothing to export."

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from costctl.errors import InputRefused, shown
-from costctl.files import delimited, objects, parquet
+from costctl.files import delimited, metrics, objects, parquet, unfolded
 from costctl.files.packing import BOM, unpacked
 
 LOOK = 4096
@@ -29,7 +32,7 @@ TAR = (257, b"ustar")
 
 
 def content(path: Path) -> str:
-    """Tell `csv`, `json` or `parquet` from the first unpacked bytes; raise InputRefused for an empty or binary file."""
+    """Tell `csv`, `json`, `parquet` or `metrics` from the first unpacked bytes; raise InputRefused for an empty or binary file."""
     with unpacked(path) as file:
         start = file.read(LOOK).removeprefix(BOM)
     if not start.strip():
@@ -39,6 +42,8 @@ def content(path: Path) -> str:
     if start[:4] == b"PAR1":
         return "parquet"
     _refuse_others(path, start)
+    if metrics.is_one(start):
+        return "metrics"
     return "json" if start.lstrip()[:1] in (b"{", b"[") else "csv"
 
 
@@ -65,8 +70,25 @@ def _refuse_others(path: Path, start: bytes) -> None:
         raise InputRefused(str(path), "is binary, not a table", evidence=shown(start[:16]), remedy=remedy)
 
 
-def header(path: Path, kind: str, delimiter: str = ",") -> tuple[str, ...]:
-    """Return the column names of a file of the given content."""
+def header(path: Path, kind: str, delimiter: str = ",", way: str = "") -> tuple[str, ...]:
+    """Return the column names of a file of the given content; of metrics, those and the names of its first samples."""
     if kind == "csv":
         return delimited.header(path, delimiter)
-    return {"json": objects.header, "parquet": parquet.header}[kind](path)
+    if kind == "parquet":
+        return parquet.header(path)
+    named = metrics.names(path) if kind == "metrics" else ()
+    return (*(".".join(place) for place in objects.places_in(path, records(path, kind, way))), *named)
+
+
+def records(path: Path, kind: str, way: str = "") -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line, record) of JSON or metrics, as they are read: what lies within others by the way to it."""
+    if kind == "metrics":
+        return metrics.read(path)
+    return unfolded.read(path, way) if way else objects.read(path)
+
+
+def write_records(path: Path, kind: str, way: str, target: Path) -> None:
+    """Write the records of metrics, or those within a JSON file, one per line: as a table is read."""
+    with target.open("w", encoding="utf-8") as out:
+        for _, record in records(path, kind, way):
+            out.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n")

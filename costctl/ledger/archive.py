@@ -60,7 +60,8 @@ def _is_wanted(ledger: Ledger, digest: str) -> bool:
 
 def _compare_header(reading: Reading) -> None:
     """Refuse a file that has other columns than when it was looked at."""
-    if tables.header(reading.bytes_at, reading.file.content, reading.file.delimiter) != reading.file.header:
+    file = reading.file
+    if tables.header(reading.bytes_at, file.content, file.delimiter, file.way) != file.header:
         raise _changed(reading)
 
 

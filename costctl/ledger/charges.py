@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 
-from costctl.ledger import pipes, records, staging, stored, tags
+from costctl.ledger import pipes, records, staging, stored, tags, usage
 from costctl.ledger.intake import IS_REPLACED, REPLACED, Excluded, Intake, Recount, Settings
 from costctl.ledger.records import Reading
 from costctl.ledger.sources import Source
@@ -38,36 +38,21 @@ def write(ledger: Ledger, delivery: Delivery, identity: str, relation: str) -> l
     with_records, select = f"WITH records AS {relation}", delivery.format.sql.strip().rstrip(";")
     if delivery.format.across:
         return _write_across(ledger, delivery, identity, f"{with_records} SELECT * FROM ({select})")
-    values = {"source": delivery.source, "delivery": identity}
     if delivery.format.target == "charges":
+        values = {"source": delivery.source, "delivery": identity}
         columns, keys = tags.columns(ledger)
         ledger.run(
             f"INSERT INTO ledger.charges BY NAME {with_records} SELECT $source AS source, $scope AS scope, "
             f"{PERIOD} AS billing_period, f.*{' EXCLUDE (stored)' if stored.carried(delivery.format) else ''}, {stored.columns(delivery.format)}{columns} $delivery AS delivery_id FROM ({select}) AS f",
             values | {"scope": delivery.scope} | keys,
         )
-    elif delivery.format.target == "token_usage":
-        ledger.run(f"CREATE OR REPLACE TEMP TABLE usage_rows AS {with_records} SELECT f.* FROM ({select}) AS f")
-        ledger.run(
-            "INSERT INTO ledger.token_usage BY NAME SELECT * EXCLUDE (quantities), $source AS source, $role AS evidence_role, $delivery AS delivery_id FROM temp.usage_rows",
-            values | {"role": delivery.role or delivery.format.role},
-        )
-        ledger.run(
-            "INSERT INTO ledger.token_quantity BY NAME SELECT file_no, record_no, q.token_class, q.tokens, $delivery AS delivery_id "
-            "FROM (SELECT file_no, record_no, unnest(quantities) AS q FROM temp.usage_rows) WHERE q.tokens IS NOT NULL",
-            {"delivery": identity},
-        )
-    else:
-        ledger.run(
-            f"INSERT INTO ledger.accelerator_usage BY NAME {with_records} SELECT $source AS source, f.*, $delivery AS delivery_id FROM ({select}) AS f",
-            values,
-        )
-    return []
+        return []
+    return usage.write(ledger, delivery, identity, f"{with_records} SELECT f.* FROM ({select}) AS f")
 
 
 def period_of(item: Format) -> str:
     """Return the period that a stored row belongs to: the billing month of a charge, the UTC day of usage."""
-    return "billing_period" if item.kind == "bill" else "CAST(date_trunc('day', ts_start) AS DATE)"
+    return "billing_period" if item.kind == "bill" else f"CAST(date_trunc('day', {usage.moment_of(item)}) AS DATE)"
 
 
 def remove(ledger: Ledger, item: Format, identity: str, period: object, file_no: int | None = None) -> None:
@@ -75,11 +60,7 @@ def remove(ledger: Ledger, item: Format, identity: str, period: object, file_no:
     of_file = "" if file_no is None else " AND file_no = $file_no"
     rows = f"FROM ledger.{item.target} WHERE delivery_id = $id AND {period_of(item)} = $period{of_file}"
     values = {"id": identity, "period": period} | ({} if file_no is None else {"file_no": file_no})
-    if item.target == "token_usage":
-        ledger.run(
-            f"DELETE FROM ledger.token_quantity WHERE delivery_id = $id AND (file_no, record_no) IN (SELECT (file_no, record_no) {rows})",
-            values,
-        )
+    usage.remove_parts(ledger, item, rows, values)
     ledger.run(f"DELETE {rows}", values)
 
 
@@ -191,11 +172,11 @@ def _account(ledger: Ledger, members: list[str], periods: list[date]) -> None:
 
 def _read_back(ledger: Ledger, settings: Settings, delivery: Delivery, members: Sequence[Member]) -> list[Reading]:
     """Return files that are in the ledger, to be read again under new numbers."""
-    query = "SELECT name, sha256, bytes, path FROM ledger.delivery_files WHERE delivery_id = $id AND file_no = $file_no"
+    query = "SELECT name, sha256, bytes, path, way FROM ledger.delivery_files WHERE delivery_id = $id AND file_no = $file_no"
     found: list[Reading] = []
     for member, file_no, dataset in members:
         source = Source(*ledger.run(query, {"id": member, "file_no": file_no}).rows[0])
         place = source.bytes_at(ledger)
-        file = settings.inspect(place, source.name)
+        file = settings.inspect(place, source.name, delivery.format)
         found.append(Reading(len(found) + 1, file, place, settings.columns_of(delivery.format, file), dataset))
     return found

@@ -19,6 +19,7 @@ TYPES = (
     "whole",
     "instant",
     "us_date",
+    "unix_time",
     "billing_month",
     "currency",
     "category",
@@ -30,7 +31,11 @@ TYPES = (
     "chips",
     "chip_state",
 )
-SHARED = ("ledger/gates.sql", "models/macros.sql")  # what a format's SELECT may use beside its gates
+SHARED = (
+    "ledger/gates.sql",
+    "ledger/classes.sql",
+    "models/macros.sql",
+)  # what a format's SELECT may use beside its gates
 ALWAYS = (
     "is_not_after",
     "has_long_number",

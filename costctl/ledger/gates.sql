@@ -26,7 +26,16 @@ CREATE OR REPLACE TEMP MACRO is_printed_float(x) AS
     AND try_cast(trim(x) AS DECIMAL(38, 30)) IS NOT NULL;
 CREATE OR REPLACE TEMP MACRO rounded_away(x) AS
     CAST(trim(x) AS DECIMAL(38, 30)) - CAST(CAST(trim(x) AS DECIMAL(38, 18)) AS DECIMAL(38, 30));
-CREATE OR REPLACE TEMP MACRO whole_fits(x) AS regexp_full_match(x, '\s*\d{1,18}(\.0*)?\s*');
+CREATE OR REPLACE TEMP MACRO whole_fits(x) AS
+    regexp_full_match(x, '\s*\d{1,18}(\.0*)?\s*')
+    OR CASE    -- 3.675428e+06, as Prometheus prints a counter
+        WHEN regexp_full_match(x, '\s*\d(\.\d{1,17})?[eE]\+?\d{1,2}\s*') AND money_fits(x)
+        THEN CAST(trim(x) AS DECIMAL(38, 18)) % 1 = 0 AND CAST(trim(x) AS DECIMAL(38, 18)) < 1000000000000000000
+        ELSE FALSE
+    END;
+-- Seconds, or milliseconds, since 1970 began in UTC, of the years 1973 to 2199; told by the size.
+CREATE OR REPLACE TEMP MACRO unix_time_fits(x) AS
+    regexp_full_match(x, '\s*\d{9,13}(\.\d{1,9})?\s*') AND CAST(trim(x) AS DECIMAL(38, 9)) < CASE WHEN CAST(trim(x) AS DECIMAL(38, 9)) < 100000000000 THEN 7258118400 ELSE 7258118400000 END;
 -- ISO 8601 with a blank or T, of the years 1900 to 2199 (9999-12-31 means none); without a zone it is UTC. Day and month in words or in another order are a format's own business.
 CREATE OR REPLACE TEMP MACRO instant_fits(x) AS
     regexp_full_match(x, '\s*(19|20|21)\d{2}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?\s?(Z|UTC|[+-]\d{2}(:?\d{2})?)?)?\s*')
@@ -137,6 +146,8 @@ CREATE OR REPLACE TEMP MACRO credits_plain_cast(x) AS
 CREATE OR REPLACE TEMP MACRO money_cast(x) AS CAST(trim(x) AS DECIMAL(38, 18));
 CREATE OR REPLACE TEMP MACRO quantity_cast(x) AS CAST(trim(x) AS DECIMAL(38, 18));
 CREATE OR REPLACE TEMP MACRO whole_cast(x) AS CAST(CAST(trim(x) AS DECIMAL(38, 18)) AS BIGINT);
+CREATE OR REPLACE TEMP MACRO unix_time_cast(x) AS
+    make_timestamp(CAST(floor(CAST(trim(x) AS DECIMAL(38, 9)) * CASE WHEN CAST(trim(x) AS DECIMAL(38, 9)) < 100000000000 THEN 1000000 ELSE 1000 END) AS BIGINT));
 CREATE OR REPLACE TEMP MACRO instant_cast(x) AS
     CASE
         WHEN regexp_matches(x, '[+-]\d{2}(:?\d{2})?\s*$') AND contains(x, ':')

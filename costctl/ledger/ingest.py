@@ -43,7 +43,10 @@ OF_DELIVERY = (
     "charges",
     "token_usage",
     "token_quantity",
+    "counter_samples",
+    "counter_gaps",
     "accelerator_usage",
+    "accelerator_gauges",
     "deliveries",
     "delivery_files",
     "delivery_periods",
@@ -60,7 +63,7 @@ def load(ledger: Ledger, delivery: Delivery, settings: Settings) -> Outcome:
 
     The same content under the same format definition is nothing to do; an older version is skipped.
     """
-    delivery = archive.hashed(delivery)
+    delivery = repeated.new_of(ledger, archive.hashed(delivery), settings)
     if delivery.format.across and settings.archive == "none":
         settings = replace(settings, archive="copy")  # its months are read again when more of them comes
     intake = Intake(delivery, _identity(delivery), settings, _readings(ledger, delivery, settings))

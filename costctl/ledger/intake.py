@@ -32,7 +32,7 @@ class Settings:
 
     rules: CompiledRules
     columns_of: Callable[[Format, InputFile], dict[str, int]]
-    inspect: Callable[[Path, str], InputFile]
+    inspect: Callable[[Path, str, Format], InputFile]
     archive: str = "copy"  # copy | link | none
     quarantine_rows: int = 0
     large_drop_percent: Decimal | None = None

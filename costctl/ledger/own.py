@@ -85,5 +85,5 @@ def book(ledger: Ledger, statements: Mapping[date, str], item: Format, settings:
             if digests[month] in gone:
                 ledger.archive.mkdir(mode=0o700, exist_ok=True)
                 writing.keep(place, ledger.archive, digests[month])
-            file = settings.inspect(place, names[month])
+            file = settings.inspect(place, names[month], item)
             yield ingest.load(ledger, Delivery(SOURCE, "-", item.target, item, (file,)), settings)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from costctl.files import delimited, packing
+from costctl.files import delimited, packing, tables
 from costctl.ledger.records import Reading
 from costctl.nouns import Progress
 
@@ -98,7 +98,11 @@ def _ended(feeders: list[Feeder]) -> None:
 
 
 def plain(reading: Reading, folder: Path) -> Path:
-    """Return a place where DuckDB may read an unpacked JSON or Parquet file: the archive, else the spool folder."""
+    """Return a place where DuckDB may read an unpacked JSON or Parquet file: the archive, else the spool folder; metrics as JSON."""
+    if reading.file.unfolded:
+        place = folder / f"{reading.file_no}.records"
+        tables.write_records(reading.bytes_at, reading.file.content, reading.file.way, place)
+        return place
     archived = reading.bytes_at != reading.file.path
     if archived and reading.file.compression == "none" and not packing.has_mark(reading.bytes_at):
         return reading.bytes_at

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 
 from costctl.errors import InputRefused, shown
-from costctl.files import delimited, objects
+from costctl.files import delimited, tables
 from costctl.ledger.records import Reading
 from costctl.ledger.store import Ledger
 
@@ -78,8 +78,9 @@ def _located(readings: list[Reading], wanted: set[tuple[int, int]]) -> Iterator[
 def _raw(reading: Reading, numbers: set[int]) -> Iterator[tuple[int, int, str]]:
     if reading.file.content == "csv":
         yield from delimited.raw(reading.bytes_at, numbers, reading.file.delimiter)
-    elif reading.file.content == "json":
-        for number, (line, record) in enumerate(objects.read(reading.bytes_at), start=1):
+    elif reading.file.content != "parquet":
+        found = tables.records(reading.bytes_at, reading.file.content, reading.file.way)
+        for number, (line, record) in enumerate(found, start=1):
             if number in numbers:
                 yield number, line, json.dumps(record, ensure_ascii=False)
 

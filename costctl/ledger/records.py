@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-from costctl.files import objects, parquet
+from costctl.files import objects, parquet, tables
 from costctl.files.delimited import MAX_RECORD, RecordCount
 from costctl.ledger.faults import GATE
 from costctl.ledger.gates import TYPED, TYPES
@@ -99,6 +99,7 @@ def columns_of(reading: Reading, item: Format, types: Mapping[str, str], *, rais
     kept = ", ".join(f"{quoted(name)}: {_stored_of(reading, name)}" for name in item.stored)
     listed.append(f"{{{kept}}} AS stored" if kept else "CAST(NULL AS VARCHAR) AS stored")
     listed.append(f"{quoted(reading.dataset) if reading.dataset else 'CAST(NULL AS VARCHAR)'} AS dataset")
+    listed.append(f"{quoted(reading.file.name)} AS file_name")
     if item.tag_prefixes or item.tag_headers:
         listed.append(f'{_prefixed_tags(reading, item)} AS "Tags"')
     return listed
@@ -239,4 +240,6 @@ def counted(reading: Reading) -> int:
     """Return the number of records in a file, found independently of the reader that loaded it."""
     if reading.file.content == "csv":
         return reading.count.records
+    if reading.file.unfolded:
+        return sum(1 for _ in tables.records(reading.bytes_at, reading.file.content, reading.file.way))
     return objects.count(reading.bytes_at) if reading.file.content == "json" else parquet.records(reading.bytes_at)

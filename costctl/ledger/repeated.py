@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from costctl.errors import InputRefused
 from costctl.ledger import replaced
-from costctl.ledger.intake import IS_REPLACED, REPLACED, Intake, Standing
+from costctl.ledger.intake import IS_REPLACED, REPLACED, Intake, Settings, Standing
 from costctl.ledger.store import Ledger
 from costctl.nouns import Delivery, Outcome
 
@@ -46,6 +46,21 @@ def outcome(ledger: Ledger, intake: Intake, known: Known | None) -> Outcome | No
             labels = tuple(intake.label(period) for period in within)
             return intake.outcome("nothing to do", periods=labels, notes=notes)
     return _of_known(ledger, intake, known) if known else None
+
+
+def new_of(ledger: Ledger, delivery: Delivery, settings: Settings) -> Delivery:
+    """Return of a log the files that the ledger does not have yet; all of them where it has all of them, or is told what to do."""
+    if delivery.kind != "log" or settings.replayed or settings.decision is not None:
+        return delivery
+    query = (
+        "SELECT f.sha256 FROM ledger.delivery_files AS f JOIN ledger.deliveries AS d USING (delivery_id) WHERE d.source = $source "
+        "AND d.scope = $scope AND d.dataset = $dataset AND list_contains($files, f.sha256)"
+    )
+    there = {
+        row[0] for row in ledger.run(query, delivery.key | {"files": [file.sha256 for file in delivery.files]}).rows
+    }
+    new = tuple(file for file in delivery.files if file.sha256 not in there)
+    return replace(delivery, files=new) if new else delivery
 
 
 def known(ledger: Ledger, intake: Intake) -> Known | None:

@@ -25,7 +25,7 @@ RECORDED = """
     LEFT JOIN (SELECT delivery_id, sum(quarantined) AS aside FROM ledger.delivery_files GROUP BY 1) AS f USING (delivery_id)
     ORDER BY i.seq
 """
-FILES = "SELECT name, sha256, bytes, path FROM ledger.delivery_files WHERE delivery_id = $id ORDER BY file_no"
+FILES = "SELECT name, sha256, bytes, path, way FROM ledger.delivery_files WHERE delivery_id = $id ORDER BY file_no"
 PERIODS = "SELECT period FROM ledger.delivery_periods WHERE delivery_id = $id"
 TAKEN = "SELECT period, delivery_id FROM ledger.takeovers WHERE seq = $seq"
 
@@ -99,7 +99,7 @@ def places(ledger: Ledger, item: Recorded) -> list[Path] | None:
 
 
 def delivered(
-    item: Recorded, at: list[Path], known: dict[str, Format], inspect: Callable[[Path, str], InputFile]
+    item: Recorded, at: list[Path], known: dict[str, Format], inspect: Callable[[Path, str, Format], InputFile]
 ) -> Delivery:
     """Return a recorded delivery as if it had just arrived."""
     if item.format not in known:
@@ -110,7 +110,7 @@ def delivered(
         scope=item.scope,
         dataset=item.dataset,
         format=known[item.format],
-        files=tuple(inspect(place, file.name) for place, file in zip(at, item.files, strict=True)),
+        files=tuple(inspect(place, file.name, known[item.format]) for place, file in zip(at, item.files, strict=True)),
         manifest=item.manifest,
         kind=item.delivered,
         role=item.role,

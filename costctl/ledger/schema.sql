@@ -32,6 +32,7 @@ CREATE TABLE ledger.delivery_files (
     delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, name VARCHAR NOT NULL,
     path VARCHAR NOT NULL,           -- where it was found
     sha256 VARCHAR NOT NULL, bytes BIGINT NOT NULL,
+    way VARCHAR NOT NULL,            -- to the records within the values of a JSON file, as costctl/files/unfolded.py reads it; '' where they are the records
     records BIGINT NOT NULL, kept BIGINT NOT NULL, quarantined BIGINT NOT NULL, excluded BIGINT NOT NULL
 );
 
@@ -96,34 +97,79 @@ CREATE TABLE ledger.charges (
     delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, record_no BIGINT NOT NULL, part_no INTEGER NOT NULL
 );
 
--- Token counts: one row per event or bucket; its disjoint classes are in token_quantity.
+-- Token counts: one row per event or bucket; its disjoint classes are in token_quantity. What a counter grew by is derived from
+-- counter_samples, an hour at a time: it stands under the last sample that it takes in, part_no counts the hours of its step.
 CREATE TABLE ledger.token_usage (
-    delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, record_no BIGINT NOT NULL,
+    delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, record_no BIGINT NOT NULL, part_no INTEGER NOT NULL DEFAULT 1,
     source VARCHAR NOT NULL, evidence_role VARCHAR NOT NULL,     -- gateway | client | engine | provider_meter | bill
     ts_start TIMESTAMP NOT NULL, ts_end TIMESTAMP NOT NULL,
     provider VARCHAR NOT NULL,       -- who bills: self | aws | gcp | azure | anthropic | openai …
     billing_account VARCHAR, region VARCHAR,
     model_raw VARCHAR, deployment VARCHAR, pool VARCHAR, chip VARCHAR,
-    team_raw VARCHAR, purpose VARCHAR, task VARCHAR NOT NULL, outcome VARCHAR NOT NULL,
-    requests BIGINT, convention VARCHAR NOT NULL, convention_proof VARCHAR NOT NULL,
-    service_tier VARCHAR             -- batch | flex | priority | fast | provisioned …; NULL is standard: no source tells more of it
+    team_raw VARCHAR,                -- who the source says the team is; the next four may tell it by an alias or a rule
+    api_key VARCHAR, project VARCHAR, namespace VARCHAR, principal VARCHAR,   -- never a secret: an id, a name or a hash
+    purpose VARCHAR,
+    task VARCHAR NOT NULL,           -- generate | embed | rerank | image | audio | video | other
+    outcome VARCHAR NOT NULL,        -- ok | client_abort | client_error | platform_error | retry
+    requests BIGINT,                 -- NULL where the source has none
+    convention VARCHAR NOT NULL,     -- what the source's input and output contain: inclusive | exclusive | unsplit
+    convention_proof VARCHAR NOT NULL,   -- proved | declared | ambiguous | contradicted, by the arithmetic of the record
+    service_tier VARCHAR,            -- batch | flex | priority | fast | provisioned …; NULL is standard: no source tells more of it
+    flags VARCHAR,                   -- words in the order of their letters, a blank between: cache_hit | estimated | gap | incomplete | reset | sampled | spillover
+    reported_cost DECIMAL(38,18), reported_currency VARCHAR,     -- what the source says that it cost: to compare, never the bill
+    usage_key UUID                   -- hash of what makes the record one of a kind in its source; NULL where nothing does
 );
 
 -- Disjoint token classes: they never overlap, so a sum is always right. A class the source does not report is absent.
 CREATE TABLE ledger.token_quantity (
-    delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, record_no BIGINT NOT NULL,
-    token_class VARCHAR NOT NULL,    -- input.uncached | input.cache_read | input.cache_write | output.unsplit | output.visible | output.reasoning | input.unsplit
+    delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, record_no BIGINT NOT NULL, part_no INTEGER NOT NULL DEFAULT 1,
+    token_class VARCHAR NOT NULL,    -- input.uncached | input.cache_read | input.cache_write.RETENTION | input.tool_use | input.unsplit | output.unsplit | output.visible | output.reasoning | output.rejected_prediction
     tokens BIGINT NOT NULL
+);
+
+-- Samples of counters as they were scraped: what a counter stood at. Token counts are derived from them.
+CREATE TABLE ledger.counter_samples (
+    delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, record_no BIGINT NOT NULL,
+    source VARCHAR NOT NULL, evidence_role VARCHAR NOT NULL,
+    series VARCHAR NOT NULL,         -- the counter: its name and labels, but for those that only say who scraped it
+    scraped_by VARCHAR NOT NULL,     -- those labels: of several scrapers of one counter one counts
+    counts VARCHAR NOT NULL,         -- input | input.cache_read | output … , or requests; `input` with what was read from a cache
+    ts TIMESTAMP NOT NULL, value BIGINT NOT NULL,
+    started TIMESTAMP,               -- when the counter stood at 0, where that is known
+    is_delta BOOLEAN NOT NULL,       -- the value is what was counted since `started`, not since the counter began
+    provider VARCHAR NOT NULL, region VARCHAR, model_raw VARCHAR, deployment VARCHAR, pool VARCHAR, chip VARCHAR,
+    team_raw VARCHAR, api_key VARCHAR, project VARCHAR, namespace VARCHAR, principal VARCHAR,
+    task VARCHAR NOT NULL, outcome VARCHAR NOT NULL
+);
+
+-- Where a counter began anew or was not looked at: what may be missing of it, and how much at most by the highest rate seen.
+CREATE TABLE ledger.counter_gaps (
+    delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, record_no BIGINT NOT NULL,      -- the sample after it
+    source VARCHAR NOT NULL, series VARCHAR NOT NULL, counts VARCHAR NOT NULL, model_raw VARCHAR,
+    kind VARCHAR NOT NULL,           -- first | reset | gap
+    ts_start TIMESTAMP, ts_end TIMESTAMP NOT NULL, at_most BIGINT
 );
 
 -- Chip time: intervals of chips in one state. The states of a pool's paid hour tile it, or the hole is shown.
 CREATE TABLE ledger.accelerator_usage (
     delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, record_no BIGINT NOT NULL,
-    source VARCHAR NOT NULL, pool VARCHAR NOT NULL, resource_id VARCHAR,
+    source VARCHAR NOT NULL, pool VARCHAR,   -- where the source does not name it, by the node, cluster, partition or namespace under `chips:` of a pool
+    resource_id VARCHAR,             -- node, machine or reservation, as the bill names it
+    cluster VARCHAR, namespace VARCHAR, workload VARCHAR, chip VARCHAR,
     ts_start TIMESTAMP NOT NULL, ts_end TIMESTAMP NOT NULL,
     chips DECIMAL(18,6) NOT NULL,
     state VARCHAR NOT NULL,          -- serving | training | startup | idle | maintenance
-    team_raw VARCHAR, model_raw VARCHAR
+    team_raw VARCHAR, model_raw VARCHAR,
+    usage_key UUID                   -- as of token_usage
+);
+
+-- What exporters measure of chips: evidence beside the chip time, never what money is split by.
+CREATE TABLE ledger.accelerator_gauges (
+    delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, record_no BIGINT NOT NULL,
+    source VARCHAR NOT NULL, ts TIMESTAMP NOT NULL, measure VARCHAR NOT NULL,   -- busy | tensor_busy | memory_busy | energy | power | memory_used | memory_free
+    unit VARCHAR NOT NULL,           -- ratio | J | W | MiB
+    value DECIMAL(38,18) NOT NULL,
+    resource_id VARCHAR, device VARCHAR, chip VARCHAR, cluster VARCHAR, namespace VARCHAR, workload VARCHAR, model_raw VARCHAR
 );
 
 -- Reference facts, loaded from rates/, from the user's cards and from the configuration. valid_to is excluded, NULL is open.

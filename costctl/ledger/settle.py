@@ -10,7 +10,7 @@ from pathlib import Path
 
 from costctl.errors import InputRefused
 from costctl.files.faulting import fault
-from costctl.ledger import build, charges, doubled, drops, replaced, succession
+from costctl.ledger import build, charges, doubled, drops, replaced, succession, usage
 from costctl.ledger.intake import REPLACED, Excluded, Intake, Recount, Superseded
 from costctl.ledger.store import Ledger
 from costctl.nouns import CompiledRules, Delivery, Format, Outcome
@@ -34,7 +34,7 @@ def account(
     `again` derives billing periods anew from all their live deliveries, for a format that looks across them.
     """
     identity = intake.identity
-    excluded = [*excluded, *replaced.leave_out(ledger, intake)]
+    excluded = [*excluded, *replaced.leave_out(ledger, intake), *usage.count_once(ledger, intake)]
     _files(ledger, intake, counts, bad, excluded)
     rows = [(identity, item.file_no, item.period, item.rule, item.records) for item in excluded]
     ledger.insert("ledger.exclusions", rows)
@@ -43,6 +43,7 @@ def account(
     fault("settled")
     total, aside = sum(counts.values()), sum(bad.values())
     notes += doubled.notes(ledger, intake, periods) if periods else _without_records(ledger, intake, total)
+    notes += tuple(usage.notes(ledger, intake))
     labels = tuple(intake.label(str(at)) for at in periods)
     return intake.outcome("loaded", records=total, aside=aside, periods=labels, notes=notes)
 
@@ -66,7 +67,7 @@ def _files(
         if counts[number] != sum(parts):
             raise Recount(f"{file.name} has {counts[number]} records, of which {sum(parts)} are accounted for")
         path = intake.settings.paths.get(file.sha256, _written(file.path.absolute()))
-        found = (file.name, path, file.sha256, file.bytes)
+        found = (file.name, path, file.sha256, file.bytes, file.way)
         rows.append((intake.identity, number, *found, counts[number], *parts))
     ledger.insert("ledger.delivery_files", rows)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from costctl.errors import CostctlError, StorageFault
-from costctl.files import delimited, objects, packing, parquet, tables
+from costctl.files import delimited, packing, parquet, tables
 from costctl.ledger.store import Ledger
 
 RESTORE = (
@@ -24,6 +24,7 @@ class Source:
     sha256: str
     bytes: int
     path: str | None  # where it was when it was taken in
+    way: str = ""  # to its records, within the values of a JSON file
 
     def bytes_at(self, ledger: Ledger) -> Path:
         """Return where the bytes are: the archive, else their own place; raise StorageFault where they are gone or changed."""
@@ -54,12 +55,13 @@ def read(ledger: Ledger, source: Source, numbers: set[int]) -> dict[int, RawReco
     place = source.bytes_at(ledger)
     try:
         kind = tables.content(place)
-        found = {"csv": _of_csv, "json": _of_json, "parquet": _of_parquet}[kind](place, numbers)
+        if kind == "csv":
+            return _of_csv(place, numbers)
+        return _of_parquet(place, numbers) if kind == "parquet" else _of_objects(place, kind, source.way, numbers)
     except StorageFault:
         raise
     except CostctlError as error:
         raise StorageFault(source.name, error.what, evidence=error.evidence, remedy=error.remedy) from error
-    return found
 
 
 def _of_csv(place: Path, numbers: set[int]) -> dict[int, RawRecord]:
@@ -72,9 +74,9 @@ def _of_csv(place: Path, numbers: set[int]) -> dict[int, RawRecord]:
     return found
 
 
-def _of_json(place: Path, numbers: set[int]) -> dict[int, RawRecord]:
-    found = {}
-    for number, (line, record) in enumerate(objects.read(place), start=1):
+def _of_objects(place: Path, kind: str, way: str, numbers: set[int]) -> dict[int, RawRecord]:
+    found: dict[int, RawRecord] = {}
+    for number, (line, record) in enumerate(tables.records(place, kind, way), start=1):
         if number in numbers:
             values = {name: None if value is None else _text(value) for name, value in record.items()}
             found[number] = RawRecord(line, _text(record), values)

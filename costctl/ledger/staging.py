@@ -32,6 +32,7 @@ REASONS = {
     "quantity": "is not a plain decimal number of at most 20 digits before and 18 after the point",
     "whole": "is not a whole number",
     "instant": "is not a date and time like 2026-10-01T00:00:00Z, of 1900 to 2199",
+    "unix_time": "is not a time in seconds or milliseconds since 1970, of 1973 to 2199",
     "us_date": "is not a date like 2026-10-31 or, month first, 10/31/2026, of 1900 to 2199",
     "currency": "is not a currency code of three capital letters",
     "category": "is not one of Usage, Purchase, Tax, Credit, Adjustment",
@@ -74,7 +75,11 @@ def _one(ledger: Ledger, reading: Reading, item: Format, folder: Path, first: Re
             count, source = _reshaped(ledger, reading, folder)
         else:
             place = pipes.plain(reading, folder)
-            count = _examined(ledger, reading) if reading.file.content == "json" else records.counted(reading)
+            count = (
+                _examined(ledger, reading)
+                if reading.file.content == "json" and not reading.file.way
+                else records.counted(reading)
+            )
             source = records.source_of([reading], item, {reading.file_no: (place, "")}, {}, raising=False)
         listed = ", ".join(records.columns_of(reading, item, {}, raising=False))
         branch = f"SELECT {reading.file_no} AS file_no, record_no, {listed} FROM {source}"

@@ -28,7 +28,7 @@ named AS (
         COALESCE(a.model, LOWER(TRIM(u.model_raw)), 'unknown') AS bought_model,
         CASE WHEN t.team IS NOT NULL THEN t.team WHEN r.teams = 0 THEN TRIM(u.team_raw) END AS team,
         COALESCE(LOWER(TRIM(u.purpose)), t.purpose, 'unknown') AS purpose, u.task, u.outcome, u.requests,
-        u.delivery_id, u.file_no, u.record_no, p.channel, LOWER(TRIM(u.region)) AS region, a.route,
+        u.delivery_id, u.file_no, u.record_no, u.part_no, p.channel, LOWER(TRIM(u.region)) AS region, a.route,
         COALESCE(LOWER(TRIM(u.service_tier)), CASE WHEN LOWER(TRIM(u.model_raw)) LIKE '%-fast' AND a.model NOT LIKE '%-fast' THEN 'fast' END, 'standard') AS service_tier,
         COALESCE(p.provider, LOWER(u.provider)) <> 'self' AND CAST(u.ts_start AS DATE) >= s.bought_from AND CAST(u.ts_start AS DATE) < s.bought_until AS is_bought,
         u.ts_start, GREATEST(u.ts_start, CAST(u.ts_end - INTERVAL '1' MICROSECOND AS TIMESTAMP)) AS ts_last,
@@ -46,12 +46,12 @@ named AS (
 ranked AS (
     SELECT
         day, provider, channel, pool, model, bought_model, region, route, service_tier, team, purpose, task, outcome, requests, is_bought, ts_start, ts_last,
-        delivery_id, file_no, record_no, role_rank, MIN(role_rank) OVER (PARTITION BY day, provider, pool) AS driving_rank
+        delivery_id, file_no, record_no, part_no, role_rank, MIN(role_rank) OVER (PARTITION BY day, provider, pool) AS driving_rank
     FROM named
 )
 
 SELECT
     day, provider, channel, pool, model, bought_model, region, route, service_tier, team, purpose, task, outcome, requests, is_bought, ts_start, ts_last,
-    delivery_id, file_no, record_no
+    delivery_id, file_no, record_no, part_no
 FROM ranked
 WHERE role_rank = driving_rank

@@ -12,7 +12,7 @@ WITH counted AS (
         END AS token_class,
         q.tokens, CAST(0 AS BIGINT) AS requests
     FROM driving_usage AS r
-    INNER JOIN token_quantity AS q ON q.delivery_id = r.delivery_id AND q.file_no = r.file_no AND q.record_no = r.record_no
+    INNER JOIN token_quantity AS q ON q.delivery_id = r.delivery_id AND q.file_no = r.file_no AND q.record_no = r.record_no AND q.part_no = r.part_no
     UNION ALL
     SELECT day, provider, pool, model, bought_model, team, purpose, task, outcome, '-', CAST(0 AS BIGINT), COALESCE(requests, CAST(0 AS BIGINT))
     FROM driving_usage

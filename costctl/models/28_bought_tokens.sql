@@ -6,7 +6,7 @@
 WITH bought AS (
     SELECT
         u.day, CAST(u.ts_last AS DATE) AS last_day, u.pool, u.provider, u.channel, u.model, u.bought_model, u.region, u.route, u.service_tier, u.team,
-        u.requests, u.delivery_id, u.file_no, u.record_no, LOWER(u.bought_model) AS name,
+        u.requests, u.delivery_id, u.file_no, u.record_no, u.part_no, LOWER(u.bought_model) AS name,
         EXTRACT(HOUR FROM u.ts_start) * 60 + EXTRACT(MINUTE FROM u.ts_start) AS first_minute,
         EXTRACT(HOUR FROM u.ts_last) * 60 + EXTRACT(MINUTE FROM u.ts_last) AS last_minute
     FROM driving_usage AS u
@@ -14,16 +14,16 @@ WITH bought AS (
 ),
 
 prompts AS (
-    SELECT b.provider, b.name, b.delivery_id, b.file_no, b.record_no, b.requests, SUM(CAST(q.tokens AS DECIMAL(38, 0))) AS tokens
+    SELECT b.provider, b.name, b.delivery_id, b.file_no, b.record_no, b.part_no, b.requests, SUM(CAST(q.tokens AS DECIMAL(38, 0))) AS tokens
     FROM bought AS b
     INNER JOIN price_bounds AS s ON s.provider = b.provider AND s.model = b.name AND s.kind = 'step' AND s.from_value = -1 AND s.pieces > 1
-    INNER JOIN token_quantity AS q ON q.delivery_id = b.delivery_id AND q.file_no = b.file_no AND q.record_no = b.record_no
+    INNER JOIN token_quantity AS q ON q.delivery_id = b.delivery_id AND q.file_no = b.file_no AND q.record_no = b.record_no AND q.part_no = b.part_no
     WHERE q.token_class LIKE 'input%'
-    GROUP BY b.provider, b.name, b.delivery_id, b.file_no, b.record_no, b.requests
+    GROUP BY b.provider, b.name, b.delivery_id, b.file_no, b.record_no, b.part_no, b.requests
 ),
 
 stepped AS (
-    SELECT p.delivery_id, p.file_no, p.record_no, CASE WHEN p.requests = 1 THEN s.from_value END AS first_step, s.from_value AS last_step
+    SELECT p.delivery_id, p.file_no, p.record_no, p.part_no, CASE WHEN p.requests = 1 THEN s.from_value END AS first_step, s.from_value AS last_step
     FROM prompts AS p
     INNER JOIN price_bounds AS s ON s.provider = p.provider AND s.model = p.name AND s.kind = 'step'
         AND (s.from_value < p.tokens AND (p.tokens <= s.to_value OR s.to_value IS NULL))
@@ -35,8 +35,8 @@ counted AS (
         COALESCE(f.from_value, CAST(0 AS BIGINT)) AS first_part, COALESCE(l.from_value, CAST(0 AS BIGINT)) AS last_part,
         COALESCE(s.first_step, CAST(-1 AS BIGINT)) AS first_step, s.last_step, SUM(CAST(q.tokens AS DECIMAL(38, 0))) AS tokens
     FROM bought AS b
-    INNER JOIN token_quantity AS q ON q.delivery_id = b.delivery_id AND q.file_no = b.file_no AND q.record_no = b.record_no
-    LEFT JOIN stepped AS s ON s.delivery_id = b.delivery_id AND s.file_no = b.file_no AND s.record_no = b.record_no
+    INNER JOIN token_quantity AS q ON q.delivery_id = b.delivery_id AND q.file_no = b.file_no AND q.record_no = b.record_no AND q.part_no = b.part_no
+    LEFT JOIN stepped AS s ON s.delivery_id = b.delivery_id AND s.file_no = b.file_no AND s.record_no = b.record_no AND s.part_no = b.part_no
     LEFT JOIN price_bounds AS f ON f.provider = b.provider AND f.model = b.name AND f.kind = 'part' AND f.from_value <= b.first_minute AND b.first_minute < f.to_value
     LEFT JOIN price_bounds AS l ON l.provider = b.provider AND l.model = b.name AND l.kind = 'part' AND l.from_value <= b.last_minute AND b.last_minute < l.to_value
     GROUP BY ALL

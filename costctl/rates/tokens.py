@@ -114,7 +114,7 @@ def _quantities(question: Question, number: int, name: str) -> Iterator[tuple[An
     prompt = ANY_PROMPT if question.prompt is None else question.prompt
     counted = {COUNTED[name][0]: 0, "input.uncached": prompt}
     for token_class, tokens in counted.items():
-        yield name, 1, number, token_class, tokens
+        yield name, 1, number, 1, token_class, tokens
 
 
 def _unknown(question: Question, provider: str, facts: Facts) -> UsageError:

@@ -46,7 +46,7 @@ POSTINGS = (
     "ORDER BY abs(p.EffectiveCost) DESC, kind, team, model, purpose, method"
 )
 DELIVERY = "SELECT delivery_id, source, scope, dataset, format, manifest, decision FROM ledger.deliveries WHERE delivery_id = $id"
-FILE = "SELECT name, sha256, bytes, path FROM ledger.delivery_files WHERE delivery_id = $id AND file_no = $file_no"
+FILE = "SELECT name, sha256, bytes, path, way FROM ledger.delivery_files WHERE delivery_id = $id AND file_no = $file_no"
 
 
 @dataclass(frozen=True)

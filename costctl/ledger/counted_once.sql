@@ -1,0 +1,43 @@
+-- The records of a source that do not count, because another of the same key does: of buckets the one of the delivery that goes further,
+-- then the one that says more, then the first by its file's content. Nothing here depends on the order in which they came.
+-- Grain: one row per record that does not count. {table}, {said} and {size} are those of the kind of usage.
+WITH mine AS (SELECT DISTINCT usage_key FROM ledger.{table} WHERE delivery_id = $id AND usage_key IS NOT NULL),
+
+several AS (
+    SELECT usage_key
+    FROM ledger.{table}
+    WHERE source = $source AND usage_key IN (SELECT usage_key FROM mine)
+    GROUP BY usage_key
+    HAVING count(*) > 1
+),
+
+reach AS (
+    SELECT delivery_id, max(period) AS until FROM ledger.delivery_periods WHERE delivery_id <> $id GROUP BY delivery_id
+    UNION ALL
+    SELECT delivery_id, max(CAST(ts_start AS DATE)) FROM ledger.{table} WHERE delivery_id = $id GROUP BY delivery_id
+),
+
+files AS (
+    SELECT delivery_id, file_no, sha256 FROM ledger.delivery_files WHERE delivery_id <> $id
+    UNION ALL
+    SELECT $id, CAST(generate_subscripts($files, 1) AS INTEGER), unnest($files)
+),
+
+held AS (
+    SELECT u.delivery_id, u.file_no, u.record_no, u.usage_key, {said} AS said, {size} AS size, CASE WHEN $buckets THEN r.until END AS until, f.sha256
+    FROM ledger.{table} AS u
+    JOIN several USING (usage_key)
+    JOIN reach AS r USING (delivery_id)
+    JOIN files AS f USING (delivery_id, file_no)
+    WHERE u.source = $source
+),
+
+placed AS (
+    SELECT *, row_number() OVER best AS place, first_value(said) OVER best AS winner
+    FROM held
+    WINDOW best AS (PARTITION BY usage_key ORDER BY until DESC, size DESC, sha256, record_no)
+)
+
+SELECT delivery_id, file_no, record_no, CASE WHEN said = winner THEN $repeated ELSE $outdone END AS rule
+FROM placed
+WHERE place > 1

@@ -1,0 +1,120 @@
+"""Write what a source of usage says: token counts in disjoint classes, samples of counters, chip time, gauges; each once.
+
+What makes a record one of a kind in its source is its natural key: a request's id, or a bucket's time and everything that it is
+grouped by. Where records of one source have the same key one of them counts, whichever files they came in and in whatever order.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Any
+
+from costctl.ledger.intake import Excluded, Intake
+from costctl.ledger.store import Ledger
+from costctl.nouns import Delivery, Format
+
+MOMENTS = {"counter_samples": "ts", "accelerator_gauges": "ts"}  # of the others it is ts_start
+WITH_ROLE = ("token_usage", "counter_samples")
+QUANTITIES = "ledger.token_quantity AS q WHERE q.delivery_id = u.delivery_id AND q.file_no = u.file_no AND q.record_no = u.record_no AND q.part_no = u.part_no"
+KEYED = {  # the tables whose records have a key: what of a record tells that it says the same, and how much it says
+    "token_usage": (
+        f"concat_ws(' ', u.requests, (SELECT string_agg(concat(q.token_class, q.tokens), ' ' ORDER BY q.token_class) FROM {QUANTITIES}))",
+        f"COALESCE((SELECT sum(q.tokens) FROM {QUANTITIES}), 0)",
+    ),
+    "accelerator_usage": ("concat_ws(' ', u.state, u.chips, u.ts_end)", "u.chips"),
+}
+REPEATED, OUTDONE = "the same record again", "another record of the same key says more"
+FLAGS = {  # what is said of a delivery with such records
+    "estimated": "estimated by the source, not counted",
+    "incomplete": "of an answer after which more was to come, and it is not here: fetch the next page too",
+    "sampled": "of a sample; they count as they are, nothing is scaled",
+    "spillover": "gone over from provisioned capacity, so bought by the token",
+}
+PROOFS = {"contradicted": "whose parts do not add up as the source declares"}
+
+
+def moment_of(item: Format) -> str:
+    """Return the column that tells when a record of a kind of usage was."""
+    return MOMENTS.get(item.target, "ts_start")
+
+
+def write(ledger: Ledger, delivery: Delivery, identity: str, select: str) -> list[Excluded]:
+    """Insert what a SELECT makes of the records into the table that the format names; return what it leaves out by name."""
+    target = delivery.format.target
+    ledger.run(f"CREATE OR REPLACE TEMP TABLE usage_rows AS {select}")
+    columns = set(ledger.columns("temp.usage_rows"))
+    inside = columns & {"quantities", "x_excluded", "natural_key"}
+    rows = f"SELECT * EXCLUDE ({', '.join(sorted(inside))})" if inside else "SELECT *"
+    key = ", CAST(md5(natural_key) AS UUID) AS usage_key" if "natural_key" in columns else ""
+    role = ", $role AS evidence_role" if target in WITH_ROLE else ""
+    kept = "x_excluded IS NULL" if "x_excluded" in columns else "TRUE"
+    ledger.run(
+        f"INSERT INTO ledger.{target} BY NAME {rows}{key}, $source AS source{role}, $id AS delivery_id FROM temp.usage_rows WHERE {kept}",
+        {"source": delivery.source, "id": identity} | ({"role": delivery.role or delivery.format.role} if role else {}),
+    )
+    if "quantities" in columns:
+        ledger.run(
+            "INSERT INTO ledger.token_quantity BY NAME SELECT file_no, record_no, q.token_class, q.tokens, $id AS delivery_id "
+            f"FROM (SELECT file_no, record_no, unnest(quantities) AS q FROM temp.usage_rows WHERE {kept}) WHERE q.tokens IS NOT NULL",
+            {"id": identity},
+        )
+    if "x_excluded" not in columns:
+        return []
+    query = "SELECT file_no, x_excluded, count(*) FROM temp.usage_rows WHERE x_excluded IS NOT NULL GROUP BY ALL ORDER BY ALL"
+    return [Excluded(file_no, None, rule, records) for file_no, rule, records in ledger.run(query).rows]
+
+
+def remove_parts(ledger: Ledger, item: Format, rows: str, values: dict[str, Any]) -> None:
+    """Remove the token classes of records that are about to be removed: those of `FROM … WHERE …`."""
+    if item.target == "token_usage":
+        parts = f"SELECT (file_no, record_no) {rows}"
+        ledger.run(
+            f"DELETE FROM ledger.token_quantity WHERE delivery_id = $id AND (file_no, record_no) IN ({parts})", values
+        )
+
+
+def count_once(ledger: Ledger, intake: Intake) -> list[Excluded]:
+    """Take out the records whose key another record of the source has; those of other deliveries are accounted for, the own ones returned."""
+    target, delivery = intake.delivery.format.target, intake.delivery
+    if target not in KEYED:
+        return []
+    said, size = KEYED[target]
+    query = (resources.files("costctl.ledger") / "counted_once.sql").read_text(encoding="utf-8")
+    values = {
+        "id": intake.identity,
+        "source": delivery.source,
+        "files": [file.sha256 for file in delivery.files],
+        "buckets": delivery.format.grain == "bucket",
+        "repeated": REPEATED,
+        "outdone": OUTDONE,
+    }
+    select = query.replace("{table}", target).replace("{said}", said).replace("{size}", size)
+    ledger.run(f"CREATE OR REPLACE TEMP TABLE counted_twice AS {select}", values)
+    for table in (target, "token_quantity") if target == "token_usage" else (target,):
+        ledger.run(
+            f"DELETE FROM ledger.{table} AS t USING temp.counted_twice AS c WHERE t.delivery_id = c.delivery_id AND t.file_no = c.file_no AND t.record_no = c.record_no"
+        )
+    counts = "SELECT delivery_id, file_no, rule, count(*) AS records FROM temp.counted_twice WHERE (delivery_id = $id) = $own GROUP BY ALL ORDER BY ALL"
+    others = {"id": intake.identity, "own": False}
+    ledger.run(f"INSERT INTO ledger.exclusions BY NAME {counts}", others)
+    ledger.run(
+        "UPDATE ledger.delivery_files AS f SET kept = f.kept - c.records, excluded = f.excluded + c.records FROM ("
+        f"SELECT delivery_id, file_no, CAST(sum(records) AS BIGINT) AS records FROM ({counts}) GROUP BY ALL) AS c "
+        "WHERE c.delivery_id = f.delivery_id AND c.file_no = f.file_no",
+        others,
+    )
+    rows = ledger.run(counts, {"id": intake.identity, "own": True}).rows
+    return [Excluded(file_no, None, rule, records) for _, file_no, rule, records in rows]
+
+
+def notes(ledger: Ledger, intake: Intake) -> list[str]:
+    """Say what of a delivery is not as plain counts should be."""
+    if intake.delivery.format.target != "token_usage":
+        return []
+    flagged = (
+        "SELECT flag, count(*) FROM (SELECT unnest(string_split(flags, ' ')) AS flag FROM ledger.token_usage WHERE delivery_id = $id AND flags IS NOT NULL) GROUP BY 1 "
+        "UNION ALL SELECT convention_proof, count(*) FROM ledger.token_usage WHERE delivery_id = $id GROUP BY 1 ORDER BY 1"
+    )
+    texts = FLAGS | PROOFS
+    found = [row for row in ledger.run(flagged, {"id": intake.identity}).rows if row[0] in texts]
+    return [f"{count:,} record{'s' if count > 1 else ''} {texts[word]}" for word, count in found]
