@@ -79,7 +79,8 @@ def _raw(reading: Reading, numbers: set[int]) -> Iterator[tuple[int, int, str]]:
     if reading.file.content == "csv":
         yield from delimited.raw(reading.bytes_at, numbers, reading.file.delimiter)
     elif reading.file.content != "parquet":
-        found = tables.records(reading.bytes_at, reading.file.content, reading.file.way)
+        file = reading.file
+        found = tables.records(reading.bytes_at, file.content, file.way, file.name)
         for number, (line, record) in enumerate(found, start=1):
             if number in numbers:
                 yield number, line, json.dumps(record, ensure_ascii=False)

@@ -134,6 +134,8 @@ CREATE TABLE ledger.counter_samples (
     series VARCHAR NOT NULL,         -- the counter: its name and labels, but for those that only say who scraped it
     scraped_by VARCHAR NOT NULL,     -- those labels: of several scrapers of one counter one counts
     counts VARCHAR NOT NULL,         -- input | input.cache_read | output … , or requests; `input` with what was read from a cache
+    worker VARCHAR NOT NULL,         -- who counts: the labels but for those that part its counters
+    layer INTEGER NOT NULL, family_rank INTEGER NOT NULL,       -- of a model's tokens the least layer counts, of a worker's families the least rank
     ts TIMESTAMP NOT NULL, value BIGINT NOT NULL,
     started TIMESTAMP,               -- when the counter stood at 0, where that is known
     is_delta BOOLEAN NOT NULL,       -- the value is what was counted since `started`, not since the counter began

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from costctl.errors import InputRefused
 from costctl.files.faulting import fault
-from costctl.ledger import build, charges, doubled, drops, replaced, succession, usage
+from costctl.ledger import build, charges, counters, doubled, drops, replaced, succession, usage
 from costctl.ledger.intake import REPLACED, Excluded, Intake, Recount, Superseded
 from costctl.ledger.store import Ledger
 from costctl.nouns import CompiledRules, Delivery, Format, Outcome
@@ -43,6 +43,9 @@ def account(
     fault("settled")
     total, aside = sum(counts.values()), sum(bad.values())
     notes += doubled.notes(ledger, intake, periods) if periods else _without_records(ledger, intake, total)
+    if intake.delivery.format.target == counters.TARGET:
+        counters.derive(ledger, intake, periods)
+        notes += tuple(counters.notes(ledger, intake))
     notes += tuple(usage.notes(ledger, intake))
     labels = tuple(intake.label(str(at)) for at in periods)
     return intake.outcome("loaded", records=total, aside=aside, periods=labels, notes=notes)
