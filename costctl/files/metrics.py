@@ -44,7 +44,9 @@ TEMPORALITY = {
 }
 SAMPLES = 20_000  # whose names tell what a file is
 BEGINNING = re.compile(r"_created$|^process_start_time_seconds$")
-MOMENT = re.compile(r"(?<!\d)(?P<day>20\d\d-?[01]\d-?[0-3]\d)[T_ -]?(?P<hour>[0-2]\d)[-:h]?(?P<minute>[0-5]\d)(?:[-:m]?(?P<second>[0-5]\d))?s?Z?(?!\d)")
+MOMENT = re.compile(
+    r"(?<!\d)(?P<day>20\d\d-?[01]\d-?[0-3]\d)[T_ -]?(?P<hour>[0-2]\d)[-:h]?(?P<minute>[0-5]\d)(?:[-:m]?(?P<second>[0-5]\d))?s?Z?(?!\d)"
+)
 UNIX_TIME = re.compile(r"(?<!\d)1\d{9}(?:\d{3})?(?!\d)")
 SUFFIXES = re.compile(r"(?:\.(?:prom|txt|metrics|json|jsonl|gz|zip))+$", re.IGNORECASE)
 EXAMPLE = "engine-0-2026-10-01T00:00:00Z.prom, in UTC."

@@ -39,7 +39,11 @@ def derive(ledger: Ledger, intake: Intake, periods: Iterable[date]) -> None:
     days = [day for day in (first, last, *periods) if day is not None]
     if not days:
         return
-    values = {"source": intake.delivery.source, "since": _midnight(min(days)), "until": _midnight(max(days)) + timedelta(days=1)}
+    values = {
+        "source": intake.delivery.source,
+        "since": _midnight(min(days)),
+        "until": _midnight(max(days)) + timedelta(days=1),
+    }
     for statement in _statements():
         ledger.run(statement, {name: value for name, value in values.items() if f"${name}" in statement})
 
