@@ -31,8 +31,11 @@ SAMPLE = re.compile(
     r"(?P<name>[a-zA-Z_:][a-zA-Z0-9_:.]*)\s*(?:\{(?P<labels>(?:[^\"}]|\"(?:[^\"\\]|\\.)*\")*)\})?\s+(?P<value>\S+)(?:\s+(?P<time>-?[0-9.]+))?(?:\s+#.*)?\s*"
 )
 LABEL = re.compile(r"\s*\"?([a-zA-Z_][a-zA-Z0-9_.]*)\"?\s*=\s*\"((?:[^\"\\]|\\.)*)\"\s*,?")
+NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|Inf|NaN)")
 ESCAPED = re.compile(r"\\(.)")
-ANSWER = re.compile(rb'\s*\{\s*"status"\s*:\s*"(success|error)"')
+ANSWER = re.compile(
+    rb'\s*\{\s*"status"\s*:\s*"(?:success"\s*,(?:\s*"\w+"\s*:\s*[^{]*,)?\s*"data"\s*:\s*\{\s*"resultType"|error"\s*,\s*"errorType")'
+)
 RESOURCES = re.compile(rb'\s*[\[{][\s{]*"resourceMetrics"')
 COMMENT = re.compile(rb"# (HELP|TYPE|EOF|UNIT)\b")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -60,7 +63,12 @@ def is_one(start: bytes) -> bool:
     if start.lstrip()[:1] in (b"{", b"["):
         return bool(ANSWER.match(start) or RESOURCES.match(start))
     lines = [line for line in start.decode("utf-8", "replace").splitlines()[:-1] if line.strip()]
-    return bool(COMMENT.match(start.lstrip())) or (bool(lines) and all(SAMPLE.fullmatch(line) for line in lines))
+    return bool(COMMENT.match(start.lstrip())) or (bool(lines) and all(_is_sample(line) for line in lines))
+
+
+def _is_sample(line: str) -> bool:
+    found = SAMPLE.fullmatch(line)
+    return line.startswith("#") or (found is not None and NUMBER.fullmatch(found["value"]) is not None)
 
 
 def read(path: Path, name: str = "") -> Iterator[tuple[int, Record]]:

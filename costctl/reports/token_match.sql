@@ -1,6 +1,7 @@
 -- The same tokens as each kind of evidence counted them: what drives money against the best of the others, per day and model, both ways.
--- Grain: one row per day, pool or provider, and model. `against` is the first of bill, provider's meter, engine, gateway and client that does not drive
--- money itself and has counts; driving_sources above 1 are sources of one role that are added up; short is what it counted and the driving role did not, over what it did not count, of input and of output each. All are millions of tokens.
+-- Grain: one row per day, pool or provider, and model. `against` is the first of bill, provider's meter, engine, gateway and client that has counts and
+-- does not drive money; short is what it counted and the driving role did not, over the other way round, of input and of output each.
+-- All are millions of tokens. Where driving_sources is more than 1, so many sources of the driving role are added up.
 -- Title: token match
 -- Calendar: usage
 -- Wide: day, scope, model, gateway=gateway Mtok, client, engine, provider_meter=meter, bill, drives, against, coverage_percent=cover%, short, over
