@@ -58,7 +58,8 @@ def _value(value: str | None) -> str:
 
 
 def _place(reading: Reading, number: int, line: int | None) -> str:
-    return f"{reading.file.name}:{f'record {number}' if line is None else line}"
+    numbered = line is None or reading.file.unfolded  # many records may lie in one line
+    return f"{reading.file.name}:{f'record {number}' if numbered else line}"
 
 
 def place_of(reading: Reading, number: int) -> str:
