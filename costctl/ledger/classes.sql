@@ -44,3 +44,14 @@ CREATE OR REPLACE TEMP MACRO key_of(parts) AS
 
 -- Words that are there, in the order of their letters; NULL where none is.
 CREATE OR REPLACE TEMP MACRO words(found) AS NULLIF(array_to_string(list_sort(list_filter(found, lambda x: x IS NOT NULL)), ' '), '');
+
+-- The value at a path of an answer; of an answer that came in pieces the last that any of them has.
+CREATE OR REPLACE TEMP MACRO last_said(answer, path) AS
+    CASE
+        WHEN json_type(answer) = 'ARRAY' THEN list_filter(json_extract_string(answer, '$[*].' || path), lambda piece: piece IS NOT NULL)[-1]
+        ELSE json_extract_string(answer, '$.' || path)
+    END;
+
+-- Counts of tokens, by name, that a usage has and the format does not know: what they count may be missing, or be counted twice.
+CREATE OR REPLACE TEMP MACRO unknown_counts(usage, known) AS
+    list_filter(json_keys(usage), lambda k: regexp_matches(k, '(?i)token(s|_?count)$') AND NOT list_contains(known, k) AND COALESCE(try_cast(json_extract_string(usage, '$."' || k || '"') AS HUGEINT), 0) > 0);

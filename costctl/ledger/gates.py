@@ -26,6 +26,7 @@ TYPES = (
     "json",
     "json_unbraced",
     "nested",
+    "answer",
     "credits",
     "labels",
     "chips",

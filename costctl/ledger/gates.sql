@@ -50,6 +50,20 @@ CREATE OR REPLACE TEMP MACRO currency_fits(x) AS regexp_full_match(x, '[A-Z]{3}'
 CREATE OR REPLACE TEMP MACRO category_fits(x) AS x IN ('Usage', 'Purchase', 'Tax', 'Credit', 'Adjustment');
 CREATE OR REPLACE TEMP MACRO json_fits(x) AS try_cast(try_cast(x AS JSON) AS MAP(VARCHAR, VARCHAR)) IS NOT NULL;
 CREATE OR REPLACE TEMP MACRO nested_fits(x) AS json_valid(x);
+-- What a model answered, or the list of a stream's pieces, as JSON: what it says of its usage, and its counts of tokens there are whole.
+CREATE OR REPLACE TEMP MACRO said_of_usage(x) AS
+    concat(
+        json_extract(x, '$.usageMetadata'), json_extract(x, '$.usage'), CAST(json_extract(x, '$[*].usageMetadata') AS VARCHAR),
+        CAST(json_extract(x, '$[*].usage') AS VARCHAR), CAST(json_extract(x, '$[*].message.usage') AS VARCHAR)
+    );
+CREATE OR REPLACE TEMP MACRO answer_fits(x) AS
+    CASE
+        WHEN json_valid(x) THEN list_bool_and(list_transform(
+            regexp_extract_all(said_of_usage(x), '"\w*[tT]oken(?:s|Count|_count)"\s*:\s*([^,}\]\s]+)', 1),
+            lambda n: regexp_full_match(n, '"?\d{1,18}(\.0*)?"?|null|[{\[].*')
+        )) IS NOT FALSE
+        ELSE FALSE
+    END;
 -- Azure leaves out the braces of tags and details, or writes an empty text in quotes.
 CREATE OR REPLACE TEMP MACRO braced(x) AS
     CASE WHEN trim(x) IN ('', '""', 'null') THEN '{}' WHEN starts_with(ltrim(x), '{') THEN x ELSE '{' || x || '}' END;
@@ -159,6 +173,7 @@ CREATE OR REPLACE TEMP MACRO is_not_after(x, y) AS CASE WHEN instant_fits(x) AND
 CREATE OR REPLACE TEMP MACRO currency_cast(x) AS x;
 CREATE OR REPLACE TEMP MACRO category_cast(x) AS x;
 CREATE OR REPLACE TEMP MACRO nested_cast(x) AS x;
+CREATE OR REPLACE TEMP MACRO answer_cast(x) AS x;
 CREATE OR REPLACE TEMP MACRO billing_month_cast(x) AS CAST(left(trim(x), 4) || '-' || right(trim(x), 2) || '-01' AS TIMESTAMP);
 CREATE OR REPLACE TEMP MACRO credits_cast(x) AS
     list_transform(objects_of(x), lambda m: {

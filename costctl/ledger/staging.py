@@ -39,6 +39,7 @@ REASONS = {
     "billing_month": "is not a month like 202610, of 1900 to 2199",
     "json": "is not a JSON object with distinct keys",
     "nested": "is not JSON",
+    "answer": "is not JSON, or a count of tokens in what it says of its usage is not a whole number",
     "json_unbraced": "is not a JSON object with distinct keys, with or without its braces",
     "credits": "is not a list of credits that each have an amount",
     "labels": "is not a list of labels, or names a key twice",
