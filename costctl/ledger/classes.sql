@@ -55,3 +55,15 @@ CREATE OR REPLACE TEMP MACRO last_said(answer, path) AS
 -- Counts of tokens, by name, that a usage has and the format does not know: what they count may be missing, or be counted twice.
 CREATE OR REPLACE TEMP MACRO unknown_counts(usage, known) AS
     list_filter(json_keys(usage), lambda k: regexp_matches(k, '(?i)token(s|_?count)$') AND NOT list_contains(known, k) AND COALESCE(try_cast(json_extract_string(usage, '$."' || k || '"') AS HUGEINT), 0) > 0);
+
+-- What a CloudWatch metric of Bedrock counts, in whichever of its names: a token class, or requests of an outcome.
+CREATE OR REPLACE TEMP MACRO bedrock_class(metric) AS
+    CASE
+        WHEN metric = 'InputTokenCount' THEN 'input.uncached'
+        WHEN metric IN ('CacheReadInputTokens', 'CacheReadInputTokenCount') THEN 'input.cache_read'
+        WHEN metric IN ('CacheWriteInputTokens', 'CacheWriteInputTokenCount') THEN 'input.cache_write.unspecified'
+        WHEN metric = 'InputTokens' THEN 'input.unsplit'
+        WHEN metric IN ('OutputTokenCount', 'OutputTokens') THEN 'output.unsplit'
+    END;
+CREATE OR REPLACE TEMP MACRO bedrock_outcome(metric) AS
+    CASE WHEN contains(metric, 'ClientErrors') THEN 'client_error' WHEN metric IN ('InvocationServerErrors', 'InvocationThrottles') THEN 'platform_error' ELSE 'ok' END;

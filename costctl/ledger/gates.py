@@ -27,6 +27,7 @@ TYPES = (
     "json_unbraced",
     "nested",
     "answer",
+    "metric_label",
     "credits",
     "labels",
     "chips",

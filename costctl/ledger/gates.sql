@@ -48,6 +48,11 @@ CREATE OR REPLACE TEMP MACRO us_date_fits(x) AS
 CREATE OR REPLACE TEMP MACRO currency_fits(x) AS regexp_full_match(x, '[A-Z]{3}');
 -- Of a FOCUS file: what a category we do not know costs would be posted as usage.
 CREATE OR REPLACE TEMP MACRO category_fits(x) AS x IN ('Usage', 'Purchase', 'Tax', 'Credit', 'Adjustment');
+-- What the label of a CloudWatch query says of its metric, in words `name=value`; a property that the metric does not have is empty, or `--`.
+CREATE OR REPLACE TEMP MACRO label_word(x, name) AS NULLIF(NULLIF(regexp_extract(x, '(?:^| )' || name || '=(\S*)', 1), ''), '--');
+CREATE OR REPLACE TEMP MACRO metric_label_fits(x) AS
+    COALESCE(label_word(x, 'stat') = 'Sum', FALSE) AND label_word(x, 'namespace') IS NOT NULL AND label_word(x, 'metric') IS NOT NULL
+    AND COALESCE(try_cast(label_word(x, 'period') AS INTEGER) BETWEEN 1 AND 86400, FALSE);
 CREATE OR REPLACE TEMP MACRO json_fits(x) AS try_cast(try_cast(x AS JSON) AS MAP(VARCHAR, VARCHAR)) IS NOT NULL;
 CREATE OR REPLACE TEMP MACRO nested_fits(x) AS json_valid(x);
 -- What a model answered, or the list of a stream's pieces, as JSON: what it says of its usage, and its counts of tokens there are whole.
@@ -174,6 +179,7 @@ CREATE OR REPLACE TEMP MACRO currency_cast(x) AS x;
 CREATE OR REPLACE TEMP MACRO category_cast(x) AS x;
 CREATE OR REPLACE TEMP MACRO nested_cast(x) AS x;
 CREATE OR REPLACE TEMP MACRO answer_cast(x) AS x;
+CREATE OR REPLACE TEMP MACRO metric_label_cast(x) AS x;
 CREATE OR REPLACE TEMP MACRO billing_month_cast(x) AS CAST(left(trim(x), 4) || '-' || right(trim(x), 2) || '-01' AS TIMESTAMP);
 CREATE OR REPLACE TEMP MACRO credits_cast(x) AS
     list_transform(objects_of(x), lambda m: {
