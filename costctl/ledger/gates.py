@@ -28,6 +28,7 @@ TYPES = (
     "nested",
     "answer",
     "metric_label",
+    "time_grain",
     "credits",
     "labels",
     "chips",

@@ -53,6 +53,8 @@ CREATE OR REPLACE TEMP MACRO label_word(x, name) AS NULLIF(NULLIF(regexp_extract
 CREATE OR REPLACE TEMP MACRO metric_label_fits(x) AS
     COALESCE(label_word(x, 'stat') = 'Sum', FALSE) AND label_word(x, 'namespace') IS NOT NULL AND label_word(x, 'metric') IS NOT NULL
     AND COALESCE(try_cast(label_word(x, 'period') AS INTEGER) BETWEEN 1 AND 86400, FALSE);
+-- How long each interval of a series is, of at most a day: PT5M, P1D, or 0:05:00 as older tools print it; in seconds.
+CREATE OR REPLACE TEMP MACRO time_grain_fits(x) AS regexp_full_match(x, 'PT([1-9]\d?M|([1-9]|1\d|2[0-4])H)|P1D|([01]?\d|2[0-3]):[0-5]\d:00|1 day, 0:00:00');
 CREATE OR REPLACE TEMP MACRO json_fits(x) AS try_cast(try_cast(x AS JSON) AS MAP(VARCHAR, VARCHAR)) IS NOT NULL;
 CREATE OR REPLACE TEMP MACRO nested_fits(x) AS json_valid(x);
 -- What a model answered, or the list of a stream's pieces, as JSON: what it says of its usage, and its counts of tokens there are whole.
@@ -178,6 +180,13 @@ CREATE OR REPLACE TEMP MACRO is_not_after(x, y) AS CASE WHEN instant_fits(x) AND
 CREATE OR REPLACE TEMP MACRO currency_cast(x) AS x;
 CREATE OR REPLACE TEMP MACRO category_cast(x) AS x;
 CREATE OR REPLACE TEMP MACRO nested_cast(x) AS x;
+CREATE OR REPLACE TEMP MACRO time_grain_cast(x) AS
+    CAST(CASE
+        WHEN x IN ('P1D', '1 day, 0:00:00') THEN 86400
+        WHEN ends_with(x, 'M') THEN 60 * CAST(regexp_extract(x, '\d+') AS INTEGER)
+        WHEN ends_with(x, 'H') THEN 3600 * CAST(regexp_extract(x, '\d+') AS INTEGER)
+        ELSE 3600 * CAST(split_part(x, ':', 1) AS INTEGER) + 60 * CAST(split_part(x, ':', 2) AS INTEGER)
+    END AS INTEGER);
 CREATE OR REPLACE TEMP MACRO answer_cast(x) AS x;
 CREATE OR REPLACE TEMP MACRO metric_label_cast(x) AS x;
 CREATE OR REPLACE TEMP MACRO billing_month_cast(x) AS CAST(left(trim(x), 4) || '-' || right(trim(x), 2) || '-01' AS TIMESTAMP);

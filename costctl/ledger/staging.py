@@ -41,6 +41,7 @@ REASONS = {
     "nested": "is not JSON",
     "answer": "is not JSON, or a count of tokens in what it says of its usage is not a whole number",
     "metric_label": "is not a label that names namespace, metric, stat=Sum and period, as the format's description says",
+    "time_grain": "is not the length of an interval, of at most a day, like PT1H",
     "json_unbraced": "is not a JSON object with distinct keys, with or without its braces",
     "credits": "is not a list of credits that each have an amount",
     "labels": "is not a list of labels, or names a key twice",
