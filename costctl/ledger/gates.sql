@@ -60,8 +60,8 @@ CREATE OR REPLACE TEMP MACRO nested_fits(x) AS json_valid(x);
 -- What a model answered, or the list of a stream's pieces, as JSON: what it says of its usage, and its counts of tokens there are whole.
 CREATE OR REPLACE TEMP MACRO said_of_usage(x) AS
     concat(
-        json_extract(x, '$.usageMetadata'), json_extract(x, '$.usage'), CAST(json_extract(x, '$[*].usageMetadata') AS VARCHAR),
-        CAST(json_extract(x, '$[*].usage') AS VARCHAR), CAST(json_extract(x, '$[*].message.usage') AS VARCHAR)
+        json_extract(x, '$.usageMetadata'), json_extract(x, '$.usage_metadata'), json_extract(x, '$.usage'), CAST(json_extract(x, '$[*].usageMetadata') AS VARCHAR),
+        CAST(json_extract(x, '$[*].usage_metadata') AS VARCHAR), CAST(json_extract(x, '$[*].usage') AS VARCHAR), CAST(json_extract(x, '$[*].message.usage') AS VARCHAR)
     );
 CREATE OR REPLACE TEMP MACRO answer_fits(x) AS
     CASE
