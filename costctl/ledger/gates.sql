@@ -253,18 +253,23 @@ CREATE OR REPLACE TEMP MACRO instant_of_timestamp(x) AS
 CREATE OR REPLACE TEMP MACRO us_date_of_timestamp(x) AS instant_of_timestamp(x);
 
 -- What a bill's own words say: the token class, the model and the machine of a usage type, meter or SKU text.
+-- Azure shortens `cached` (cchd, cach, cd, ch) and `write`; the Gemini API says `Generate content input token count gemini 2.5 flash short …`.
 CREATE OR REPLACE TEMP MACRO token_class_of(x) AS
     CASE
         WHEN NOT (contains(x, 'oken') OR contains(x, 'Text ')) THEN NULL
         WHEN NOT regexp_matches(x, '(?i)token|text (in|out)put') OR regexp_matches(x, '(?i)caching storage|provisioned') THEN NULL
-        WHEN regexp_matches(x, '(?i)cache[-_ ]?write') THEN 'cache_write'
-        WHEN regexp_matches(x, '(?i)cache[-_ ]?read|cached|caching') THEN 'cache_read'
+        WHEN regexp_matches(x, '(?i)cache[-_ ]?write|\b(cc?h?d|cach) wr') THEN 'cache_write'
+        WHEN regexp_matches(x, '(?i)cache[-_ ]?(read|hit)|cached|caching|\b(cchd|cache?|cd|ch) (inp|in\b)') THEN 'cache_read'
+        WHEN regexp_matches(x, '(?i)^generate.content.* input token count') THEN 'input'
         WHEN regexp_matches(x, '(?i)\bout(pu?t|p)?|outpu?t|\bopt\b') THEN 'output'
         WHEN regexp_matches(x, '(?i)inpu?t?|\binp\b') THEN 'input'
     END;
 CREATE OR REPLACE TEMP MACRO token_model_of(x) AS
-    NULLIF(trim(regexp_replace(regexp_replace(x, '^(MP:)?[A-Z]{2,4}[0-9]?[0-9]?[-_]', ''),
-        '(?i)[-_ ]+(mantle[-_ ])?(GA |global )?(cache[-_ ]?(read|write)|cached|thinking|batch|text|input|inpt?|output|outpt?|opt)\b.*$', '')), '');
+    CASE
+        WHEN regexp_matches(x, '(?i)^generate.content ') THEN NULLIF(regexp_extract(x, '(?i)token count (?:for )?(gemini .*?)(?: (?:short|long|text|audio|image|video|batch|input|output|thinking|non-thinking|free)\b.*)?$', 1), '')
+        ELSE NULLIF(trim(regexp_replace(regexp_replace(x, '^(MP:)?[A-Z]{2,4}[0-9]?[0-9]?[-_]', ''),
+            '(?i)[-_ ]+(mantle[-_ ])?(GA |global |regional )?(cache[-_ ]?(read|write|hit)|cached|cache?|cchd|cd|ch|shortco|longco|thinking|batch|text|input|inpt?|output|outpt?|opt)\b.*$', '')), '')
+    END;
 -- Marketplace usage types do not name the model; the service does, and the aliases know it by that name.
 CREATE OR REPLACE TEMP MACRO marketplace_model_of(service) AS CASE WHEN contains(service, ' (Amazon Bedrock Edition)') THEN service END;
 -- AWS: the hours of a machine stand under a few usage types, capacity that stood empty among them. `Reservation` and `DedicatedRes` repeat
