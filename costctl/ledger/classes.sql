@@ -92,3 +92,13 @@ CREATE OR REPLACE TEMP MACRO gemini_tier(traffic) AS
     CASE WHEN traffic = 'PROVISIONED_THROUGHPUT' THEN 'provisioned' WHEN starts_with(traffic, 'ON_DEMAND_') THEN lower(substr(traffic, 11)) END;
 CREATE OR REPLACE TEMP MACRO gemini_said(answer, name) AS last_said(answer, 'usageMetadata.' || name || 'TokenCount');
 CREATE OR REPLACE TEMP MACRO gemini_said_snake(answer, name) AS last_said(answer, 'usage_metadata.' || name || '_token_count');
+
+-- Labels of a metric: one of them, and the counter that they name. Some say only by which way it was scraped.
+CREATE OR REPLACE TEMP MACRO label(labels, name) AS NULLIF(json_extract_string(labels, '$."' || name || '"'), '');
+CREATE OR REPLACE TEMP MACRO scraper_labels() AS ['job', 'endpoint', 'service', 'prometheus', 'prometheus_replica', '__replica__', 'receive', 'monitor'];
+CREATE OR REPLACE TEMP MACRO label_entries(labels) AS map_entries(CAST(CAST(labels AS JSON) AS MAP(VARCHAR, VARCHAR)));
+CREATE OR REPLACE TEMP MACRO labels_of(labels, names) AS
+    '{' || joined_members(list_transform(list_filter(label_entries(labels), lambda e: list_contains(names, e.key)), lambda e: json_member(e.key, e.value))) || '}';
+CREATE OR REPLACE TEMP MACRO series_of(name, labels, without, target) AS
+    concat(name, '{', joined_members(list_transform(list_filter(label_entries(labels), lambda e: NOT list_contains(without, e.key)), lambda e: json_member(e.key, e.value))), '}',
+        CASE WHEN target IS NOT NULL THEN ' of ' || target ELSE '' END);
