@@ -45,6 +45,54 @@ CREATE OR REPLACE TEMP MACRO key_of(parts) AS
 -- Words that are there, in the order of their letters; NULL where none is.
 CREATE OR REPLACE TEMP MACRO words(found) AS NULLIF(array_to_string(list_sort(list_filter(found, lambda x: x IS NOT NULL)), ' '), '');
 
+-- The value at a path of an answer; of an answer that came in pieces the last that any of them has.
+CREATE OR REPLACE TEMP MACRO last_said(answer, path) AS
+    CASE
+        WHEN json_type(answer) = 'ARRAY' THEN list_filter(json_extract_string(answer, '$[*].' || path), lambda piece: piece IS NOT NULL)[-1]
+        ELSE json_extract_string(answer, '$.' || path)
+    END;
+
+-- Counts of tokens, by name, that a usage has and the format does not know: what they count may be missing, or be counted twice.
+CREATE OR REPLACE TEMP MACRO unknown_counts(usage, known) AS
+    list_filter(json_keys(usage), lambda k: regexp_matches(k, '(?i)token(s|_?count)$') AND NOT list_contains(known, k) AND COALESCE(try_cast(json_extract_string(usage, '$."' || k || '"') AS HUGEINT), 0) > 0);
+
+-- What a CloudWatch metric of Bedrock counts, in whichever of its names: a token class, or requests of an outcome.
+CREATE OR REPLACE TEMP MACRO bedrock_class(metric) AS
+    CASE
+        WHEN metric = 'InputTokenCount' THEN 'input.uncached'
+        WHEN metric IN ('CacheReadInputTokens', 'CacheReadInputTokenCount') THEN 'input.cache_read'
+        WHEN metric IN ('CacheWriteInputTokens', 'CacheWriteInputTokenCount') THEN 'input.cache_write.unspecified'
+        WHEN metric = 'InputTokens' THEN 'input.unsplit'
+        WHEN metric IN ('OutputTokenCount', 'OutputTokens') THEN 'output.unsplit'
+    END;
+CREATE OR REPLACE TEMP MACRO bedrock_outcome(metric) AS
+    CASE WHEN contains(metric, 'ClientErrors') THEN 'client_error' WHEN metric IN ('InvocationServerErrors', 'InvocationThrottles') THEN 'platform_error' ELSE 'ok' END;
+
+-- Gemini's counts: what was read from a cache is a part of the prompt, what tools answered and thoughts come on top. A total proves which; where
+-- it says that thoughts are a part of the candidates they are told so. Zeros are left out of its answers.
+CREATE OR REPLACE TEMP MACRO gemini_verdict(prompt, cached, candidates, thoughts, tools, total) AS
+    CASE
+        WHEN COALESCE(cached, 0) > COALESCE(prompt, 0) THEN {'convention': 'inclusive', 'proof': 'contradicted', 'on_top': TRUE}
+        WHEN total IS NULL OR prompt IS NULL THEN {'convention': 'inclusive', 'proof': 'declared', 'on_top': TRUE}
+        WHEN prompt + COALESCE(candidates, 0) + COALESCE(thoughts, 0) + COALESCE(tools, 0) = total THEN {'convention': 'inclusive', 'proof': CASE WHEN COALESCE(thoughts, 0) + COALESCE(tools, 0) + COALESCE(cached, 0) > 0 THEN 'proved' ELSE 'ambiguous' END, 'on_top': TRUE}
+        WHEN thoughts <= candidates AND prompt + candidates + COALESCE(tools, 0) = total THEN {'convention': 'inclusive', 'proof': 'proved', 'on_top': FALSE}
+        ELSE {'convention': 'inclusive', 'proof': 'contradicted', 'on_top': TRUE}
+    END;
+CREATE OR REPLACE TEMP MACRO gemini_classes(verdict, prompt, cached, candidates, thoughts, tools) AS
+    list_concat(
+        list_concat(input_classes(verdict, prompt, cached, NULL, NULL, NULL), [{'token_class': 'input.tool_use', 'tokens': tools}]),
+        CASE
+            WHEN verdict.proof = 'contradicted' THEN [{'token_class': 'output.unsplit', 'tokens': CASE WHEN candidates IS NULL THEN thoughts ELSE candidates + COALESCE(thoughts, 0) END}]
+            WHEN thoughts IS NULL THEN [{'token_class': 'output.unsplit', 'tokens': candidates}]
+            ELSE [{'token_class': 'output.visible', 'tokens': candidates - CASE WHEN verdict.on_top THEN 0 ELSE thoughts END}, {'token_class': 'output.reasoning', 'tokens': thoughts}]
+        END
+    );
+-- The service tier by the traffic type of an answer of Vertex AI; NULL is pay-as-you-go.
+CREATE OR REPLACE TEMP MACRO gemini_tier(traffic) AS
+    CASE WHEN traffic = 'PROVISIONED_THROUGHPUT' THEN 'provisioned' WHEN starts_with(traffic, 'ON_DEMAND_') THEN lower(substr(traffic, 11)) END;
+CREATE OR REPLACE TEMP MACRO gemini_said(answer, name) AS last_said(answer, 'usageMetadata.' || name || 'TokenCount');
+CREATE OR REPLACE TEMP MACRO gemini_said_snake(answer, name) AS last_said(answer, 'usage_metadata.' || name || '_token_count');
+
 -- Labels of a metric: one of them, and the counter that they name. Some say only by which way it was scraped.
 CREATE OR REPLACE TEMP MACRO label(labels, name) AS NULLIF(json_extract_string(labels, '$."' || name || '"'), '');
 CREATE OR REPLACE TEMP MACRO scraper_labels() AS ['job', 'endpoint', 'service', 'prometheus', 'prometheus_replica', '__replica__', 'receive', 'monitor'];
