@@ -1,7 +1,7 @@
 -- Which pool or provider token counts are of, and whether they drive money there.
+-- Grain: one row per day and what sources say of both: source, role, provider, pool, deployment, namespace, and whether it spilled over.
 -- Of each pool or provider and day those of one evidence role do: the one that the configuration names, else the first of its order that has counted.
 -- What spilled over from provisioned capacity is bought.
--- Grain: one row per day and what sources say of both: source, role, provider, pool, deployment, namespace, and whether it spilled over.
 -- Empty without: token_usage
 WITH counted AS (
     SELECT DISTINCT
