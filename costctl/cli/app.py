@@ -168,7 +168,8 @@ def report(
 
     chargeback, tokens-per-dollar, billed-to-effective, unallocated,
     unknown-machines, unknown-models, reconciliation, revisions,
-    rate-variance, token-variance, owned-chips, claims.
+    rate-variance, token-variance, owned-chips, claims,
+    token-match, inclusion, unknown-owners.
     """
     from costctl.cli import work
 

@@ -242,6 +242,15 @@ def _warnings(ledger: Ledger, span: Span) -> list[str]:
         values,
     ).rows:
         lines.append(f"{_counted(tokens)} name the pool {pool}, which the configuration does not have")
+    for provider, model, sources in ledger.run(
+        "SELECT e.provider, e.model, string_agg(DISTINCT e.source, ', ' ORDER BY e.source) FROM ledger.token_evidence AS e JOIN ledger.deliveries AS d ON d.source = e.source AND d.kind = 'usage' "
+        "WHERE e.drives AND e.evidence_role <> 'gateway' AND e.day >= $start AND e.day < $end GROUP BY e.day, e.provider, e.pool, e.model, e.evidence_role HAVING count(DISTINCT d.format) > 1 "
+        "ORDER BY count(*) DESC, 1, 2 LIMIT 1",
+        values,
+    ).rows:
+        lines.append(
+            f"{sources} count {model} of {provider} in one role and are added up: if they count the same tokens, say under tokens: in costctl.yaml which of them drives money"
+        )
     for pool, slots in ledger.run(
         "SELECT pool, count(*) FROM (SELECT pool, slot_start FROM ledger.chip_time WHERE slot_start >= $start AND slot_start < $end "
         "GROUP BY ALL HAVING sum(weight) > max(paid)) GROUP BY 1 ORDER BY 1",

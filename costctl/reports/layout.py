@@ -94,6 +94,7 @@ def _title(answer: Answer) -> str:
             f"delivered tokens · {answer.cost}, loaded (serving, startup, idle, unused chips) · no training, no credits"
         ),
         "billed_to_effective": "every part and its difference",
+        "inclusion": "whether input contains what was read from a cache",
         "token_match": "what each kind of evidence counted, in millions of tokens",
     }.get(answer.report.name, f"{answer.cost} cost")
     month = "month" if answer.span.whole_months else "days"
