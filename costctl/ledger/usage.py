@@ -21,7 +21,7 @@ KEYED = {  # the tables whose records have a key: what of a record tells that it
         f"concat_ws(' ', u.requests, (SELECT string_agg(concat(q.token_class, q.tokens), ' ' ORDER BY q.token_class) FROM {QUANTITIES}))",
         f"COALESCE((SELECT sum(q.tokens) FROM {QUANTITIES}), 0)",
     ),
-    "accelerator_usage": ("concat_ws(' ', u.state, u.chips, u.ts_end)", "u.chips"),
+    "accelerator_usage": ("concat_ws(' ', u.state, u.chips, u.ts_end)", "u.chips * date_diff('second', u.ts_start, u.ts_end)"),
 }
 REPEATED, OUTDONE = "the same record again", "another record of the same key says more"
 FLAGS = {  # what is said of a delivery with such records
