@@ -1,0 +1,28 @@
+-- Pods as kubectl lists them to accelerator usage. Grain: one row per pod. What has ended did so with its last container, what has not
+-- lasts until the list was taken.
+WITH read AS (
+    SELECT
+        *, phase IN ('Succeeded', 'Failed') AS is_over,
+        list_max(list_transform(json_extract_string(statuses, '$[*].state.terminated.finishedAt'), lambda x: instant(x))) AS ended,
+        list_transform([containers, COALESCE(starters, '[]')], lambda list: list_transform(json_extract(list, '$[*].resources.requests'), lambda x:
+            COALESCE(TRY_CAST(COALESCE(
+                x ->> '$."nvidia.com/gpu"', x ->> '$."amd.com/gpu"', x ->> '$."google.com/tpu"', x ->> '$."aws.amazon.com/neuron"', x ->> '$."habana.ai/gaudi"'
+            ) AS DECIMAL(18, 6)), 0))) AS held
+    FROM records
+)
+
+SELECT
+    file_no, record_no, instant(started) AS ts_start,
+    CASE
+        WHEN is_over THEN ended
+        WHEN moment_in(file_name) IS NOT NULL THEN moment_in(file_name)
+        ELSE CAST(error('a pod that runs, until when is not told: name the file by the moment it was taken, such as pods-20261001T000000Z.json, not ' || name_of(file_name)) AS TIMESTAMP)
+    END AS ts_end,
+    node AS resource_id, namespace, pod AS workload, CAST(GREATEST(list_sum(held[1]), COALESCE(list_max(held[2]), 0)) AS DECIMAL(18, 6)) AS chips,
+    COALESCE(
+        CASE WHEN lower(entry(labels, 'chip_state')) IN ('serving', 'training', 'startup', 'idle', 'maintenance') THEN lower(entry(labels, 'chip_state')) END,
+        CASE WHEN regexp_matches(owners, '"kind": ?"[A-Za-z]*Job(Set)?"') THEN 'training' END, 'serving'
+    ) AS state,
+    entry(labels, 'team') AS team_raw, entry(labels, 'model') AS model_raw, key_of([uid, namespace, pod, started]) AS natural_key,
+    CASE WHEN is_over AND ended IS NULL THEN 'ended, and nobody says when' WHEN is_over AND ended <= instant(started) THEN 'ended as it started' END AS x_excluded
+FROM read
