@@ -417,6 +417,7 @@ REFERENCES = {
     *(
         "pools",
         "pool_tokens",
+        "pool_chips",
         "driving_roles",
         "owner_rules",
         "pool_weights",

@@ -14,6 +14,7 @@ from costctl.errors import UsageError, shown
 from costctl.ledger import build, own
 from costctl.ledger.store import Ledger
 from costctl.nouns import Rows, Span
+from costctl.reports import chips
 
 EXACT = Context(prec=120)  # sums of money in Python: 38 digits of an amount, 19 of a rate
 CARD = "rate_card"  # what rate cards say and no bill does
@@ -225,7 +226,7 @@ def _evidence(ledger: Ledger, span: Span) -> str:
 
 
 def _warnings(ledger: Ledger, span: Span) -> list[str]:
-    """Say what was counted and cannot be used as it stands: tokens without a bill, unknown pools, chip time above what was paid."""
+    """Say what was counted and cannot be used as it stands: tokens without a bill, unknown pools, chip time that is of no use."""
     values = {"start": span.start, "end": span.end}
     lines = [
         f"what own chips cost is by {row}, which says that it is an estimate"
@@ -242,14 +243,7 @@ def _warnings(ledger: Ledger, span: Span) -> list[str]:
         values,
     ).rows:
         lines.append(f"{_counted(tokens)} name the pool {pool}, which the configuration does not have")
-    for pool, slots in ledger.run(
-        "SELECT pool, count(*) FROM (SELECT pool, slot_start FROM ledger.chip_time WHERE slot_start >= $start AND slot_start < $end "
-        "GROUP BY ALL HAVING sum(weight) > max(paid)) GROUP BY 1 ORDER BY 1",
-        values,
-    ).rows:
-        lines.append(
-            f"chip time of pool {pool} exceeds its paid chip-hours on {slots} days; its states are taken in proportion"
-        )
+    lines += chips.warnings(ledger, span)
     return lines
 
 
