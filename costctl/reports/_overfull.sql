@@ -18,19 +18,19 @@ held AS (
 ),
 
 moments AS (
-    SELECT source, resource_id, ts_start AS at, CAST(chips AS DECIMAL(38, 6)) AS change FROM told
+    SELECT source, resource_id, ts_start AS moment, CAST(chips AS DECIMAL(38, 6)) AS change FROM told WHERE resource_id IN (SELECT resource_id FROM held)
     UNION ALL
-    SELECT source, resource_id, ts_end, CAST(-chips AS DECIMAL(38, 6)) FROM told
+    SELECT source, resource_id, ts_end, CAST(-chips AS DECIMAL(38, 6)) FROM told WHERE resource_id IN (SELECT resource_id FROM held)
 ),
 
-changes AS (SELECT source, resource_id, at, SUM(change) AS change FROM moments GROUP BY source, resource_id, at),
+changes AS (SELECT source, resource_id, moment, SUM(change) AS change FROM moments GROUP BY source, resource_id, moment),
 
 levels AS (
-    SELECT source, resource_id, at, SUM(change) OVER (PARTITION BY source, resource_id ORDER BY at ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS chips
+    SELECT source, resource_id, moment, SUM(change) OVER (PARTITION BY source, resource_id ORDER BY moment ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS chips
     FROM changes
 )
 
-SELECT l.source, l.resource_id, MAX(l.chips) AS chips, MIN(l.at) AS at, MAX(h.millionths) AS millionths, MAX(h.parts) AS parts
+SELECT l.source, l.resource_id, MAX(l.chips) AS chips, MIN(l.moment) AS moment, MAX(h.millionths) AS millionths, MAX(h.parts) AS parts
 FROM levels AS l
 INNER JOIN held AS h ON h.resource_id = l.resource_id
 WHERE CAST(CAST(l.chips * 1000000 AS DECIMAL(24, 0)) AS DECIMAL(38, 0)) * h.parts > h.millionths

@@ -34,7 +34,7 @@ def warnings(ledger: Ledger, span: Span) -> Iterator[str]:
         has = Decimal(found["millionths"]) / 1_000_000 / found["parts"]
         yield (
             f"chip time of {shown(found['resource_id'])} by {found['source']} is of {found['chips'].normalize():f} chips at one time "
-            f"({found['at']}), and the machine on the bill has {has.normalize():f}: is one of its records there twice?"
+            f"({found['moment']}), and the machine on the bill has {has.normalize():f}: is one of its records there twice?"
         )
     if len(crowded) > MOST:
         yield f"chip time of {len(crowded) - MOST:,} more machines is of more chips at one time than the bill says they have"

@@ -23,5 +23,6 @@ SELECT
         ELSE 'serving'
     END AS state,
     COALESCE(entry(labels, 'team'), entry(namespace_labels, 'team')) AS team_raw, COALESCE(entry(labels, 'model'), entry(namespace_labels, 'model')) AS model_raw,
-    key_of([cluster, node, name, started]) AS natural_key
+    key_of([cluster, node, name, started]) AS natural_key,
+    CASE WHEN paid * 2 < microseconds THEN 'less than a millionth of a chip' END AS x_excluded
 FROM lasted
