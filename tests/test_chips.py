@@ -172,6 +172,7 @@ def test_more_chip_time_than_was_paid_is_told(place):
     [
         (96, "2026-10-01T00:00:00Z", "2026-10-02T00:00:00Z", "4"),
         (10, "2026-10-01T00:00:00Z", "2026-10-01T07:00:00Z", "1.428571"),
+        (20, "2026-10-01T00:00:00Z", "2026-10-01T07:00:00Z", "2.857143"),
         (0.5, "2026-10-01T00:00:00Z", "2026-10-01T00:00:07Z", "257.142857"),
         (0.00005, "2026-10-01T00:00:00Z", "2026-10-02T00:00:00Z", "0.000002"),
     ],
@@ -353,15 +354,16 @@ def pods(phase="Running", finished=None, start="2026-10-01T00:00:00Z"):
 
 
 def test_a_pod_that_runs_lasts_until_the_list_was_taken(place):
-    """Seen at six, at noon, and when it was over at one: whichever list comes last, it lasted 13 hours."""
-    place.write("pods-20261001T060000Z.json", pods())
-    place.write("pods-20261001T120000Z.json", pods())
+    """Seen at some hours, and when it was over at one: whichever list comes last, it lasts as long as it was seen to."""
     place.write("pods-20261001T180000Z.json", pods("Succeeded", "2026-10-01T13:00:00Z"))
-    found = []
-    for moment in ("060000", "180000", "120000"):
-        said(place, "ingest", f"pods-20261001T{moment}Z.json")
-        found.append(chip_hours(place))
-    assert found == [{"serving": 48}, {"serving": 104}, {"serving": 104}]
+    lasted = []
+    for hour in (6, 3, 9, 1, 18, 12):
+        name = f"pods-20261001T{hour:02}0000Z.json"
+        if hour < 13:
+            place.write(name, pods().replace('"u"', f'"u", "resourceVersion": "{hour}"'))
+        said(place, "ingest", name)
+        lasted.append(chip_hours(place)["serving"] / 8)
+    assert lasted == [6, 6, 9, 9, 13, 13]
 
 
 def test_a_list_that_nobody_dates_is_refused_where_a_pod_runs(place):
