@@ -66,7 +66,7 @@ def test_the_job_of_the_sample_has_no_chips_and_its_step_is_no_job(place):
     """It lasts 754 s by its Elapsed; with chips it would have to end after it began."""
     place.write("sacct.txt", SACCT + "\n" + (SAMPLES / "slurm" / "sacct.txt").read_text("utf-8") + "\n")
     said(place, "ingest", "sacct.txt")
-    assert excluded(place) == {"a step, its job counts": 1, "no chips": 1}
+    assert excluded(place) == {"a step (its job counts)": 1, "no chips": 1}
     assert chip_hours(place) == {}
     chips = (place.home / "sacct.txt").read_text("utf-8").replace("mem=500M", "gres/gpu=8")
     place.write("chips.txt", chips)

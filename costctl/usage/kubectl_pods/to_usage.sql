@@ -24,5 +24,5 @@ SELECT
         CASE WHEN regexp_matches(owners, '"kind": ?"[A-Za-z]*Job(Set)?"') THEN 'training' END, 'serving'
     ) AS state,
     entry(labels, 'team') AS team_raw, entry(labels, 'model') AS model_raw, key_of([uid, namespace, pod, started]) AS natural_key,
-    CASE WHEN is_over AND ended IS NULL THEN 'ended, and nobody says when' WHEN is_over AND ended <= instant(started) THEN 'ended as it started' END AS x_excluded
+    CASE WHEN is_over AND ended IS NULL THEN 'ended at a moment that is not told' WHEN is_over AND ended <= instant(started) THEN 'ended as it started' END AS x_excluded
 FROM read
