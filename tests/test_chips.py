@@ -93,6 +93,16 @@ def test_754_seconds_of_eight_chips(place):
     assert chip_hours(place) == {"training": Decimal(8 * 754) / 3600}
 
 
+@pytest.mark.parametrize("count", ["1.5K", "-8", "0x8", "8.5"])
+def test_chips_that_are_no_whole_number_are_refused(place, count):
+    place.write(
+        "sacct.txt", jobs(f"7||gpu|a|cpu=1,gres/gpu={count}|60|COMPLETED|2026-10-01T08:00:00|2026-10-01T09:00:00|n1")
+    )
+    done = place.costctl("ingest", "sacct.txt")
+    assert done.returncode == 3
+    assert f"ask sacct with --noconvert, not {count}" in done.stderr
+
+
 def test_a_job_counts_once_whatever_is_exported_again(place, places):
     """The second export has it ended, the first still running; a run that was requeued is a record of its own."""
     early = jobs(
@@ -364,6 +374,13 @@ def test_a_pod_that_runs_lasts_until_the_list_was_taken(place):
         said(place, "ingest", name)
         lasted.append(chip_hours(place)["serving"] / 8)
     assert lasted == [6, 6, 9, 9, 13, 13]
+
+
+@pytest.mark.parametrize("count", ["0", "8 of them", "1.5"])
+def test_a_request_that_is_no_number_is_left_out_by_name(place, count):
+    place.write("pods-20261001T060000Z.json", pods().replace('"8"', json.dumps(count)))
+    said(place, "ingest", "pods-20261001T060000Z.json")
+    assert excluded(place) == {"requests no whole number of chips above 0": 1}
 
 
 def test_a_list_that_nobody_dates_is_refused_where_a_pod_runs(place):

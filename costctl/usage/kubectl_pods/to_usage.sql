@@ -4,10 +4,11 @@ WITH read AS (
     SELECT
         *, phase IN ('Succeeded', 'Failed') AS is_over,
         list_max(list_transform(json_extract_string(statuses, '$[*].state.terminated.finishedAt'), lambda x: instant(x))) AS ended,
-        list_transform([containers, COALESCE(starters, '[]')], lambda list: list_transform(json_extract(list, '$[*].resources.requests'), lambda x:
-            COALESCE(TRY_CAST(COALESCE(
-                x ->> '$."nvidia.com/gpu"', x ->> '$."amd.com/gpu"', x ->> '$."google.com/tpu"', x ->> '$."aws.amazon.com/neuron"', x ->> '$."habana.ai/gaudi"'
-            ) AS DECIMAL(18, 6)), 0))) AS held
+        list_transform([containers, COALESCE(starters, '[]')], lambda list: list_transform(
+            list_transform(json_extract(list, '$[*].resources.requests'), lambda x:
+                COALESCE(x ->> '$."nvidia.com/gpu"', x ->> '$."amd.com/gpu"', x ->> '$."google.com/tpu"', x ->> '$."aws.amazon.com/neuron"', x ->> '$."habana.ai/gaudi"')),
+            lambda text: CASE WHEN regexp_full_match(text, '\d{1,9}') THEN CAST(text AS BIGINT) ELSE 0 END
+        )) AS held
     FROM records
 )
 
@@ -24,5 +25,9 @@ SELECT
         CASE WHEN regexp_matches(owners, '"kind": ?"[A-Za-z]*Job(Set)?"') THEN 'training' END, 'serving'
     ) AS state,
     entry(labels, 'team') AS team_raw, entry(labels, 'model') AS model_raw, key_of([uid, namespace, pod, started]) AS natural_key,
-    CASE WHEN is_over AND ended IS NULL THEN 'ended at a moment that is not told' WHEN is_over AND ended <= instant(started) THEN 'ended as it started' END AS x_excluded
+    CASE
+        WHEN list_sum(held[1]) + COALESCE(list_max(held[2]), 0) = 0 THEN 'requests no whole number of chips above 0'
+        WHEN is_over AND ended IS NULL THEN 'ended at a moment that is not told'
+        WHEN is_over AND ended <= instant(started) THEN 'ended as it started'
+    END AS x_excluded
 FROM read
