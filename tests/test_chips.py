@@ -304,22 +304,18 @@ def test_gauges_of_the_sample(place):
     assert place.ask("SELECT DISTINCT CAST(ts AS VARCHAR) FROM ledger.accelerator_gauges") == [("2026-10-01 06:30:00",)]
 
 
-@pytest.mark.parametrize(
-    "name", ["1790836200.prom", "dump_1790836200123.txt", "n-2026-10-01T06:30:00Z.prom", "2026-10-01T06-30-00Z.prom"]
-)
-def test_names_that_say_a_moment(place, name):
-    place.write(name, 'DCGM_FI_DEV_GPU_UTIL{UUID="a"} 50\n# EOF\n')
-    said(place, "ingest", name)
-    assert place.ask("SELECT CAST(ts AS VARCHAR), value FROM ledger.accelerator_gauges") == [
-        ("2026-10-01 06:30:00", Decimal("0.5"))
-    ]
+def test_a_scrape_is_of_whom_its_name_says(place):
+    place.write("node-9-2026-10-01T06:30:00Z.prom", 'DCGM_FI_DEV_GPU_UTIL{UUID="a",pod=""} 50\n# EOF\n')
+    said(place, "ingest", "node-9-2026-10-01T06:30:00Z.prom")
+    found = place.ask("SELECT resource_id, device, workload, value FROM ledger.accelerator_gauges")
+    assert found == [("node-9", "a", None, Decimal("0.5"))]
 
 
 def test_a_scrape_that_nobody_dates_is_refused(place):
     place.write("node-7.prom", '# TYPE DCGM_FI_DEV_GPU_UTIL gauge\nDCGM_FI_DEV_GPU_UTIL{UUID="a"} 50\n')
     done = place.costctl("ingest", "node-7.prom")
     assert done.returncode == 3
-    assert "name the file by the moment of its scrape" in done.stderr
+    assert "Name it by its scrape" in done.stderr
     assert "node-7.prom" in done.stderr
 
 

@@ -54,14 +54,3 @@ CREATE OR REPLACE TEMP MACRO labels_of(labels, names) AS
 CREATE OR REPLACE TEMP MACRO series_of(name, labels, without, target) AS
     concat(name, '{', joined_members(list_transform(list_filter(label_entries(labels), lambda e: NOT list_contains(without, e.key)), lambda e: json_member(e.key, e.value))), '}',
         CASE WHEN target IS NOT NULL THEN ' of ' || target ELSE '' END);
-
--- The moment that the name of a file tells, such as node-20261001T000000Z.prom or dump-1790812800.json: of what says no time itself.
-CREATE OR REPLACE TEMP MACRO name_of(path) AS regexp_extract(path, '[^/]*$');
-CREATE OR REPLACE TEMP MACRO moment_in(path) AS
-    COALESCE(
-        TRY_CAST(NULLIF(regexp_replace(
-            regexp_extract(name_of(path), '20\d\d-?\d\d-?\d\d[T_]\d\d[:-]?\d\d[:-]?\d\dZ'),
-            '(\d{4})-?(\d\d)-?(\d\d)[T_](\d\d)[:-]?(\d\d)[:-]?(\d\d)Z', '\1-\2-\3 \4:\5:\6'
-        ), '') AS TIMESTAMP),
-        make_timestamp(CAST(NULLIF(regexp_extract(name_of(path), '(?:^|\D)(1\d{9})(?:\d{3})?(?:\D|$)', 1), '') AS BIGINT) * 1000000)
-    );

@@ -18,28 +18,23 @@ WITH families(pattern, measure, unit, places) AS (
 )
 
 SELECT
-    n.file_no, n.record_no,
-    CASE
-        WHEN n.time IS NOT NULL THEN instant(n.time)
-        WHEN moment_in(n.file_name) IS NOT NULL THEN moment_in(n.file_name)
-        ELSE CAST(error('no time: name the file by the moment of its scrape, such as node-20261001T000000Z.prom, not ' || name_of(n.file_name)) AS TIMESTAMP)
-    END AS ts,
+    n.file_no, n.record_no, instant(n.time) AS ts,
     f.measure, replace(f.unit, 'bytes', 'MiB') AS unit,
     CASE
         WHEN f.unit = 'bytes' THEN CAST(CAST(quantity(n.value) AS DECIMAL(18, 0)) * CAST('0.00000095367431640625' AS DECIMAL(20, 20)) AS DECIMAL(38, 18))
         WHEN f.places = 0 THEN quantity(n.value)
         ELSE shifted(quantity(n.value), f.places)
     END AS value,
-    COALESCE(entry(n.labels, 'Hostname'), entry(n.labels, 'node'), entry(n.labels, 'node_name'), entry(n.labels, 'instance_id'), entry(n.labels, 'instance')) AS resource_id,
+    COALESCE(label(n.labels, 'Hostname'), label(n.labels, 'node'), label(n.labels, 'node_name'), label(n.labels, 'instance_id'), label(n.labels, 'instance'), NULLIF(n.target, '')) AS resource_id,
     COALESCE(
-        entry(n.labels, 'UUID') || COALESCE('/' || entry(n.labels, 'GPU_I_ID'), ''), entry(n.labels, 'neuroncore'), entry(n.labels, 'accelerator_id'), entry(n.labels, 'gpu')
+        label(n.labels, 'UUID') || COALESCE('/' || label(n.labels, 'GPU_I_ID'), ''), label(n.labels, 'neuroncore'), label(n.labels, 'accelerator_id'), label(n.labels, 'gpu')
     ) AS device,
     COALESCE(
-        entry(n.labels, 'modelName') || COALESCE(' ' || entry(n.labels, 'GPU_I_PROFILE'), ''), entry(n.labels, 'instance_type'),
-        CASE WHEN n.name NOT LIKE 'DCGM%' THEN entry(n.labels, 'model') END
+        label(n.labels, 'modelName') || COALESCE(' ' || label(n.labels, 'GPU_I_PROFILE'), ''), label(n.labels, 'instance_type'),
+        CASE WHEN n.name NOT LIKE 'DCGM%' THEN label(n.labels, 'model') END
     ) AS chip,
-    COALESCE(entry(n.labels, 'cluster'), entry(n.labels, 'cluster_name')) AS cluster,
-    COALESCE(entry(n.labels, 'exported_namespace'), entry(n.labels, 'namespace'), entry(n.labels, 'namespace_name')) AS namespace,
-    COALESCE(entry(n.labels, 'exported_pod'), entry(n.labels, 'pod'), entry(n.labels, 'pod_name')) AS workload
+    COALESCE(label(n.labels, 'cluster'), label(n.labels, 'cluster_name')) AS cluster,
+    COALESCE(label(n.labels, 'exported_namespace'), label(n.labels, 'namespace'), label(n.labels, 'namespace_name')) AS namespace,
+    COALESCE(label(n.labels, 'exported_pod'), label(n.labels, 'pod'), label(n.labels, 'pod_name')) AS workload
 FROM records AS n
 JOIN families AS f ON regexp_full_match(n.name, f.pattern)

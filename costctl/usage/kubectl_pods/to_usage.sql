@@ -2,7 +2,12 @@
 -- lasts until the list was taken.
 WITH read AS (
     SELECT
-        *, phase IN ('Succeeded', 'Failed') AS is_over,
+        *, regexp_extract(file_name, '[^/]*$') AS file,
+        CAST(NULLIF(regexp_replace(
+            regexp_extract(file, '20\d\d-?\d\d-?\d\d[T_]\d\d[:-]?\d\d[:-]?\d\dZ'),
+            '(\d{4})-?(\d\d)-?(\d\d)[T_](\d\d)[:-]?(\d\d)[:-]?(\d\d)Z', '\1-\2-\3 \4:\5:\6'
+        ), '') AS TIMESTAMP) AS taken,
+        phase IN ('Succeeded', 'Failed') AS is_over,
         list_max(list_transform(json_extract_string(statuses, '$[*].state.terminated.finishedAt'), lambda x: instant(x))) AS ended,
         list_transform([containers, COALESCE(starters, '[]')], lambda list: list_transform(
             list_transform(json_extract(list, '$[*].resources.requests'), lambda x:
@@ -16,8 +21,8 @@ SELECT
     file_no, record_no, instant(started) AS ts_start,
     CASE
         WHEN is_over THEN ended
-        WHEN moment_in(file_name) IS NOT NULL THEN moment_in(file_name)
-        ELSE CAST(error('a pod that runs, until when is not told: name the file by the moment it was taken, such as pods-20261001T000000Z.json, not ' || name_of(file_name)) AS TIMESTAMP)
+        WHEN taken IS NOT NULL THEN taken
+        ELSE CAST(error('a pod that runs, until when is not told: name the file by the moment it was taken, such as pods-20261001T000000Z.json, not ' || file) AS TIMESTAMP)
     END AS ts_end,
     node AS resource_id, namespace, pod AS workload, CAST(GREATEST(list_sum(held[1]), COALESCE(list_max(held[2]), 0)) AS DECIMAL(18, 6)) AS chips,
     COALESCE(
