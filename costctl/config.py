@@ -29,6 +29,13 @@ WORDS = {
     "String should match pattern '^[a-z][a-z0-9_]*$'": "must be lower case letters, digits and _",
     "Input should": "must",
 }
+CHIP_FIELDS = {  # what tells a pool's chip time, by the field of the record that it is looked up in
+    "node": "resource",
+    "resource": "resource",
+    "namespace": "namespace",
+    "partition": "namespace",  # Slurm's is kept as one
+    "cluster": "cluster",
+}
 NOT_SETTINGS = ("home", "file")  # where the configuration was found
 
 
@@ -129,6 +136,21 @@ class PoolTokens(Part):
         return [(field, value) for field in ("deployment", "namespace") for value in getattr(self, field)]
 
 
+class PoolChips(Part):
+    """Which records of chip time belong to the pool, where they do not name one: by any of these; a last `*` is a prefix."""
+
+    node: Texts = []
+    resource: Texts = []
+    namespace: Texts = []
+    partition: Texts = []
+    cluster: Texts = []
+
+    def named(self) -> Iterator[tuple[str, str, str]]:
+        """Yield what the configuration calls it, the field of a record and its value."""
+        for setting, field in CHIP_FIELDS.items():
+            yield from ((setting, field, value) for value in getattr(self, setting))
+
+
 class Weights(Part):
     """What a token of each class weighs against an uncached input token."""
 
@@ -158,6 +180,7 @@ class Pool(Part):
     base: Literal["weighted_tokens", "tokens", "output_tokens", "requests", "even", "fixed"] = "weighted_tokens"
     grain: Literal["day"] = "day"
     tokens: PoolTokens = PoolTokens()
+    chips: PoolChips = PoolChips()
     weights: Weights = Weights()
     idle: Idle = Idle()
     shares: dict[str, Weight] = {}
@@ -309,7 +332,7 @@ def load(path: Path | None = None) -> Config:
 
 
 def _contradictions(config: Config) -> Iterator[Problem]:
-    """Find rules that name a pool which is not there, two sources of one name, and a deployment of two pools."""
+    """Find rules that name a pool which is not there, two sources of one name, a deployment and chips of two pools."""
     for number, rule in enumerate(config.rules):
         if rule.pool and rule.pool not in config.pools and not rule.pool.startswith("{"):
             near = nearest(rule.pool, config.pools)
@@ -322,6 +345,7 @@ def _contradictions(config: Config) -> Iterator[Problem]:
                 what = f"the {field} {shown(value)} belongs to the pool {shown(served[field, value])} already"
                 yield Problem(("pools", pool, "tokens", field), what)
     yield from _driven_twice(config)
+    yield from _chips_of_two_pools(config)
     names = [source.name for source in config.sources]
     for number, name in enumerate(names):
         if name in names[:number]:
@@ -341,6 +365,15 @@ def _driven_twice(config: Config) -> Iterator[Problem]:
             near = nearest(item.pool, config.pools)
             yield Problem(at, f"there is no pool {shown(item.pool)} under `pools:`. {near}".rstrip())
         named.add((item.pool, item.provider))
+
+
+def _chips_of_two_pools(config: Config) -> Iterator[Problem]:
+    held: dict[tuple[str, str], str] = {}
+    for pool, settings in config.pools.items():
+        for setting, field, value in settings.chips.named():
+            if held.setdefault((field, value), pool) != pool:
+                what = f"the {setting} {shown(value)} belongs to the pool {shown(held[field, value])} already"
+                yield Problem(("pools", pool, "chips", setting), what)
 
 
 def _problem(found: Any) -> Problem:

@@ -149,8 +149,14 @@ def as_read(item: Format, file: InputFile) -> InputFile:
     return replace(file, way=item.way, header=_header_within(file.path, item.way))
 
 
-@cache
 def _header_within(path: Path, way: str) -> tuple[str, ...]:
+    stand = path.stat()
+    return _read_within(path, way, (stand.st_ino, stand.st_size, stand.st_mtime_ns))
+
+
+@cache
+def _read_within(path: Path, way: str, _stand: tuple[int, ...]) -> tuple[str, ...]:
+    """Read a header once, as long as the file is the same one: a name may come to mean another."""
     return tables.header(path, "json", way=way)
 
 

@@ -371,7 +371,8 @@ def filled(places):
         "2026-10-03,2026-10-03T01:00:00Z,openai,,gpt-5,a,5,1\n",
     )
     place.write("c.csv", "pool,start,end,chips,state\np,2026-10-03,2026-10-03T01:00:00Z,8,serving\n")
-    place.ingest("bill.csv", "t.csv", "c.csv", quarantine_rows=1)
+    place.write("n-20261003T000000Z.prom", '# TYPE DCGM_FI_DEV_GPU_UTIL gauge\nDCGM_FI_DEV_GPU_UTIL{UUID="a"} 5\n')
+    place.ingest("bill.csv", "t.csv", "c.csv", "n-20261003T000000Z.prom", quarantine_rows=1)
     return place
 
 
@@ -417,6 +418,7 @@ REFERENCES = {
     *(
         "pools",
         "pool_tokens",
+        "pool_chips",
         "driving_roles",
         "owner_rules",
         "pool_weights",

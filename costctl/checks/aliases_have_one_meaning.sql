@@ -23,6 +23,11 @@ FROM pool_tokens
 GROUP BY field, value
 HAVING COUNT(*) > 1
 UNION ALL
+SELECT 'chips', CONCAT(field, ' ', value), MIN(pool), MAX(pool)
+FROM pool_chips
+GROUP BY field, value
+HAVING COUNT(*) > 1
+UNION ALL
 SELECT 'provider', name, MIN(provider), MAX(provider)
 FROM providers
 GROUP BY name

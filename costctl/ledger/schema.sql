@@ -236,6 +236,7 @@ CREATE TABLE ledger.owner_rules (                                -- one row per 
     ordinal BIGINT NOT NULL, rule VARCHAR NOT NULL, fields BIGINT NOT NULL, field VARCHAR NOT NULL, pattern VARCHAR NOT NULL,
     team VARCHAR NOT NULL, purpose VARCHAR, valid_from DATE NOT NULL, valid_to DATE NOT NULL
 );
+CREATE TABLE ledger.pool_chips (field VARCHAR NOT NULL, value VARCHAR NOT NULL, pool VARCHAR NOT NULL);    -- field: resource | namespace | cluster; a value that ends with * is a prefix
 CREATE TABLE ledger.pool_weights (pool VARCHAR NOT NULL, token_class VARCHAR NOT NULL, weight DECIMAL(9,6) NOT NULL);
 CREATE TABLE ledger.pool_fixed (pool VARCHAR NOT NULL, team VARCHAR NOT NULL, share DECIMAL(9,6) NOT NULL);
 CREATE TABLE ledger.rule_sets (rule_set VARCHAR NOT NULL, ordinal INTEGER NOT NULL, name VARCHAR NOT NULL, definition VARCHAR NOT NULL);

@@ -21,7 +21,10 @@ KEYED = {  # the tables whose records have a key: what of a record tells that it
         f"concat_ws(' ', u.requests, (SELECT string_agg(concat(q.token_class, q.tokens), ' ' ORDER BY q.token_class) FROM {QUANTITIES}))",
         f"COALESCE((SELECT sum(q.tokens) FROM {QUANTITIES}), 0)",
     ),
-    "accelerator_usage": ("concat_ws(' ', u.state, u.chips, u.ts_end)", "u.chips"),
+    "accelerator_usage": (
+        "concat_ws(' ', u.state, u.chips, u.ts_end)",
+        "u.chips * date_diff('second', u.ts_start, u.ts_end)",
+    ),
 }
 REPEATED, OUTDONE = "the same record again", "another record of the same key says more"
 FLAGS = {  # what is said of a delivery with such records
@@ -100,6 +103,8 @@ def count_once(ledger: Ledger, intake: Intake) -> None:
 
 def notes(ledger: Ledger, intake: Intake) -> list[str]:
     """Say what of a delivery is not as plain counts should be."""
+    if intake.delivery.format.target == "accelerator_usage":
+        return _overlapping(ledger, intake)
     if intake.delivery.format.target != "token_usage":
         return []
     flagged = (
@@ -109,3 +114,16 @@ def notes(ledger: Ledger, intake: Intake) -> list[str]:
     texts = FLAGS | PROOFS
     found = [row for row in ledger.run(flagged, {"id": intake.identity}).rows if row[0] in texts]
     return [f"{count:,} record{'s' if count > 1 else ''} {texts[word]}" for word, count in found]
+
+
+def _overlapping(ledger: Ledger, intake: Intake) -> list[str]:
+    """Say how many records tell of a workload while another record of the source tells of the same one on the same resource."""
+    query = (
+        "WITH mine AS (SELECT DISTINCT workload FROM ledger.accelerator_usage WHERE delivery_id = $id AND workload IS NOT NULL), "
+        "told AS (SELECT delivery_id, ts_start, max(ts_end) OVER (PARTITION BY workload, namespace, cluster, resource_id ORDER BY ts_start, ts_end, delivery_id, file_no, record_no "
+        "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM ledger.accelerator_usage WHERE source = $source AND workload IN (SELECT workload FROM mine)) "
+        "SELECT count(*) FROM told WHERE before > ts_start"
+    )
+    count = ledger.value(query, {"id": intake.identity, "source": intake.delivery.source})
+    what = "of a workload overlap others of it: its chips count twice there. Give a source one aggregate, and windows that do not overlap"
+    return [f"{count:,} record{'s' if count > 1 else ''} {what}"] if count else []

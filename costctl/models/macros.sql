@@ -38,3 +38,7 @@ CREATE OR REPLACE TEMP MACRO measured(measure, billed, effective, list, contract
 -- A text with its length before it, to stand in a list that names something: whatever the texts hold, no two lists read alike,
 -- and no text reads as the one that is missing.
 CREATE OR REPLACE TEMP MACRO keyed(x) AS CASE WHEN x IS NULL THEN '~' ELSE CONCAT(CAST(LENGTH(x) AS VARCHAR), ':', x) END;
+
+-- Whether a name is the one that the configuration gives, or begins as that does where it ends with *.
+CREATE OR REPLACE TEMP MACRO is_named(x, given) AS
+    x = given OR (SUBSTR(given, LENGTH(given), 1) = '*' AND SUBSTR(x, 1, LENGTH(given) - 1) = SUBSTR(given, 1, LENGTH(given) - 1));

@@ -14,6 +14,7 @@ from costctl.errors import UsageError, shown
 from costctl.ledger import build, own
 from costctl.ledger.store import Ledger
 from costctl.nouns import Rows, Span
+from costctl.reports import chips
 
 EXACT = Context(prec=120)  # sums of money in Python: 38 digits of an amount, 19 of a rate
 CARD = "rate_card"  # what rate cards say and no bill does
@@ -225,7 +226,7 @@ def _evidence(ledger: Ledger, span: Span) -> str:
 
 
 def _warnings(ledger: Ledger, span: Span) -> list[str]:
-    """Say what was counted and cannot be used as it stands: tokens without a bill, unknown pools, chip time above what was paid."""
+    """Say what was counted and cannot be used as it stands: tokens without a bill, unknown pools, chip time that is of no use."""
     values = {"start": span.start, "end": span.end}
     lines = [
         f"what own chips cost is by {row}, which says that it is an estimate"
@@ -242,23 +243,14 @@ def _warnings(ledger: Ledger, span: Span) -> list[str]:
         values,
     ).rows:
         lines.append(f"{_counted(tokens)} name the pool {pool}, which the configuration does not have")
-    for provider, model, sources in ledger.run(
-        "SELECT e.provider, e.model, string_agg(DISTINCT e.source, ', ' ORDER BY e.source) FROM ledger.token_evidence AS e JOIN ledger.deliveries AS d ON d.source = e.source AND d.kind = 'usage' "
-        "WHERE e.drives AND e.evidence_role <> 'gateway' AND e.day >= $start AND e.day < $end GROUP BY e.day, e.provider, e.pool, e.model, e.evidence_role HAVING count(DISTINCT d.format) > 1 "
-        "ORDER BY count(*) DESC, 1, 2 LIMIT 1",
-        values,
-    ).rows:
+    added = ledger.run(build.qualified(_text("_added.sql"), set(), build.known()), values).dicts()
+    for found in added[:1]:
+        more = f" and {len(added) - 1} other models" if len(added) > 1 else ""
         lines.append(
-            f"{sources} count {model} of {provider} in one role and are added up: if they count the same tokens, say under tokens: in costctl.yaml which of them drives money"
+            f"{found['first_source']} and {found['last_source']} count {found['model']}{more} in one role and are added up: "
+            "if these are the same tokens, say under `tokens:` in costctl.yaml which of them drives money"
         )
-    for pool, slots in ledger.run(
-        "SELECT pool, count(*) FROM (SELECT pool, slot_start FROM ledger.chip_time WHERE slot_start >= $start AND slot_start < $end "
-        "GROUP BY ALL HAVING sum(weight) > max(paid)) GROUP BY 1 ORDER BY 1",
-        values,
-    ).rows:
-        lines.append(
-            f"chip time of pool {pool} exceeds its paid chip-hours on {slots} days; its states are taken in proportion"
-        )
+    lines += chips.warnings(ledger, span)
     return lines
 
 
