@@ -44,3 +44,28 @@ CREATE OR REPLACE TEMP MACRO key_of(parts) AS
 
 -- Words that are there, in the order of their letters; NULL where none is.
 CREATE OR REPLACE TEMP MACRO words(found) AS NULLIF(array_to_string(list_sort(list_filter(found, lambda x: x IS NOT NULL)), ' '), '');
+
+-- What lies within a JSON text at a path, as text; NULL where the text is no JSON. For the `spelling` of a column whose header is around it.
+CREATE OR REPLACE TEMP MACRO member(x, path) AS CASE WHEN json_valid(x) THEN json_extract_string(x, path) END;
+
+-- Counts of tokens in a usage object that a format does not know, by name: a vendor has begun to count something else. NULL where there is none.
+CREATE OR REPLACE TEMP MACRO unknown_counts(usage, known) AS
+    CASE
+        WHEN json_valid(usage) AND json_type(usage) = 'OBJECT'
+        THEN NULLIF(list_filter(
+            json_keys(usage),
+            lambda k: ends_with(k, '_tokens') AND NOT list_contains(known, k) AND COALESCE(try_cast(json_extract_string(usage, '$."' || k || '"') AS DOUBLE) > 0, FALSE)
+        ), [])
+    END;
+
+-- An attribute of OpenTelemetry by its name, as text: of a list of {key, value: {stringValue | intValue | …}}. The first that is there.
+CREATE OR REPLACE TEMP MACRO attribute(attributes, name) AS
+    list_transform(
+        list_filter(try_cast(attributes AS JSON[]), lambda a: json_extract_string(a, '$.key') = name),
+        lambda a: COALESCE(
+            json_extract_string(a, '$.value.stringValue'), json_extract_string(a, '$.value.intValue'),
+            json_extract_string(a, '$.value.doubleValue'), json_extract_string(a, '$.value.boolValue')
+        )
+    )[1];
+-- Unix nanoseconds as seconds, exact.
+CREATE OR REPLACE TEMP MACRO of_nanoseconds(x) AS CASE WHEN regexp_full_match(x, '\d{18,19}') THEN left(x, length(x) - 9) || '.' || right(x, 9) ELSE x END;

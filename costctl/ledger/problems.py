@@ -44,9 +44,12 @@ def refusal(ledger: Ledger, readings: list[Reading], allowed: int) -> InputRefus
 
 
 def _header(reading: Reading, column: str) -> str:
-    """Return a column's name as the file itself has it."""
+    """Return a column's name as the file itself has it; of several that are read out of one JSON value, ours too."""
     position = reading.positions.get(column)
-    return column if position is None else reading.file.header[position]
+    if position is None:
+        return column
+    inside = reading.file.content == "json" and list(reading.positions.values()).count(position) > 1
+    return f"{reading.file.header[position]} ({column})" if inside else reading.file.header[position]
 
 
 def _value(value: str | None) -> str:
