@@ -69,3 +69,12 @@ CREATE OR REPLACE TEMP MACRO attribute(attributes, name) AS
     )[1];
 -- Unix nanoseconds as seconds, exact.
 CREATE OR REPLACE TEMP MACRO of_nanoseconds(x) AS CASE WHEN regexp_full_match(x, '\d{18,19}') THEN left(x, length(x) - 9) || '.' || right(x, 9) ELSE x END;
+-- What a span says of usage: its attributes gen_ai.usage.*, as JSON by their names without that; NULL where there are none.
+CREATE OR REPLACE TEMP MACRO usage_attributes(attributes) AS
+    list_transform(
+        [list_transform(
+            list_filter(try_cast(attributes AS JSON[]), lambda a: starts_with(json_extract_string(a, '$.key'), 'gen_ai.usage.')),
+            lambda a: {'k': substr(json_extract_string(a, '$.key'), 14), 'v': attribute([a], json_extract_string(a, '$.key'))}
+        )],
+        lambda found: CASE WHEN len(found) > 0 THEN CAST(to_json(map_from_entries(list_distinct(found))) AS VARCHAR) END
+    )[1];
