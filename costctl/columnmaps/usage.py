@@ -133,6 +133,9 @@ def format_of(name: str, item: ColumnMap, base: Format) -> Format:
 def _column(item: ColumnMap, base: Format, column: Column) -> Column:
     """Return a column of the source as the map fills it: from a header, by a constant, an end from its start, or not at all."""
     header, constant = _named(column, item.columns), _named(column, item.constants)
+    if column.name == END and MOMENT in item.columns:  # what is wrong with it is said of the start
+        spelling = spellings.instant(item.dates, strict=False)
+        return parts.mapped(column, item.columns[MOMENT], spelling, filled=False)
     if header is not None:
         return parts.mapped(column, header, *_spelling(item, column), filled=column.filled)
     if constant is not None:
@@ -146,7 +149,7 @@ def _column(item: ColumnMap, base: Format, column: Column) -> Column:
 
 def _spelling(item: ColumnMap, column: Column) -> tuple[str | None, str]:
     """Return the SQL that reads a mapped column, and what is wrong with a text that does not fit."""
-    ends = item.ends == "included" and column.name == END and MOMENT not in item.columns
+    ends = item.ends == "included" and column.name == END
     if column.type == "instant" and (item.dates or ends):
         return spellings.instant(item.dates, shift=spellings.last(item.dates) if ends else ""), spellings.no_date(
             item.dates

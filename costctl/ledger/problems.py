@@ -14,6 +14,7 @@ from costctl.ledger.store import Ledger
 SHOWN_PROBLEMS = 5
 ODD_LENGTH = 60
 BATCH = 1000
+SEVERAL = 2  # a start and an end may be one
 
 
 def bad(ledger: Ledger) -> dict[int, int]:
@@ -48,7 +49,7 @@ def _header(reading: Reading, column: str) -> str:
     position = reading.positions.get(column)
     if position is None:
         return column
-    inside = reading.file.content == "json" and list(reading.positions.values()).count(position) > 1
+    inside = reading.file.content == "json" and list(reading.positions.values()).count(position) > SEVERAL
     return f"{reading.file.header[position]} ({column})" if inside else reading.file.header[position]
 
 
