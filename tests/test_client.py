@@ -179,6 +179,13 @@ def test_what_first_comes_after_a_thousand_lines_is_read_too(place):
     assert usage(place, "service_tier") == ["fast"]
 
 
+def test_a_long_number_in_a_line_that_does_not_count_is_no_matter(place):
+    other = '{"type": "user", "isSidechain": false, "message": {}, "toolUseResult": {"x": 0.12345678901234567890123}}'
+    place.write("s.jsonl", f"{other}\n{json.dumps(answer())}\n")
+    (outcome,) = place.ingest("s.jsonl")
+    assert (outcome.quarantined, len(usage(place)), left_out(place)) == (0, 1, {"a line without usage": 1})
+
+
 def test_a_log_that_is_cut_in_a_line_is_refused(place):
     (place.home / "s.jsonl").write_text(json.dumps(answer()) + "\n" + json.dumps(answer("msg_2"))[:90])
     with pytest.raises(InputRefused, match="not whole JSON"):
