@@ -78,3 +78,13 @@ CREATE OR REPLACE TEMP MACRO usage_attributes(attributes) AS
         )],
         lambda found: CASE WHEN len(found) > 0 THEN CAST(to_json(map_from_entries(list_distinct(found))) AS VARCHAR) END
     )[1];
+
+-- Labels of a metric: one of them, and the counter that they name. Some say only by which way it was scraped.
+CREATE OR REPLACE TEMP MACRO label(labels, name) AS NULLIF(json_extract_string(labels, '$."' || name || '"'), '');
+CREATE OR REPLACE TEMP MACRO scraper_labels() AS ['job', 'endpoint', 'service', 'prometheus', 'prometheus_replica', '__replica__', 'receive', 'monitor'];
+CREATE OR REPLACE TEMP MACRO label_entries(labels) AS map_entries(CAST(CAST(labels AS JSON) AS MAP(VARCHAR, VARCHAR)));
+CREATE OR REPLACE TEMP MACRO labels_of(labels, names) AS
+    '{' || joined_members(list_transform(list_filter(label_entries(labels), lambda e: list_contains(names, e.key)), lambda e: json_member(e.key, e.value))) || '}';
+CREATE OR REPLACE TEMP MACRO series_of(name, labels, without, target) AS
+    concat(name, '{', joined_members(list_transform(list_filter(label_entries(labels), lambda e: NOT list_contains(without, e.key)), lambda e: json_member(e.key, e.value))), '}',
+        CASE WHEN target IS NOT NULL THEN ' of ' || target ELSE '' END);
