@@ -314,7 +314,7 @@ def test_a_fork_repeats_what_its_parent_used_and_that_counts_once(place, apart, 
         *again,
         counter((3500, 2000, 160, 40, 3660), (500, 0, 10, 0, 510), 31),
     ]
-    files = {"parent": lines(place, "p/rollout.jsonl", *parent), "fork": lines(place, "f/rollout.jsonl", *fork)}
+    files = {"parent": lines(place, "rollout-1.jsonl", *parent), "fork": lines(place, "rollout-2.jsonl", *fork)}
     order = sorted(files, key=lambda name: name != first)
     for names in [[name] for name in order] if apart else [order]:
         place.ingest(*(files[name] for name in names))
@@ -411,7 +411,9 @@ def test_what_stands_above_a_call_repeats_its_tokens_and_does_not_count(place, o
     ]
     place.ingest(lines(place, "traces.json", agent, *calls))
     assert place.ask(CLASSES) == [("input.uncached", 10), ("output.unsplit", 5)]
-    assert sum(left_out(place).values()) == 1
+    unknown = "usage of an operation that is not known as a call to a model"
+    known = "a span of an agent, a workflow or a tool: its calls count"
+    assert left_out(place) == {unknown if operation == "swarm" else known: 1}
 
 
 def test_a_call_around_another_call_counts_once(place):

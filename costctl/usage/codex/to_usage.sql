@@ -15,14 +15,13 @@ WITH told AS (
 ),
 
 followed AS (
-    SELECT *, lag(stand) OVER (PARTITION BY file_no, is_count ORDER BY record_no) AS earlier, lag(latest) OVER (PARTITION BY file_no, is_count ORDER BY record_no) AS earlier_latest
+    SELECT *, lag(stand) OVER (PARTITION BY file_no, is_count ORDER BY record_no) AS earlier
     FROM told
 ),
 
 moved AS (
     SELECT
-        *, stand[1] IS NULL AND latest = earlier_latest AS is_again,
-        earlier[1] IS NULL OR stand[1] IS NULL OR list_bool_or(list_transform(list_zip(stand, earlier), lambda p: COALESCE(p[1] < p[2], FALSE))) AS is_anew
+        *, earlier[1] IS NULL OR stand[1] IS NULL OR list_bool_or(list_transform(list_zip(stand, earlier), lambda p: COALESCE(p[1] < p[2], FALSE))) AS is_anew
     FROM followed
 ),
 
@@ -65,7 +64,7 @@ SELECT
     ) AS quantities,
     CASE
         WHEN NOT is_count THEN 'what a session or a turn runs with, no usage'
-        WHEN COALESCE(is_again, FALSE) OR COALESCE(part[1], 0) + COALESCE(part[4], 0) + COALESCE(part[5], 0) = 0 THEN 'a count that did not move'
-        WHEN place > 1 THEN 'a copy of another session''s count'
+        WHEN COALESCE(part[1], 0) + COALESCE(part[4], 0) + COALESCE(part[5], 0) = 0 THEN 'a count that did not move'
+        WHEN place > 1 THEN 'the same count again'
     END AS x_excluded
 FROM ruled
