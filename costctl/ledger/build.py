@@ -29,12 +29,13 @@ NO_RULES = "{'rule': 0, 'team': CAST(NULL AS VARCHAR), 'model': CAST(NULL AS VAR
 
 @dataclass(frozen=True)
 class Model:
-    """One numbered file: its table, its SELECT, whether its rows are kept in the ledger, and the table without which it has none."""
+    """One numbered file: its table, its SELECT, whether its rows are kept in the ledger, or read anew, and the table without which it has none."""
 
     file: str
     name: str
     text: str
     keep: bool
+    view: bool
     without: str | None
 
 
@@ -51,8 +52,8 @@ def models() -> tuple[Model, ...]:
 
 def _model(text: str, file: str) -> Model:
     without = re.search(r"^-- Empty without: ([a-z_]+)$", text, re.MULTILINE)
-    keep = re.search(r"^-- Keep: yes$", text, re.MULTILINE) is not None
-    return Model(file, file[3:-4], text, keep, without[1] if without else None)
+    keep, view = (re.search(rf"^-- {word}: yes$", text, re.MULTILINE) is not None for word in ("Keep", "View"))
+    return Model(file, file[3:-4], text, keep, view, without[1] if without else None)
 
 
 @cache
@@ -178,6 +179,7 @@ def postings(ledger: Ledger, period: date, seal: str) -> None:
         for model in models():
             if model.name == GROUPS:
                 continue
+            _make_way(ledger, model)
             if model.without in empty:  # to plan a SELECT takes longer than to run it on little
                 ledger.run(f"CREATE OR REPLACE TEMP TABLE {model.name} ({shapes[model.name]})")
                 empty.add(model.name)
@@ -193,9 +195,20 @@ def postings(ledger: Ledger, period: date, seal: str) -> None:
 
 
 def _compute(ledger: Ledger, model: Model, period: date, done: AbstractSet[str], given: AbstractSet[str]) -> int:
-    """Fill a model's TEMP table for a period from those that are done; return how many rows it has."""
+    """Fill a model's TEMP table for a period from those that are done; return how many rows it has, of a view more than none."""
     text = qualified(model.text, done, given)
+    if model.view:
+        ledger.run(f"CREATE OR REPLACE TEMP VIEW {model.name} AS {text}")
+        return 1
     return int(ledger.value(f"CREATE OR REPLACE TEMP TABLE {model.name} AS {text}", _used(text, parameters(period))))
+
+
+def _make_way(ledger: Ledger, model: Model) -> None:
+    """Drop what has a view's name: it was one, or a table without rows."""
+    if model.view:
+        query = "SELECT DISTINCT table_type FROM information_schema.tables WHERE table_name = $name AND table_catalog = 'temp'"
+        for (kind,) in ledger.run(query, {"name": model.name}).rows:
+            ledger.run(f"DROP {'VIEW' if kind == 'VIEW' else 'TABLE'} temp.{model.name}")
 
 
 def _keep(ledger: Ledger, name: str, period: date, *, has_rows: bool) -> None:
@@ -225,6 +238,7 @@ def derive(ledger: Ledger, period: date, names: Sequence[str]) -> None:
     given, done = tables(ledger), set[str]()  # one in memory has none of those that models make
     for model in models():
         if model.name in names:
+            _make_way(ledger, model)
             _compute(ledger, model, period, done, given)
             done.add(model.name)
 

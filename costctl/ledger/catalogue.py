@@ -50,5 +50,5 @@ def _header(text: str) -> tuple[str, str]:
     """Return the sentence and the grain of the comment that a file begins with."""
     lines = [line.removeprefix("-- ") for line in takewhile(lambda line: line.startswith("--"), text.splitlines())]
     at = next(number for number, line in enumerate(lines) if line.startswith("Grain: "))
-    grain = [line for line in lines[at:] if not line.startswith(("Keep: ", "Empty without: "))]
+    grain = [line for line in lines[at:] if not line.startswith(("Keep: ", "View: ", "Empty without: "))]
     return " ".join(lines[:at]), " ".join(grain).removeprefix("Grain: ")

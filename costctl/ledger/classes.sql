@@ -48,16 +48,6 @@ CREATE OR REPLACE TEMP MACRO words(found) AS NULLIF(array_to_string(list_sort(li
 -- What lies within a JSON text at a path, as text; NULL where the text is no JSON. For the `spelling` of a column whose header is around it.
 CREATE OR REPLACE TEMP MACRO member(x, path) AS CASE WHEN json_valid(x) THEN json_extract_string(x, path) END;
 
--- Counts of tokens in a usage object that a format does not know, by name: a vendor has begun to count something else. NULL where there is none.
-CREATE OR REPLACE TEMP MACRO unknown_counts(usage, known) AS
-    CASE
-        WHEN json_valid(usage) AND json_type(usage) = 'OBJECT'
-        THEN NULLIF(list_filter(
-            json_keys(usage),
-            lambda k: ends_with(k, '_tokens') AND NOT list_contains(known, k) AND COALESCE(try_cast(json_extract_string(usage, '$."' || k || '"') AS DOUBLE) > 0, FALSE)
-        ), [])
-    END;
-
 -- An attribute of OpenTelemetry by its name, as text: of a list of {key, value: {stringValue | intValue | …}}. The first that is there.
 CREATE OR REPLACE TEMP MACRO attribute(attributes, name) AS
     list_transform(
@@ -78,6 +68,54 @@ CREATE OR REPLACE TEMP MACRO usage_attributes(attributes) AS
         )],
         lambda found: CASE WHEN len(found) > 0 THEN CAST(to_json(map_from_entries(list_distinct(found))) AS VARCHAR) END
     )[1];
+
+-- The value at a path of an answer; of an answer that came in pieces the last that any of them has.
+CREATE OR REPLACE TEMP MACRO last_said(answer, path) AS
+    CASE
+        WHEN json_type(answer) = 'ARRAY' THEN list_filter(json_extract_string(answer, '$[*].' || path), lambda piece: piece IS NOT NULL)[-1]
+        ELSE json_extract_string(answer, '$.' || path)
+    END;
+
+-- Counts of tokens, by name, that a usage has and the format does not know: what they count may be missing, or be counted twice.
+CREATE OR REPLACE TEMP MACRO unknown_counts(usage, known) AS
+    list_filter(json_keys(usage), lambda k: regexp_matches(k, '(?i)token(s|_?count)$') AND NOT list_contains(known, k) AND COALESCE(try_cast(json_extract_string(usage, '$."' || k || '"') AS HUGEINT), 0) > 0);
+
+-- What a CloudWatch metric of Bedrock counts, in whichever of its names: a token class, or requests of an outcome.
+CREATE OR REPLACE TEMP MACRO bedrock_class(metric) AS
+    CASE
+        WHEN metric = 'InputTokenCount' THEN 'input.uncached'
+        WHEN metric IN ('CacheReadInputTokens', 'CacheReadInputTokenCount') THEN 'input.cache_read'
+        WHEN metric IN ('CacheWriteInputTokens', 'CacheWriteInputTokenCount') THEN 'input.cache_write.unspecified'
+        WHEN metric = 'InputTokens' THEN 'input.unsplit'
+        WHEN metric IN ('OutputTokenCount', 'OutputTokens') THEN 'output.unsplit'
+    END;
+CREATE OR REPLACE TEMP MACRO bedrock_outcome(metric) AS
+    CASE WHEN contains(metric, 'ClientErrors') THEN 'client_error' WHEN metric IN ('InvocationServerErrors', 'InvocationThrottles') THEN 'platform_error' ELSE 'ok' END;
+
+-- Gemini's counts: what was read from a cache is a part of the prompt, what tools answered and thoughts come on top. A total proves which; where
+-- it says that thoughts are a part of the candidates they are told so. Zeros are left out of its answers.
+CREATE OR REPLACE TEMP MACRO gemini_verdict(prompt, cached, candidates, thoughts, tools, total) AS
+    CASE
+        WHEN COALESCE(cached, 0) > COALESCE(prompt, 0) THEN {'convention': 'inclusive', 'proof': 'contradicted', 'on_top': TRUE}
+        WHEN total IS NULL OR prompt IS NULL THEN {'convention': 'inclusive', 'proof': 'declared', 'on_top': TRUE}
+        WHEN prompt + COALESCE(candidates, 0) + COALESCE(thoughts, 0) + COALESCE(tools, 0) = total THEN {'convention': 'inclusive', 'proof': CASE WHEN COALESCE(thoughts, 0) + COALESCE(tools, 0) + COALESCE(cached, 0) > 0 THEN 'proved' ELSE 'ambiguous' END, 'on_top': TRUE}
+        WHEN thoughts <= candidates AND prompt + candidates + COALESCE(tools, 0) = total THEN {'convention': 'inclusive', 'proof': 'proved', 'on_top': FALSE}
+        ELSE {'convention': 'inclusive', 'proof': 'contradicted', 'on_top': TRUE}
+    END;
+CREATE OR REPLACE TEMP MACRO gemini_classes(verdict, prompt, cached, candidates, thoughts, tools) AS
+    list_concat(
+        list_concat(input_classes(verdict, prompt, cached, NULL, NULL, NULL), [{'token_class': 'input.tool_use', 'tokens': tools}]),
+        CASE
+            WHEN verdict.proof = 'contradicted' THEN [{'token_class': 'output.unsplit', 'tokens': CASE WHEN candidates IS NULL THEN thoughts ELSE candidates + COALESCE(thoughts, 0) END}]
+            WHEN thoughts IS NULL THEN [{'token_class': 'output.unsplit', 'tokens': candidates}]
+            ELSE [{'token_class': 'output.visible', 'tokens': candidates - CASE WHEN verdict.on_top THEN 0 ELSE thoughts END}, {'token_class': 'output.reasoning', 'tokens': thoughts}]
+        END
+    );
+-- The service tier by the traffic type of an answer of Vertex AI; NULL is pay-as-you-go.
+CREATE OR REPLACE TEMP MACRO gemini_tier(traffic) AS
+    CASE WHEN traffic = 'PROVISIONED_THROUGHPUT' THEN 'provisioned' WHEN starts_with(traffic, 'ON_DEMAND_') THEN lower(substr(traffic, 11)) END;
+CREATE OR REPLACE TEMP MACRO gemini_said(answer, name) AS last_said(answer, 'usageMetadata.' || name || 'TokenCount');
+CREATE OR REPLACE TEMP MACRO gemini_said_snake(answer, name) AS last_said(answer, 'usage_metadata.' || name || '_token_count');
 
 -- Labels of a metric: one of them, and the counter that they name. Some say only by which way it was scraped.
 CREATE OR REPLACE TEMP MACRO label(labels, name) AS NULLIF(json_extract_string(labels, '$."' || name || '"'), '');

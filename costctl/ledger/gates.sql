@@ -48,8 +48,29 @@ CREATE OR REPLACE TEMP MACRO us_date_fits(x) AS
 CREATE OR REPLACE TEMP MACRO currency_fits(x) AS regexp_full_match(x, '[A-Z]{3}');
 -- Of a FOCUS file: what a category we do not know costs would be posted as usage.
 CREATE OR REPLACE TEMP MACRO category_fits(x) AS x IN ('Usage', 'Purchase', 'Tax', 'Credit', 'Adjustment');
+-- What the label of a CloudWatch query says of its metric, in words `name=value`; a property that the metric does not have is empty, or `--`.
+CREATE OR REPLACE TEMP MACRO label_word(x, name) AS NULLIF(NULLIF(regexp_extract(x, '(?:^| )' || name || '=(\S*)', 1), ''), '--');
+CREATE OR REPLACE TEMP MACRO metric_label_fits(x) AS
+    COALESCE(label_word(x, 'stat') = 'Sum', FALSE) AND label_word(x, 'namespace') IS NOT NULL AND label_word(x, 'metric') IS NOT NULL
+    AND COALESCE(try_cast(label_word(x, 'period') AS INTEGER) BETWEEN 1 AND 86400, FALSE);
+-- How long each interval of a series is, of at most a day: PT5M, P1D, or 0:05:00 as older tools print it; in seconds.
+CREATE OR REPLACE TEMP MACRO time_grain_fits(x) AS regexp_full_match(x, 'PT([1-9]\d?M|([1-9]|1\d|2[0-4])H)|P1D|([01]?\d|2[0-3]):[0-5]\d:00|1 day, 0:00:00');
 CREATE OR REPLACE TEMP MACRO json_fits(x) AS try_cast(try_cast(x AS JSON) AS MAP(VARCHAR, VARCHAR)) IS NOT NULL;
 CREATE OR REPLACE TEMP MACRO nested_fits(x) AS json_valid(x);
+-- What a model answered, or the list of a stream's pieces, as JSON: what it says of its usage, and its counts of tokens there are whole.
+CREATE OR REPLACE TEMP MACRO said_of_usage(x) AS
+    concat(
+        json_extract(x, '$.usageMetadata'), json_extract(x, '$.usage_metadata'), json_extract(x, '$.usage'), CAST(json_extract(x, '$[*].usageMetadata') AS VARCHAR),
+        CAST(json_extract(x, '$[*].usage_metadata') AS VARCHAR), CAST(json_extract(x, '$[*].usage') AS VARCHAR), CAST(json_extract(x, '$[*].message.usage') AS VARCHAR)
+    );
+CREATE OR REPLACE TEMP MACRO answer_fits(x) AS
+    CASE
+        WHEN json_valid(x) THEN list_bool_and(list_transform(
+            regexp_extract_all(said_of_usage(x), '"\w*[tT]oken(?:s|Count|_count)"\s*:\s*([^,}\]\s]+)', 1),
+            lambda n: regexp_full_match(n, '"?\d{1,18}(\.0*)?"?|null|[{\[].*')
+        )) IS NOT FALSE
+        ELSE FALSE
+    END;
 -- Azure leaves out the braces of tags and details, or writes an empty text in quotes.
 CREATE OR REPLACE TEMP MACRO braced(x) AS
     CASE WHEN trim(x) IN ('', '""', 'null') THEN '{}' WHEN starts_with(ltrim(x), '{') THEN x ELSE '{' || x || '}' END;
@@ -159,6 +180,15 @@ CREATE OR REPLACE TEMP MACRO is_not_after(x, y) AS CASE WHEN instant_fits(x) AND
 CREATE OR REPLACE TEMP MACRO currency_cast(x) AS x;
 CREATE OR REPLACE TEMP MACRO category_cast(x) AS x;
 CREATE OR REPLACE TEMP MACRO nested_cast(x) AS x;
+CREATE OR REPLACE TEMP MACRO time_grain_cast(x) AS
+    CAST(CASE
+        WHEN x IN ('P1D', '1 day, 0:00:00') THEN 86400
+        WHEN ends_with(x, 'M') THEN 60 * CAST(regexp_extract(x, '\d+') AS INTEGER)
+        WHEN ends_with(x, 'H') THEN 3600 * CAST(regexp_extract(x, '\d+') AS INTEGER)
+        ELSE 3600 * CAST(split_part(x, ':', 1) AS INTEGER) + 60 * CAST(split_part(x, ':', 2) AS INTEGER)
+    END AS INTEGER);
+CREATE OR REPLACE TEMP MACRO answer_cast(x) AS x;
+CREATE OR REPLACE TEMP MACRO metric_label_cast(x) AS x;
 CREATE OR REPLACE TEMP MACRO billing_month_cast(x) AS CAST(left(trim(x), 4) || '-' || right(trim(x), 2) || '-01' AS TIMESTAMP);
 CREATE OR REPLACE TEMP MACRO credits_cast(x) AS
     list_transform(objects_of(x), lambda m: {
@@ -223,18 +253,23 @@ CREATE OR REPLACE TEMP MACRO instant_of_timestamp(x) AS
 CREATE OR REPLACE TEMP MACRO us_date_of_timestamp(x) AS instant_of_timestamp(x);
 
 -- What a bill's own words say: the token class, the model and the machine of a usage type, meter or SKU text.
+-- Azure shortens `cached` (cchd, cach, cd, ch) and `write`; the Gemini API says `Generate content input token count gemini 2.5 flash short …`.
 CREATE OR REPLACE TEMP MACRO token_class_of(x) AS
     CASE
         WHEN NOT (contains(x, 'oken') OR contains(x, 'Text ')) THEN NULL
         WHEN NOT regexp_matches(x, '(?i)token|text (in|out)put') OR regexp_matches(x, '(?i)caching storage|provisioned') THEN NULL
-        WHEN regexp_matches(x, '(?i)cache[-_ ]?write') THEN 'cache_write'
-        WHEN regexp_matches(x, '(?i)cache[-_ ]?read|cached|caching') THEN 'cache_read'
+        WHEN regexp_matches(x, '(?i)cache[-_ ]?write|\b(cc?h?d|cach) wr') THEN 'cache_write'
+        WHEN regexp_matches(x, '(?i)cache[-_ ]?(read|hit)|cached|caching|\b(cchd|cache?|cd|ch) (inp|in\b)') THEN 'cache_read'
+        WHEN regexp_matches(x, '(?i)^generate.content.* input token count') THEN 'input'
         WHEN regexp_matches(x, '(?i)\bout(pu?t|p)?|outpu?t|\bopt\b') THEN 'output'
         WHEN regexp_matches(x, '(?i)inpu?t?|\binp\b') THEN 'input'
     END;
 CREATE OR REPLACE TEMP MACRO token_model_of(x) AS
-    NULLIF(trim(regexp_replace(regexp_replace(x, '^(MP:)?[A-Z]{2,4}[0-9]?[0-9]?[-_]', ''),
-        '(?i)[-_ ]+(mantle[-_ ])?(GA |global )?(cache[-_ ]?(read|write)|cached|thinking|batch|text|input|inpt?|output|outpt?|opt)\b.*$', '')), '');
+    CASE
+        WHEN regexp_matches(x, '(?i)^generate.content ') THEN NULLIF(regexp_extract(x, '(?i)token count (?:for )?(gemini .*?)(?: (?:short|long|text|audio|image|video|batch|input|output|thinking|non-thinking|free)\b.*)?$', 1), '')
+        ELSE NULLIF(trim(regexp_replace(regexp_replace(x, '^(MP:)?[A-Z]{2,4}[0-9]?[0-9]?[-_]', ''),
+            '(?i)[-_ ]+(mantle[-_ ])?(GA |global |regional )?(cache[-_ ]?(read|write|hit)|cached|cache?|cchd|cd|ch|shortco|longco|thinking|batch|text|input|inpt?|output|outpt?|opt)\b.*$', '')), '')
+    END;
 -- Marketplace usage types do not name the model; the service does, and the aliases know it by that name.
 CREATE OR REPLACE TEMP MACRO marketplace_model_of(service) AS CASE WHEN contains(service, ' (Amazon Bedrock Edition)') THEN service END;
 -- AWS: the hours of a machine stand under a few usage types, capacity that stood empty among them. `Reservation` and `DedicatedRes` repeat

@@ -17,6 +17,7 @@ MODELS = (
     "model_names",
     "usage_span",
     "token_owners",
+    "usage_scopes",
     "named_usage",
     "price_bounds",
     "token_prices",

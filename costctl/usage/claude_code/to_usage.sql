@@ -5,7 +5,7 @@ WITH counted AS (
         *, whole(written) AS written_tokens, whole(written_5m) AS short_tokens, whole(written_1h) AS long_tokens,
         COALESCE(whole(written_5m), 0) + COALESCE(whole(written_1h), 0) AS split_tokens,
         COALESCE(speed = 'fast', FALSE) AS is_fast,
-        unknown_counts(usage, ['input_tokens', 'output_tokens', 'cache_read_input_tokens', 'cache_creation_input_tokens']) AS unknown
+        unknown_counts(CASE WHEN json_valid(usage) THEN usage END, ['input_tokens', 'output_tokens', 'cache_read_input_tokens', 'cache_creation_input_tokens']) AS unknown
     FROM (SELECT *, member(usage, '$.speed') AS speed, member(usage, '$.service_tier') AS tier FROM records)
 ),
 
@@ -14,7 +14,7 @@ judged AS (
         *, split_tokens > 0 AND split_tokens = COALESCE(written_tokens, split_tokens) AS is_split,
         {
             'convention': 'exclusive',
-            'proof': CASE WHEN unknown IS NOT NULL OR split_tokens > 0 AND split_tokens <> written_tokens THEN 'contradicted' ELSE 'declared' END
+            'proof': CASE WHEN len(unknown) > 0 OR split_tokens > 0 AND split_tokens <> written_tokens THEN 'contradicted' ELSE 'declared' END
         } AS verdict
     FROM counted
 )

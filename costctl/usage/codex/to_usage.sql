@@ -41,7 +41,7 @@ judged AS (
         *, key_of(list_concat([COALESCE(session, stem)], list_transform(list_concat(stand, latest), lambda n: CAST(n AS VARCHAR)))) AS natural_key,
         part[5] > 0 AND part[1] + part[4] + part[5] = part[6] AS is_on_top,
         COALESCE(part[2], 0) + COALESCE(part[3], 0) AS cached,
-        unknown_counts(counts, ['input_tokens', 'cached_input_tokens', 'cache_write_input_tokens', 'output_tokens', 'reasoning_output_tokens', 'total_tokens']) AS unknown
+        unknown_counts(CASE WHEN json_valid(counts) THEN counts END, ['input_tokens', 'cached_input_tokens', 'cache_write_input_tokens', 'output_tokens', 'reasoning_output_tokens', 'total_tokens']) AS unknown
     FROM used
 ),
 
@@ -56,7 +56,7 @@ SELECT
     file_no, record_no, ts AS ts_start, ts AS ts_end, 'openai' AS provider, model AS model_raw,
     NULLIF(regexp_extract(folder, '([^/\\]+)[/\\]*$', 1), '') AS project,
     'generate' AS task, 'ok' AS outcome, 1 AS requests, verdict.convention AS convention,
-    CASE WHEN COALESCE(is_on_top, FALSE) OR unknown IS NOT NULL THEN 'contradicted' ELSE verdict.proof END AS convention_proof,
+    CASE WHEN COALESCE(is_on_top, FALSE) OR len(unknown) > 0 THEN 'contradicted' ELSE verdict.proof END AS convention_proof,
     natural_key,
     list_concat(
         input_classes(verdict, part[1], part[2], part[3], NULL, NULL),

@@ -18,7 +18,7 @@ judged AS (
     SELECT
         *, provider IN ('anthropic', 'aws.bedrock', 'aws_bedrock') OR contains(lower(model), 'claude') AS is_apart_at_vendor,
         COALESCE(thought > 0 AND whole_count IN (given + made + thought, given + cached + made + thought) AND whole_count NOT IN (given + made, given + cached + made), FALSE) AS is_on_top,
-        unknown_counts(usage, [
+        unknown_counts(CASE WHEN json_valid(usage) THEN usage END, [
             'input_tokens', 'prompt_tokens', 'output_tokens', 'completion_tokens', 'total_tokens', 'cache_read.input_tokens', 'cache_read_input_tokens', 'cached_input_tokens', 'cached_tokens',
             'cache_write.input_tokens', 'cache_creation.input_tokens', 'cache_creation_input_tokens', 'cache_write_input_tokens', 'reasoning.output_tokens', 'reasoning_output_tokens', 'reasoning_tokens'
         ]) AS unknown
@@ -55,7 +55,7 @@ SELECT
         WHEN regexp_full_match(error, '4\d\d') THEN 'client_error'
         ELSE 'platform_error'
     END AS outcome,
-    1 AS requests, verdict.convention AS convention, CASE WHEN unknown IS NOT NULL THEN 'contradicted' ELSE verdict.proof END AS convention_proof,
+    1 AS requests, verdict.convention AS convention, CASE WHEN len(unknown) > 0 THEN 'contradicted' ELSE verdict.proof END AS convention_proof,
     NULLIF(NULLIF(tier, 'default'), 'auto') AS service_tier, words([CASE WHEN is_sampled THEN 'sampled' END]) AS flags,
     money(cost) AS reported_cost, CASE WHEN cost IS NOT NULL THEN 'USD' END AS reported_currency, key_of([trace, span]) AS natural_key,
     list_concat(
