@@ -210,8 +210,9 @@ class Money(Part):
 
 
 class ColumnMap(Part):
-    """A bill whose columns only its owner knows: which of them are which FOCUS columns, and how they write things."""
+    """A file whose columns only its owner knows: which of them are which FOCUS columns, or which of usage, and how they write things."""
 
+    target: Literal["bill", "tokens", "chip_time"] = "bill"
     columns: dict[str, str] = Field(min_length=1)
     constants: dict[str, str] = {}
     values: dict[str, dict[str, str]] = {}
@@ -224,10 +225,13 @@ class ColumnMap(Part):
     delimiter: Literal[",", ";", "|", "tab"] = ","
     last_line: Literal["ended", "unended"] = "ended"
     refines: str | None = None
+    key: Texts = []
+    role: Literal["gateway", "client", "engine", "provider_meter"] | None = None
+    deliveries: Literal["files", "log", "append", "month_to_date"] | None = None
 
     @model_validator(mode="after")
     def _ends_on_a_day(self) -> ColumnMap:
-        if self.ends == "included" and re.search("[Hh]", self.dates or ""):
+        if self.ends == "included" and re.search("[Hh]|seconds", self.dates or ""):
             raise ValueError("`ends: included` is for files that end on a day; with a time of day they end `excluded`")
         return self
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
-from costctl import bills, formats, rates, rules, usage
-from costctl.bills import columnmaps, deliveries, invoices
+from costctl import bills, columnmaps, formats, rates, rules, usage
+from costctl.bills import deliveries, invoices
 from costctl.bills.deliveries import Wanted
 from costctl.config import Config
 from costctl.errors import Busy, DoesNotReconcile, InputRefused, UsageError, nearest, shown, together

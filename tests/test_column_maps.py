@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from costctl import config, documents, formats, pipeline
-from costctl.bills import spellings
+from costctl.columnmaps import spellings
 from costctl.errors import InputRefused, UsageError
 from costctl.ledger import store
 
@@ -287,11 +287,14 @@ def test_the_template_s_map_is_a_valid_one(place):
     start = template.index("formats: {}")
     body = itertools.takewhile(lambda line: line.startswith("#"), template[start + 1 :])
     place.write("costctl.yaml", "\n".join(["version: 1", "formats:", *(line[1:] for line in body)]) + "\n")
-    found = pipeline.known(place.run.config)["mill"]
-    assert {header for column in found.columns for header in column.headers} >= {"amount (usd)", "day", "instance"}
-    assert set(config.ColumnMap.model_fields) == set(
-        documents.read(place.home / "costctl.yaml").value["formats"]["mill"]
-    )
+    found = pipeline.known(place.run.config)
+    for name, headers in {
+        "mill": {"amount (usd)", "day", "instance"},
+        "chat": {"ts", "prompt_cached", "request"},
+    }.items():
+        assert {header for column in found[name].columns for header in column.headers} >= headers
+    described = documents.read(place.home / "costctl.yaml").value["formats"]
+    assert set(config.ColumnMap.model_fields) == {part for item in described.values() for part in item}
 
 
 def test_every_shipped_format_still_reads_commas_only():

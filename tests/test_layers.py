@@ -14,7 +14,7 @@ LAYERS = [
     {"cli"},
     {"rebuild"},
     {"pipeline"},
-    {"bills", "usage", "rates", "rules", "periods", "reports", "focus"},
+    {"bills", "usage", "columnmaps", "rates", "rules", "periods", "reports", "focus"},
     {"ledger", "config", "formats"},
     {"files", "documents", "terminal", "sql"},
     {"nouns", "errors"},

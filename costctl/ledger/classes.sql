@@ -45,6 +45,30 @@ CREATE OR REPLACE TEMP MACRO key_of(parts) AS
 -- Words that are there, in the order of their letters; NULL where none is.
 CREATE OR REPLACE TEMP MACRO words(found) AS NULLIF(array_to_string(list_sort(list_filter(found, lambda x: x IS NOT NULL)), ' '), '');
 
+-- What lies within a JSON text at a path, as text; NULL where the text is no JSON. For the `spelling` of a column whose header is around it.
+CREATE OR REPLACE TEMP MACRO member(x, path) AS CASE WHEN json_valid(x) THEN json_extract_string(x, path) END;
+
+-- An attribute of OpenTelemetry by its name, as text: of a list of {key, value: {stringValue | intValue | …}}. The first that is there.
+CREATE OR REPLACE TEMP MACRO attribute(attributes, name) AS
+    list_transform(
+        list_filter(try_cast(attributes AS JSON[]), lambda a: json_extract_string(a, '$.key') = name),
+        lambda a: COALESCE(
+            json_extract_string(a, '$.value.stringValue'), json_extract_string(a, '$.value.intValue'),
+            json_extract_string(a, '$.value.doubleValue'), json_extract_string(a, '$.value.boolValue')
+        )
+    )[1];
+-- Unix nanoseconds as seconds, exact.
+CREATE OR REPLACE TEMP MACRO of_nanoseconds(x) AS CASE WHEN regexp_full_match(x, '\d{18,19}') THEN left(x, length(x) - 9) || '.' || right(x, 9) ELSE x END;
+-- What a span says of usage: its attributes gen_ai.usage.*, as JSON by their names without that; NULL where there are none.
+CREATE OR REPLACE TEMP MACRO usage_attributes(attributes) AS
+    list_transform(
+        [list_transform(
+            list_filter(try_cast(attributes AS JSON[]), lambda a: starts_with(json_extract_string(a, '$.key'), 'gen_ai.usage.')),
+            lambda a: {'k': substr(json_extract_string(a, '$.key'), 14), 'v': attribute([a], json_extract_string(a, '$.key'))}
+        )],
+        lambda found: CASE WHEN len(found) > 0 THEN CAST(to_json(map_from_entries(list_distinct(found))) AS VARCHAR) END
+    )[1];
+
 -- The value at a path of an answer; of an answer that came in pieces the last that any of them has.
 CREATE OR REPLACE TEMP MACRO last_said(answer, path) AS
     CASE

@@ -14,6 +14,7 @@ from costctl.ledger.store import Ledger
 SHOWN_PROBLEMS = 5
 ODD_LENGTH = 60
 BATCH = 1000
+SEVERAL = 2  # a start and an end may be one
 
 
 def bad(ledger: Ledger) -> dict[int, int]:
@@ -44,9 +45,12 @@ def refusal(ledger: Ledger, readings: list[Reading], allowed: int) -> InputRefus
 
 
 def _header(reading: Reading, column: str) -> str:
-    """Return a column's name as the file itself has it."""
+    """Return a column's name as the file itself has it; of several that are read out of one JSON value, ours too."""
     position = reading.positions.get(column)
-    return column if position is None else reading.file.header[position]
+    if position is None:
+        return column
+    inside = reading.file.content == "json" and list(reading.positions.values()).count(position) > SEVERAL
+    return f"{reading.file.header[position]} ({column})" if inside else reading.file.header[position]
 
 
 def _value(value: str | None) -> str:

@@ -90,7 +90,8 @@ def columns_of(reading: Reading, item: Format, types: Mapping[str, str], *, rais
                 f"CASE WHEN {source} IS NULL THEN error('{GATE} empty {column.name} ' || record_no) ELSE {source} END"
             )
         if column.after and raising:
-            early = f"is_not_after({source}, c{reading.positions[column.after]})"
+            other = next(one for one in item.columns if one.name == column.after)
+            early = f"is_not_after({source}, {_text_of(reading, item, other)})"
             source = f"CASE WHEN {early} THEN error('{GATE} not after {column.after} ' || record_no) ELSE {source} END"
         listed.append(f'{source} AS "{column.name}"')
     there = [column.name for column in item.columns if column.name in reading.positions or column.constant is not None]

@@ -26,6 +26,10 @@ IS_BAD = "EXISTS (SELECT 1 FROM temp.problems AS p WHERE p.file_no = r.file_no A
 KEEP_BAD = f"CREATE OR REPLACE TEMP TABLE bad_records AS SELECT * FROM temp.records AS r WHERE {IS_BAD}"
 TAKE_BAD_OUT = f"DELETE FROM temp.records AS r WHERE {IS_BAD}"
 TOO_LONG = "holds a number of more digits than JSON readers keep; export it as a text"
+FORGET_LONG = (  # of records that are left out: nothing of them is read
+    "DELETE FROM temp.problems AS p WHERE p.reason = $reason AND NOT EXISTS ("
+    "SELECT 1 FROM temp.records AS r WHERE r.file_no = p.file_no AND r.record_no = p.record_no)"
+)
 WHOLE = "(record)"  # stands for a column where the record itself is the problem
 REASONS = {
     "money": "is not a plain decimal number of at most 20 digits before and 18 after the point",
@@ -153,6 +157,7 @@ def _excluded(ledger: Ledger, item: Format) -> list[Excluded]:
         return []
     found = left_out(ledger, item, "temp.records")
     ledger.run(f"DELETE FROM temp.records WHERE {records.rule_of(item)} IS NOT NULL")
+    ledger.run(FORGET_LONG, {"reason": TOO_LONG})
     return found
 
 

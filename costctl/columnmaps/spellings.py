@@ -7,6 +7,7 @@ A text that is not written as declared comes back with `!` before it, so that it
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 from costctl.config import Money
 
@@ -24,6 +25,11 @@ TOKENS = {  # of a date pattern: its regular expression, its strptime code
     "ss": (r"\d{2}", "%S"),
 }
 STEPS = {"hour": " + INTERVAL 1 HOUR", "day": " + INTERVAL 1 DAY", "month": " + INTERVAL 1 MONTH"}
+COUNTED = re.compile(r"(?:unix (seconds|milliseconds)|(seconds|milliseconds) since (\S.*))")  # dates that are numbers
+MICROSECONDS = {"seconds": 1_000_000, "milliseconds": 1_000}
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LAST = 7_258_118_400_000_000  # microseconds: the year 2200 begins
+NO_WORD = "is not one of the words under `values:`"
 PLAIN_AMOUNT = "CASE WHEN money_fits({x}) OR is_printed_float({x}) THEN {x} END"
 BLANKS = " \u00a0\u202f"  # a blank between groups of digits is often one of these
 
@@ -46,14 +52,47 @@ def date(pattern: str) -> tuple[str, str]:
     return regular, "".join(TOKENS[part][1] if part in TOKENS else part.replace("%", "%%") for part in parts)
 
 
+def counted(pattern: str | None) -> tuple[int, int] | None:
+    """Return the microseconds of a unit and of the moment it is counted from, where dates are numbers; raise ValueError for no such moment."""
+    found = COUNTED.fullmatch(pattern or "")
+    if found is None:
+        return None
+    since = datetime.fromisoformat(found[3]) if found[3] else EPOCH
+    start = since if since.tzinfo else since.replace(tzinfo=UTC)
+    return MICROSECONDS[found[1] or found[2]], round((start - EPOCH).total_seconds()) * 1_000_000
+
+
+def check(pattern: str) -> None:
+    """Raise ValueError for what says nothing about dates."""
+    if counted(pattern) is None:
+        date(pattern)
+
+
+def no_date(pattern: str | None) -> str:
+    """Say what is wrong with a text that is no such date."""
+    return f"is not a time in {pattern}" if counted(pattern) else f"is not a date written {pattern or 'YYYY-MM-DD'}"
+
+
 def has_day(pattern: str | None) -> bool:
     """Tell whether a date pattern says the day."""
-    return pattern is None or "D" in pattern
+    return pattern is None or "D" in pattern or counted(pattern) is not None
+
+
+def last(pattern: str | None) -> str:
+    """Return the SQL that adds the last day, or month, to an end that includes it."""
+    return STEPS["day" if has_day(pattern) else "month"]
 
 
 def instant(pattern: str | None, *, month: bool = False, shift: str = "", strict: bool = True) -> str:
     """Return the SQL of a moment in our spelling: as it is or the start of its month, and then shifted."""
-    if pattern:
+    if number := counted(pattern):
+        unit, since = number
+        amount = (
+            f"CAST(floor(try_cast(trim({{x}}) AS DECIMAL(24,9)) * CAST({unit} AS DECIMAL(7,0))) AS BIGINT) + {since}"
+        )
+        found = f"make_timestamp({amount})"
+        fits = f"regexp_full_match(trim({{x}}), '\\d{{1,15}}(\\.\\d{{1,9}})?') AND {amount} < {LAST}"
+    elif pattern:
         regular, code = date(pattern)
         found = f"try_strptime(trim({{x}}), {quoted(code)})"
         fits = f"regexp_full_match(trim({{x}}), {quoted(regular)}) AND {found} IS NOT NULL"
