@@ -44,3 +44,11 @@ CREATE OR REPLACE TEMP MACRO key_of(parts) AS
 
 -- Words that are there, in the order of their letters; NULL where none is.
 CREATE OR REPLACE TEMP MACRO words(found) AS NULLIF(array_to_string(list_sort(list_filter(found, lambda x: x IS NOT NULL)), ' '), '');
+
+-- Whether an object has a count of tokens that the source's documentation did not name when its columns were written down: it is in none of
+-- the classes, so the record is told as one that does not add up. A count of 0, or none, is nothing.
+CREATE OR REPLACE TEMP MACRO has_unknown_tokens(object, known) AS
+    COALESCE(list_bool_or(list_transform(
+        list_filter(json_keys(object), lambda k: ends_with(k, '_tokens') AND NOT list_contains(known, k)),
+        lambda k: COALESCE(json_extract_string(object, '$."' || k || '"') <> '0', FALSE)
+    )), FALSE);
