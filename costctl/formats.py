@@ -149,8 +149,14 @@ def as_read(item: Format, file: InputFile) -> InputFile:
     return replace(file, way=item.way, header=_header_within(file.path, item.way))
 
 
-@cache
 def _header_within(path: Path, way: str) -> tuple[str, ...]:
+    state = path.stat()
+    return _header_of(path.absolute(), way, state.st_size, state.st_mtime_ns)
+
+
+@cache
+def _header_of(path: Path, way: str, *_: int) -> tuple[str, ...]:
+    """Return the header of a file as it is now: every format with the same way asks for it, and a file may be written again."""
     return tables.header(path, "json", way=way)
 
 
