@@ -30,6 +30,8 @@ def test_what_tokens_cost_is_shared_by_what_the_provider_counted(place):
     written(place, "bill.json", anthropic(1, *charged, search), anthropic(2, cost("10")))
     place.ingest("usage.json", "bill.json")
     assert place.broken() == []
+    charged = "SELECT DISTINCT x_token_class FROM ledger.charges ORDER BY 1 NULLS LAST"
+    assert [row[0] for row in place.ask(charged)] == ["cache_read", "cache_write", "input", "output", None]
     found = place.ask("SELECT reason, sum(BilledCost) FROM ledger.postings WHERE team IS NULL GROUP BY 1 ORDER BY 1")
     assert found == [
         ("no rule or tag names a team", Decimal("0.07")),
@@ -44,8 +46,14 @@ def test_teams_that_a_gateway_counts_bear_what_the_provider_charges(place):
         2026-10-01T05:00:00Z,2026-10-01T06:00:00Z,openai,gpt-5-2025-08-07,search,300,10,1
         2026-10-01T05:00:00Z,2026-10-01T06:00:00Z,openai,gpt-5,ads,100,30,1
     """)  # fmt: skip
-    written(place, "usage.json", openai(1, completions(400, 40)))
-    written(place, "bill.json", openai(1, costs(4, "gpt-5-2025-08-07, input"), costs(8)))
+    """Where no gateway counted, on the 2nd, the provider's counts stand for themselves."""
+    written(place, "usage.json", openai(1, completions(400, 40)), openai(2, completions()))
+    first = openai(1, costs(4, "gpt-5-2025-08-07, input"), costs(8))
+    written(place, "bill.json", first, openai(2, costs(1)))
     place.ingest("gateway.csv", "usage.json", "bill.json")
-    found = place.ask("SELECT team, sum(BilledCost) FROM ledger.postings GROUP BY 1 ORDER BY 1")
-    assert found == [("ads", Decimal(7)), ("search", Decimal(5))]
+    found = place.ask("SELECT team, reason, sum(BilledCost) FROM ledger.postings GROUP BY 1, 2 ORDER BY 1 NULLS LAST")
+    assert found == [
+        ("ads", None, Decimal(7)),
+        ("search", None, Decimal(5)),
+        (None, "tokens without a known team", Decimal(1)),
+    ]
