@@ -233,6 +233,78 @@ def test_enterprise_analytics_are_refused_by_name(result, place):
     assert "is an Enterprise analytics report" in said.stderr
 
 
+# Logged answers
+
+
+def answer(number, output=2, **fields):
+    """An answer of Anthropic's Messages API, with the time at which it was logged."""
+    named = {
+        "id": f"msg_{number}",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-opus-5",
+        "stop_reason": None,
+    }
+    return named | {
+        "timestamp": "2026-10-01T10:00:00Z",
+        "usage": {"input_tokens": 10, "output_tokens": output} | fields,
+    }
+
+
+def completion(number, prompt=10, output=2, total=12, **details):
+    """An answer of OpenAI's Chat Completions API."""
+    named = {"id": f"chatcmpl-{number}", "object": "chat.completion", "created": OCTOBER, "model": "gpt-5"}
+    return named | {"usage": {"prompt_tokens": prompt, "completion_tokens": output, "total_tokens": total} | details}
+
+
+def test_a_stream_that_says_its_usage_again_and_again_counts_once(place):
+    """Its counts are cumulative; the last has the most. The line may come in another log, too."""
+    written(place, "log.jsonl", answer(1, 1), answer(1, 30), answer(1, 7), answer(2))
+    written(place, "again.jsonl", answer(1, 30), answer(3, 4))
+    place.ingest("log.jsonl")
+    place.ingest("again.jsonl")
+    assert dict(place.ask(TOKENS)) == {"input.uncached": 30, "output.unsplit": 30 + 2 + 4}
+    assert place.ask("SELECT sum(requests) FROM ledger.token_usage") == [(3,)]
+
+
+@pytest.mark.parametrize(
+    ("given", "classes", "proof"),
+    [
+        (answer(1, cache_creation_input_tokens=5), {"input.cache_write.unspecified": 5}, "declared"),
+        (answer(1, cache_creation={"ephemeral_5m_input_tokens": 5}), {"input.cache_write.5m": 5}, "declared"),
+        (
+            answer(1, cache_creation_input_tokens=6, cache_creation={"ephemeral_5m_input_tokens": 5}),
+            {"input.cache_write.unspecified": 6},
+            "contradicted",
+        ),
+        (answer(1, 9, output_tokens_details={"thinking_tokens": 4}), {"output.visible": 5, "output.reasoning": 4}, "declared"),
+        (answer(1, 9, output_tokens_details={"thinking_tokens": 10}), {"output.unsplit": 9}, "contradicted"),
+        (completion(1), {"input.uncached": 10}, "ambiguous"),
+        (completion(1, prompt_tokens_details={"cached_tokens": 4}), {"input.uncached": 6, "input.cache_read": 4}, "proved"),
+        (completion(1, total=16, prompt_tokens_details={"cached_tokens": 4}), {"input.uncached": 10, "input.cache_read": 4}, "proved"),
+        (completion(1, total=99, prompt_tokens_details={"cached_tokens": 4}), {"input.unsplit": 10}, "contradicted"),
+        (completion(1, total=16, prompt_tokens_details={"cached_tokens": 11}), {"input.unsplit": 10}, "contradicted"),
+        (
+            completion(1, 10, 9, 19, completion_tokens_details={"reasoning_tokens": 4, "rejected_prediction_tokens": 2}),
+            {"output.visible": 3, "output.reasoning": 4, "output.rejected_prediction": 2},
+            "ambiguous",
+        ),
+        (
+            completion(1, 10, 5, 15, completion_tokens_details={"reasoning_tokens": 4, "rejected_prediction_tokens": 2}),
+            {"output.unsplit": 5},
+            "contradicted",
+        ),
+    ],
+)  # fmt: skip
+def test_the_parts_of_an_answer(given, classes, proof, place):
+    written(place, "log.json", given)
+    place.ingest("log.json")
+    found = dict(place.ask(TOKENS))
+    assert {name: found.get(name) for name in classes} == classes
+    assert place.ask(PROOFS) == [(proof, 1)]
+    assert place.broken() == []
+
+
 # Bills
 
 
@@ -373,7 +445,10 @@ def test_what_a_line_item_says(item, unit, model, token_class, place):
     assert place.ask("SELECT x_model_raw, x_token_class FROM ledger.charges") == [(model, token_class)]
 
 
-@pytest.mark.parametrize("name", ["anthropic_usage", "openai_usage", "anthropic_cost", "openai_costs"])
+@pytest.mark.parametrize(
+    "name",
+    [*("anthropic_usage", "openai_usage", "anthropic_cost", "openai_costs"), "anthropic_messages", "openai_responses"],
+)
 def test_a_report_is_read_by_one_format(name):
     known = pipeline.known()
     for sample in known[name].home.glob("sample*"):
