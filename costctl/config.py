@@ -39,6 +39,7 @@ def _as_list(value: Any) -> Any:
 Texts = Annotated[list[str], BeforeValidator(_as_list)]
 Wanted = Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
 TagName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]  # it becomes the column tag_NAME
+Role = Literal["gateway", "client", "engine", "provider_meter", "bill"]
 Weight = Annotated[Decimal, Field(ge=0, max_digits=9, decimal_places=6)]
 
 
@@ -54,7 +55,7 @@ class Source(Part):
     name: str = Field(min_length=1)
     path: Path
     format: str | None = Field(default=None, alias="as")
-    role: Literal["gateway", "client", "engine", "provider_meter", "bill"] | None = None
+    role: Role | None = None
     dataset: str | None = None
     deliveries: Literal["files", "log", "append", "month_to_date", "invoice_month"] | None = None
 
@@ -82,10 +83,50 @@ class Rule(Part):
         return self
 
 
+class Driving(Part):
+    """Whose counts decide in a pool, or of what a provider bills; without counts of theirs a day has none."""
+
+    pool: str | None = None
+    provider: str | None = None
+    role: Role
+    source: str | None = None
+
+    @model_validator(mode="after")
+    def _one_scope(self) -> Driving:
+        if (self.pool is None) == (self.provider is None):
+            raise ValueError("`drives` names either a pool or a provider")
+        return self
+
+
+class Tokens(Part):
+    """Which evidence of tokens drives money: where nothing is said the first of `order` that has counts of a day."""
+
+    order: list[Role] = ["gateway", "provider_meter", "engine", "client", "bill"]
+    drives: list[Driving] = []
+
+
+class Owner(Part):
+    """Token counts that match every key of `when` belong to a team; the first that matches wins, before any alias."""
+
+    name: str = Field(min_length=1)
+    when: dict[
+        Literal["team", "api_key", "project", "namespace", "deployment", "principal", "source", "provider"], Wanted
+    ] = Field(min_length=1)
+    team: str
+    purpose: str | None = None
+    valid_from: date | None = None
+    valid_to: date | None = None
+
+
 class PoolTokens(Part):
     """Which token records belong to the pool."""
 
     deployment: Texts = []
+    namespace: Texts = []
+
+    def listed(self) -> list[tuple[str, str]]:
+        """Return each field with each of its values."""
+        return [(field, value) for field in ("deployment", "namespace") for value in getattr(self, field)]
 
 
 class Weights(Part):
@@ -217,6 +258,8 @@ class Config(Part):
     reconciling_items: Path | None = None
     fx: Path | None = None
     rules: list[Rule] = []
+    owners: list[Owner] = []
+    tokens: Tokens = Tokens()
     pools: dict[str, Pool] = {}
     policy: Policy = Policy()
     exports: list[Export] = []
@@ -272,18 +315,32 @@ def _contradictions(config: Config) -> Iterator[Problem]:
             near = nearest(rule.pool, config.pools)
             what = f"rule {shown(rule.name)} names the pool {shown(rule.pool)}, which is not under `pools:`. {near}"
             yield Problem(("rules", number, "pool"), what.rstrip())
-    served: dict[str, str] = {}
+    served: dict[tuple[str, str], str] = {}
     for pool, settings in config.pools.items():
-        for deployment in settings.tokens.deployment:
-            if served.setdefault(deployment, pool) != pool:
-                what = f"the deployment {shown(deployment)} belongs to the pool {shown(served[deployment])} already"
-                yield Problem(("pools", pool, "tokens", "deployment"), what)
+        for field, value in settings.tokens.listed():
+            if served.setdefault((field, value), pool) != pool:
+                what = f"the {field} {shown(value)} belongs to the pool {shown(served[field, value])} already"
+                yield Problem(("pools", pool, "tokens", field), what)
+    yield from _driven_twice(config)
     names = [source.name for source in config.sources]
     for number, name in enumerate(names):
         if name in names[:number]:
             yield Problem(
                 ("sources", number, "name"), f"two sources have the name {shown(name)}; a source is one export"
             )
+
+
+def _driven_twice(config: Config) -> Iterator[Problem]:
+    """Find scopes that two entries of `drives` name, and pools that are not there."""
+    named: set[tuple[str | None, str | None]] = set()
+    for number, item in enumerate(config.tokens.drives):
+        at = ("tokens", "drives", number)
+        if (item.pool, item.provider) in named:
+            yield Problem(at, f"{shown(item.pool or item.provider)} is named twice; one role drives money there")
+        if item.pool and item.pool not in config.pools:
+            near = nearest(item.pool, config.pools)
+            yield Problem(at, f"there is no pool {shown(item.pool)} under `pools:`. {near}".rstrip())
+        named.add((item.pool, item.provider))
 
 
 def _problem(found: Any) -> Problem:

@@ -22,7 +22,7 @@ from costctl.errors import InputRefused, UsageError, nearest, shown
 from costctl.files import delimited, packing, tables
 from costctl.nouns import Column, Format, InputFile, NotRead
 
-DATA_SUFFIXES = {".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".prom", ".txt", ".gz", ".zip"}
+DATA_SUFFIXES = {".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".prom", ".gz", ".zip"}
 NEAREST = 3
 PREAMBLE = 30  # lines in which a header is looked for
 SHOWN_COLUMNS = 12

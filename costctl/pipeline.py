@@ -24,7 +24,7 @@ from costctl.ledger.store import Ledger
 from costctl.nouns import CompiledRules, Format, Outcome, Progress, Rows, unwatched
 from costctl.periods import stale
 from costctl.rates import exchange
-from costctl.rules import pools, teams
+from costctl.rules import owners, pools, teams
 
 
 @dataclass(frozen=True)
@@ -282,7 +282,7 @@ def _references(ledger: Ledger, run: Run) -> None:
     cards = [config.at(card) for card in config.cards]
     tables = rates.read(cards)
     estimates = _vouched(ledger, run, rates.estimates(cards))
-    tables |= pools.tables(config) | teams.tables(config, tables["model_aliases"])
+    tables |= pools.tables(config) | owners.tables(config) | teams.tables(config, tables["model_aliases"])
     seals = {table: hashlib.sha256(repr(rows_of_table).encode()).hexdigest() for table, rows_of_table in tables.items()}
     known = json.loads(ledger.meta("reference_tables") or "{}")
     with ledger.transaction():

@@ -67,7 +67,7 @@ BROKEN = {
         "INSERT INTO ledger.team_aliases SELECT * FROM ledger.team_aliases LIMIT 1",
         "INSERT INTO ledger.model_aliases SELECT * FROM ledger.model_aliases LIMIT 1",
         "INSERT INTO ledger.model_aliases SELECT raw, 'another', valid_from, valid_to FROM ledger.model_aliases LIMIT 1",
-        "INSERT INTO ledger.pool_deployments VALUES ('atlas-70b-p5', 'another')",
+        "INSERT INTO ledger.pool_tokens VALUES ('deployment', 'atlas-70b-p5', 'another')",
         "INSERT INTO ledger.providers VALUES ('anthropic', 'another', NULL)",
         "INSERT INTO ledger.machines SELECT provider, name, 'another', chip, 1, 1 FROM ledger.machines LIMIT 1",
         "INSERT INTO ledger.units VALUES ('hours', 'token', 1)",

@@ -32,16 +32,16 @@ TABLES = {  # what a format fills, without where it came from
     "charges": "SELECT * EXCLUDE (source, scope, delivery_id) FROM ledger.charges WHERE source = $source ORDER BY file_no, record_no, part_no",
     "accelerator_usage": "SELECT * EXCLUDE (source, delivery_id, usage_key) FROM ledger.accelerator_usage WHERE source = $source ORDER BY file_no, record_no",
     "accelerator_gauges": "SELECT * EXCLUDE (source, delivery_id) FROM ledger.accelerator_gauges WHERE source = $source ORDER BY file_no, record_no",
-    "counter_samples": "SELECT * EXCLUDE (source, delivery_id) FROM ledger.counter_samples WHERE source = $source ORDER BY file_no, record_no",
     "token_usage": """
         WITH counted AS (
-            SELECT delivery_id, file_no, record_no, string_agg(token_class || '=' || tokens, ' ' ORDER BY token_class) AS tokens
+            SELECT delivery_id, file_no, record_no, part_no, string_agg(token_class || '=' || tokens, ' ' ORDER BY token_class) AS tokens
             FROM ledger.token_quantity GROUP BY ALL
         )
         SELECT u.* EXCLUDE (source, delivery_id, part_no, usage_key), c.tokens
-        FROM ledger.token_usage AS u LEFT JOIN counted AS c USING (delivery_id, file_no, record_no)
-        WHERE u.source = $source ORDER BY u.file_no, u.record_no""",
+        FROM ledger.token_usage AS u LEFT JOIN counted AS c USING (delivery_id, file_no, record_no, part_no)
+        WHERE u.source = $source ORDER BY u.file_no, u.record_no, u.ts_start""",
 }
+TABLES["counter_samples"] = TABLES["token_usage"]  # they are what is made of the samples
 
 
 def name(path):
@@ -120,7 +120,8 @@ def written_as(variant, sample, folder):
             "header case": lambda: as_csv(other_case(header), rows),
             "another column": lambda: as_csv(["Surprise", *header], [["=1+1", *row] for row in rows]),
         }[variant]()
-    file = folder / f"{variant}{end}"
+    file = folder / variant / f"{sample.name}{end}"  # the name of metrics tells when they were scraped
+    file.parent.mkdir(exist_ok=True)
     file.write_bytes(content)
     return file
 

@@ -414,7 +414,16 @@ REFERENCES = {
         "model_aliases",
         "team_aliases",
     ),
-    *("pools", "pool_deployments", "pool_weights", "pool_fixed", "capacity_owner", "rule_sets"),
+    *(
+        "pools",
+        "pool_tokens",
+        "driving_roles",
+        "owner_rules",
+        "pool_weights",
+        "pool_fixed",
+        "capacity_owner",
+        "rule_sets",
+    ),
     *("invoices", "reconciling_items", "fx_rates"),
 }
 

@@ -60,7 +60,7 @@ def tied(command, cost, *words):
 @pytest.mark.parametrize("name", SHOWN)
 def test_every_format_has_the_same_rows_and_no_number_is_binary(name, quickstart, command):
     rows = as_csv(command, "report", name, *OCTOBER)
-    assert len(rows) > 1
+    assert rows
     table = as_parquet(command, "report", name, *OCTOBER)
     assert [{key: as_text(value) for key, value in row.items()} for row in table.to_pylist()] == rows
     records = json.loads(command("report", name, *OCTOBER, "--format", "json").out)

@@ -18,9 +18,9 @@ FROM model_aliases
 GROUP BY raw, valid_from
 HAVING COUNT(*) > 1
 UNION ALL
-SELECT 'deployment', deployment, MIN(pool), MAX(pool)
-FROM pool_deployments
-GROUP BY deployment
+SELECT field, value, MIN(pool), MAX(pool)
+FROM pool_tokens
+GROUP BY field, value
 HAVING COUNT(*) > 1
 UNION ALL
 SELECT 'provider', name, MIN(provider), MAX(provider)

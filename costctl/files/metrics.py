@@ -1,6 +1,8 @@
-"""Samples of metrics as records {name, labels, value, time, started, temporality}, however they were exported.
+"""Samples of metrics as records {name, labels, value, time, started, temporality, target}, however they were exported.
 
-exposition    the text that an engine or an exporter serves at /metrics, OpenMetrics too; without a time of its own a sample has none
+exposition    the text that an engine or an exporter serves at /metrics, OpenMetrics too; a sample without a time is of the moment in
+              the file's name, and what else is in that name is whom it was scraped from, the target
+              (`_created` and process_start_time_seconds have no value: the moment that they tell is `started`)
 query         the answer of Prometheus to `query` or `query_range`: `{"status": "success", "data": {"resultType": …}}`
 OTLP          what an OpenTelemetry collector writes: `resourceMetrics`, as one object or one per line; of a histogram its sum
 
@@ -13,6 +15,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -28,8 +31,11 @@ SAMPLE = re.compile(
     r"(?P<name>[a-zA-Z_:][a-zA-Z0-9_:.]*)\s*(?:\{(?P<labels>(?:[^\"}]|\"(?:[^\"\\]|\\.)*\")*)\})?\s+(?P<value>\S+)(?:\s+(?P<time>-?[0-9.]+))?(?:\s+#.*)?\s*"
 )
 LABEL = re.compile(r"\s*\"?([a-zA-Z_][a-zA-Z0-9_.]*)\"?\s*=\s*\"((?:[^\"\\]|\\.)*)\"\s*,?")
+NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|Inf|NaN)")
 ESCAPED = re.compile(r"\\(.)")
-ANSWER = re.compile(rb'\s*\{\s*"status"\s*:\s*"(success|error)"')
+ANSWER = re.compile(
+    rb'\s*\{\s*"status"\s*:\s*"(?:success"\s*,(?:\s*"\w+"\s*:\s*[^{]*,)?\s*"data"\s*:\s*\{\s*"resultType"|error"\s*,\s*"errorType")'
+)
 RESOURCES = re.compile(rb'\s*[\[{][\s{]*"resourceMetrics"')
 COMMENT = re.compile(rb"# (HELP|TYPE|EOF|UNIT)\b")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -40,6 +46,14 @@ TEMPORALITY = {
     "AGGREGATION_TEMPORALITY_CUMULATIVE": "cumulative",
 }
 SAMPLES = 20_000  # whose names tell what a file is
+BEGINNING = re.compile(r"_created$|^process_start_time_seconds$")
+MOMENT = re.compile(
+    r"(?<!\d)(?P<day>20\d\d-?[01]\d-?[0-3]\d)[T_ -]?(?P<hour>[0-2]\d)[-:h]?(?P<minute>[0-5]\d)(?:[-:m]?(?P<second>[0-5]\d))?s?Z?(?!\d)"
+)
+UNIX_TIME = re.compile(r"(?<!\d)1\d{9}(?:\d{3})?(?!\d)")
+SUFFIXES = re.compile(r"(?:\.(?:prom|txt|metrics|json|jsonl|gz|zip))+$", re.IGNORECASE)
+EXAMPLE = "engine-0-2026-10-01T00:00:00Z.prom, in UTC."
+SECONDS = 10  # digits of a Unix time in seconds
 MILLISECONDS = 10**11  # so many seconds are the year 5138
 OTHER_FORM = "Export the samples again: the text of /metrics, or the answer to query_range."
 
@@ -49,14 +63,19 @@ def is_one(start: bytes) -> bool:
     if start.lstrip()[:1] in (b"{", b"["):
         return bool(ANSWER.match(start) or RESOURCES.match(start))
     lines = [line for line in start.decode("utf-8", "replace").splitlines()[:-1] if line.strip()]
-    return bool(COMMENT.match(start.lstrip())) or (bool(lines) and all(SAMPLE.fullmatch(line) for line in lines))
+    return bool(COMMENT.match(start.lstrip())) or (bool(lines) and all(_is_sample(line) for line in lines))
 
 
-def read(path: Path) -> Iterator[tuple[int, Record]]:
+def _is_sample(line: str) -> bool:
+    found = SAMPLE.fullmatch(line)
+    return line.startswith("#") or (found is not None and NUMBER.fullmatch(found["value"]) is not None)
+
+
+def read(path: Path, name: str = "") -> Iterator[tuple[int, Record]]:
     """Yield (line, record) of each sample, values and moments as exact text; raise InputRefused for what is no such export."""
     start = next(packing.blocks(path), b"").lstrip()
     if start[:1] not in (b"{", b"["):
-        yield from _of_text(path)
+        yield from _of_text(path, name)
     elif ANSWER.match(start):
         yield from (
             (1, record) for place, value in nested.walk(path, _enters) for record in _of_answer(path, place, value)
@@ -77,20 +96,19 @@ def _record(
     time: str | None,
     started: str | None = None,
     temporality: str | None = None,
+    target: str | None = None,
 ) -> Record:
-    return {
-        "name": name,
-        "labels": labels,
-        "value": value,
-        "time": time,
-        "started": started,
-        "temporality": temporality,
-    }
+    if BEGINNING.search(str(name)):
+        with suppress(InputRefused):
+            value, started = None, _moment(Path(), 1, value)
+    about = {"name": name, "labels": labels, "value": value, "time": time}
+    return about | {"started": started, "temporality": temporality, "target": target}
 
 
-def _of_text(path: Path) -> Iterator[tuple[int, Record]]:
+def _of_text(path: Path, name: str) -> Iterator[tuple[int, Record]]:
     """Read the exposition text; its times are in milliseconds, those of OpenMetrics in seconds."""
     lines = Lines(path)
+    scraped, target = named(name)
     for line in lines:
         lines.next_record()
         if not line.strip() or line.startswith("#"):
@@ -101,7 +119,23 @@ def _of_text(path: Path) -> Iterator[tuple[int, Record]]:
             raise InputRefused(f"{path}:{lines.number}", what, evidence=shown(line[:80].rstrip()), remedy=OTHER_FORM)
         labels = {name: ESCAPED.sub(_unescaped, text) for name, text in LABEL.findall(found["labels"] or "")}
         time = found["time"] and _moment(path, lines.number, _seconds(found["time"]))
-        yield lines.number, _record(found["name"], labels, found["value"], time)
+        if name and not (time or scraped):
+            what, remedy = "has a sample without a time, and its name has none", f"Name it by its scrape: {EXAMPLE}"
+            raise InputRefused(f"{name}:{lines.number}", what, evidence=shown(line[:80].rstrip()), remedy=remedy)
+        yield lines.number, _record(found["name"], labels, found["value"], time or scraped, target=target)
+
+
+def named(name: str) -> tuple[str | None, str]:
+    """Return the moment that a file's name tells, in UTC, and what else its last part says."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    found, moment = MOMENT.search(last), None
+    if found:
+        day = found["day"].replace("-", "")
+        moment = f"{day[:4]}-{day[4:6]}-{day[6:]}T{found['hour']}:{found['minute']}:{found['second'] or '00'}Z"
+    elif found := UNIX_TIME.search(last):
+        moment = _moment(Path(name), 1, Decimal(found[0]) if len(found[0]) == SECONDS else Decimal(found[0]) / 1000)
+    rest = last[: found.start()] + last[found.end() :] if found else last
+    return moment, SUFFIXES.sub("", rest).strip("-_. ")
 
 
 def _seconds(text: str) -> Decimal | str:

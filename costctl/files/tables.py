@@ -80,15 +80,18 @@ def header(path: Path, kind: str, delimiter: str = ",", way: str = "") -> tuple[
     return (*(".".join(place) for place in objects.places_in(path, records(path, kind, way))), *named)
 
 
-def records(path: Path, kind: str, way: str = "") -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (line, record) of JSON or metrics, as they are read: what lies within others by the way to it."""
+def records(path: Path, kind: str, way: str = "", name: str = "") -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line, record) of JSON or metrics, as they are read: what lies within others by the way to it.
+
+    `name` is what the user calls the file: of metrics it may tell when and from whom they were scraped.
+    """
     if kind == "metrics":
-        return metrics.read(path)
+        return metrics.read(path, name)
     return unfolded.read(path, way) if way else objects.read(path)
 
 
-def write_records(path: Path, kind: str, way: str, target: Path) -> None:
+def write_records(path: Path, kind: str, way: str, name: str, target: Path) -> None:
     """Write the records of metrics, or those within a JSON file, one per line: as a table is read."""
     with target.open("w", encoding="utf-8") as out:
-        for _, record in records(path, kind, way):
+        for _, record in records(path, kind, way, name):
             out.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n")

@@ -52,3 +52,13 @@ CREATE OR REPLACE TEMP MACRO has_unknown_tokens(object, known) AS
         list_filter(json_keys(object), lambda k: ends_with(k, '_tokens') AND NOT list_contains(known, k)),
         lambda k: COALESCE(json_extract_string(object, '$."' || k || '"') <> '0', FALSE)
     )), FALSE);
+
+-- Labels of a metric: one of them, and the counter that they name. Some say only by which way it was scraped.
+CREATE OR REPLACE TEMP MACRO label(labels, name) AS NULLIF(json_extract_string(labels, '$."' || name || '"'), '');
+CREATE OR REPLACE TEMP MACRO scraper_labels() AS ['job', 'endpoint', 'service', 'prometheus', 'prometheus_replica', '__replica__', 'receive', 'monitor'];
+CREATE OR REPLACE TEMP MACRO label_entries(labels) AS map_entries(CAST(CAST(labels AS JSON) AS MAP(VARCHAR, VARCHAR)));
+CREATE OR REPLACE TEMP MACRO labels_of(labels, names) AS
+    '{' || joined_members(list_transform(list_filter(label_entries(labels), lambda e: list_contains(names, e.key)), lambda e: json_member(e.key, e.value))) || '}';
+CREATE OR REPLACE TEMP MACRO series_of(name, labels, without, target) AS
+    concat(name, '{', joined_members(list_transform(list_filter(label_entries(labels), lambda e: NOT list_contains(without, e.key)), lambda e: json_member(e.key, e.value))), '}',
+        CASE WHEN target IS NOT NULL THEN ' of ' || target ELSE '' END);

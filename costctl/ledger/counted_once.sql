@@ -11,24 +11,14 @@ several AS (
     HAVING count(*) > 1
 ),
 
-reach AS (
-    SELECT delivery_id, max(period) AS until FROM ledger.delivery_periods WHERE delivery_id <> $id GROUP BY delivery_id
-    UNION ALL
-    SELECT delivery_id, max(CAST(ts_start AS DATE)) FROM ledger.{table} WHERE delivery_id = $id GROUP BY delivery_id
-),
-
-files AS (
-    SELECT delivery_id, file_no, sha256 FROM ledger.delivery_files WHERE delivery_id <> $id
-    UNION ALL
-    SELECT $id, CAST(generate_subscripts($files, 1) AS INTEGER), unnest($files)
-),
+reach AS (SELECT delivery_id, max(period) AS until FROM ledger.delivery_periods GROUP BY delivery_id),
 
 held AS (
     SELECT u.delivery_id, u.file_no, u.record_no, u.usage_key, {said} AS said, {size} AS size, CASE WHEN $buckets THEN r.until END AS until, f.sha256
     FROM ledger.{table} AS u
     JOIN several USING (usage_key)
     JOIN reach AS r USING (delivery_id)
-    JOIN files AS f USING (delivery_id, file_no)
+    JOIN ledger.delivery_files AS f USING (delivery_id, file_no)
     WHERE u.source = $source
 ),
 

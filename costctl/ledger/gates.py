@@ -37,6 +37,7 @@ SHARED = (
     "ledger/classes.sql",
     "models/macros.sql",
 )  # what a format's SELECT may use beside its gates
+DERIVED = {"counter_samples": "ledger/counters.sql"}  # a target → what is made of its rows, with the same macros
 ALWAYS = (
     "is_not_after",
     "has_long_number",
@@ -71,7 +72,8 @@ def bind(ledger: Ledger, item: Format, *, raising: bool, rounding: bool = True) 
     parts = PARTS if rounding or not raising else PARTS[:1]
     kinds = [" ".join(f"{column.type}{part}" for part in parts) for column in item.columns]
     spelt = [column.spelling or "" for column in item.columns]
-    words = _words(" ".join([*ALWAYS, *kinds, *spelt, *(condition for _, condition in item.exclusions), item.sql]))
+    texts = [item.sql, *(_text(file) for target, file in DERIVED.items() if target == item.target)]
+    words = _words(" ".join([*ALWAYS, *kinds, *spelt, *(condition for _, condition in item.exclusions), *texts]))
     needed = []
     for name, statement in reversed(_macros(raising=raising, rounding=rounding)):
         if name in words:
@@ -98,10 +100,14 @@ def _words(text: str) -> set[str]:
 
 
 @cache
+def _text(file: str) -> str:
+    return (resources.files("costctl") / file).read_text(encoding="utf-8")
+
+
+@cache
 def _macros(*, raising: bool, rounding: bool) -> list[tuple[str, str]]:
     """Return every macro that reads a value, by name: what they share, the gates in one of their versions, the maps."""
-    texts = [(resources.files("costctl") / file).read_text(encoding="utf-8") for file in SHARED]
-    shared = [statement for text in texts for statement in store.statements(text)]
+    shared = [statement for file in SHARED for statement in store.statements(_text(file))]
     found = [*shared, *(_gate(kind, raising=raising, rounding=rounding) for kind in TYPES), *MAPS, _to_coin()]
     return [(statement.split("MACRO ", 1)[1].split("(", 1)[0], statement) for statement in found]
 

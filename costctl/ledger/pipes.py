@@ -101,7 +101,8 @@ def plain(reading: Reading, folder: Path) -> Path:
     """Return a place where DuckDB may read an unpacked JSON or Parquet file: the archive, else the spool folder; metrics as JSON."""
     if reading.file.unfolded:
         place = folder / f"{reading.file_no}.records"
-        tables.write_records(reading.bytes_at, reading.file.content, reading.file.way, place)
+        file = reading.file
+        tables.write_records(reading.bytes_at, file.content, file.way, file.name, place)
         return place
     archived = reading.bytes_at != reading.file.path
     if archived and reading.file.compression == "none" and not packing.has_mark(reading.bytes_at):

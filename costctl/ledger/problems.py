@@ -58,7 +58,8 @@ def _value(value: str | None) -> str:
 
 
 def _place(reading: Reading, number: int, line: int | None) -> str:
-    return f"{reading.file.name}:{f'record {number}' if line is None else line}"
+    numbered = line is None or reading.file.unfolded  # many records may lie in one line
+    return f"{reading.file.name}:{f'record {number}' if numbered else line}"
 
 
 def place_of(reading: Reading, number: int) -> str:
@@ -79,7 +80,8 @@ def _raw(reading: Reading, numbers: set[int]) -> Iterator[tuple[int, int, str]]:
     if reading.file.content == "csv":
         yield from delimited.raw(reading.bytes_at, numbers, reading.file.delimiter)
     elif reading.file.content != "parquet":
-        found = tables.records(reading.bytes_at, reading.file.content, reading.file.way)
+        file = reading.file
+        found = tables.records(reading.bytes_at, file.content, file.way, file.name)
         for number, (line, record) in enumerate(found, start=1):
             if number in numbers:
                 yield number, line, json.dumps(record, ensure_ascii=False)

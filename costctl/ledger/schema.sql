@@ -134,6 +134,8 @@ CREATE TABLE ledger.counter_samples (
     series VARCHAR NOT NULL,         -- the counter: its name and labels, but for those that only say who scraped it
     scraped_by VARCHAR NOT NULL,     -- those labels: of several scrapers of one counter one counts
     counts VARCHAR NOT NULL,         -- input | input.cache_read | output … , or requests; `input` with what was read from a cache
+    worker VARCHAR NOT NULL,         -- who counts: the labels but for those that part its counters
+    layer INTEGER NOT NULL, family_rank INTEGER NOT NULL,       -- of a model's tokens the least layer counts, of a worker's families the least rank
     ts TIMESTAMP NOT NULL, value BIGINT NOT NULL,
     started TIMESTAMP,               -- when the counter stood at 0, where that is known
     is_delta BOOLEAN NOT NULL,       -- the value is what was counted since `started`, not since the counter began
@@ -226,7 +228,14 @@ CREATE TABLE ledger.pools (
     pool VARCHAR NOT NULL, base VARCHAR NOT NULL, grain VARCHAR NOT NULL, method VARCHAR NOT NULL,
     idle_policy VARCHAR NOT NULL, idle_owner VARCHAR
 );
-CREATE TABLE ledger.pool_deployments (deployment VARCHAR NOT NULL, pool VARCHAR NOT NULL);
+CREATE TABLE ledger.pool_tokens (field VARCHAR NOT NULL, value VARCHAR NOT NULL, pool VARCHAR NOT NULL);   -- field: deployment | namespace
+CREATE TABLE ledger.driving_roles (                              -- whose counts drive money, the least place that has any; scope: pool NAME, provider NAME, or * for all others
+    scope VARCHAR NOT NULL, evidence_role VARCHAR NOT NULL, source VARCHAR, place BIGINT NOT NULL
+);
+CREATE TABLE ledger.owner_rules (                                -- one row per value that a rule wants of a field; of a rule all fields must fit
+    ordinal BIGINT NOT NULL, rule VARCHAR NOT NULL, fields BIGINT NOT NULL, field VARCHAR NOT NULL, pattern VARCHAR NOT NULL,
+    team VARCHAR NOT NULL, purpose VARCHAR, valid_from DATE NOT NULL, valid_to DATE NOT NULL
+);
 CREATE TABLE ledger.pool_weights (pool VARCHAR NOT NULL, token_class VARCHAR NOT NULL, weight DECIMAL(9,6) NOT NULL);
 CREATE TABLE ledger.pool_fixed (pool VARCHAR NOT NULL, team VARCHAR NOT NULL, share DECIMAL(9,6) NOT NULL);
 CREATE TABLE ledger.rule_sets (rule_set VARCHAR NOT NULL, ordinal INTEGER NOT NULL, name VARCHAR NOT NULL, definition VARCHAR NOT NULL);

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from costctl.errors import InputRefused
 from costctl.files.faulting import fault
-from costctl.ledger import build, charges, doubled, drops, replaced, succession, usage
+from costctl.ledger import buckets, build, charges, counters, doubled, drops, replaced, succession, usage
 from costctl.ledger.intake import REPLACED, Excluded, Intake, Recount, Superseded
 from costctl.ledger.store import Ledger
 from costctl.nouns import CompiledRules, Delivery, Format, Outcome
@@ -34,15 +34,21 @@ def account(
     `again` derives billing periods anew from all their live deliveries, for a format that looks across them.
     """
     identity = intake.identity
-    excluded = [*excluded, *replaced.leave_out(ledger, intake), *usage.count_once(ledger, intake)]
+    excluded = [*excluded, *replaced.leave_out(ledger, intake)]
     _files(ledger, intake, counts, bad, excluded)
     rows = [(identity, item.file_no, item.period, item.rule, item.records) for item in excluded]
     ledger.insert("ledger.exclusions", rows)
     sequence = _record(ledger, intake)
     periods, notes = _settle(ledger, intake, sequence, again)
+    usage.count_once(ledger, intake)
     fault("settled")
     total, aside = sum(counts.values()), sum(bad.values())
     notes += doubled.notes(ledger, intake, periods) if periods else _without_records(ledger, intake, total)
+    if intake.delivery.format.target == counters.TARGET:
+        counters.derive(ledger, intake, periods)
+        notes += tuple(counters.notes(ledger, intake))
+    if intake.delivery.format.grain == "bucket" and intake.delivery.format.target == "token_usage":
+        buckets.refuse_twice(ledger, intake)
     notes += tuple(usage.notes(ledger, intake))
     labels = tuple(intake.label(str(at)) for at in periods)
     return intake.outcome("loaded", records=total, aside=aside, periods=labels, notes=notes)

@@ -57,7 +57,7 @@ def read(ledger: Ledger, source: Source, numbers: set[int]) -> dict[int, RawReco
         kind = tables.content(place)
         if kind == "csv":
             return _of_csv(place, numbers)
-        return _of_parquet(place, numbers) if kind == "parquet" else _of_objects(place, kind, source.way, numbers)
+        return _of_parquet(place, numbers) if kind == "parquet" else _of_objects(place, kind, source, numbers)
     except StorageFault:
         raise
     except CostctlError as error:
@@ -74,9 +74,9 @@ def _of_csv(place: Path, numbers: set[int]) -> dict[int, RawRecord]:
     return found
 
 
-def _of_objects(place: Path, kind: str, way: str, numbers: set[int]) -> dict[int, RawRecord]:
+def _of_objects(place: Path, kind: str, source: Source, numbers: set[int]) -> dict[int, RawRecord]:
     found: dict[int, RawRecord] = {}
-    for number, (line, record) in enumerate(tables.records(place, kind, way), start=1):
+    for number, (line, record) in enumerate(tables.records(place, kind, source.way, source.name), start=1):
         if number in numbers:
             values = {name: None if value is None else _text(value) for name, value in record.items()}
             found[number] = RawRecord(line, _text(record), values)

@@ -26,6 +26,7 @@ CONTENT = (
     "allocation_shares",
     "postings",
     "posting_days",
+    "token_evidence",
     "token_days",
     "serving_days",
     "rated_tokens",

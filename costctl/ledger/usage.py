@@ -78,40 +78,31 @@ def remove_parts(ledger: Ledger, item: Format, rows: str, values: dict[str, Any]
         )
 
 
-def count_once(ledger: Ledger, intake: Intake) -> list[Excluded]:
-    """Take out the records whose key another record of the source has; those of other deliveries are accounted for, the own ones returned."""
+def count_once(ledger: Ledger, intake: Intake) -> None:
+    """Take out the records whose key another record of the source has, of whichever delivery, and account for them."""
     target, delivery = intake.delivery.format.target, intake.delivery
     if target not in KEYED:
-        return []
+        return
     if target == "token_usage":
         ledger.run(FOLLOWED, {"id": intake.identity})
     said, size = KEYED[target]
     query = (resources.files("costctl.ledger") / "counted_once.sql").read_text(encoding="utf-8")
-    values = {
-        "id": intake.identity,
-        "source": delivery.source,
-        "files": [file.sha256 for file in delivery.files],
-        "buckets": delivery.format.grain == "bucket",
-        "repeated": REPEATED,
-        "outdone": OUTDONE,
-    }
     select = query.replace("{table}", target).replace("{said}", said).replace("{size}", size)
-    ledger.run(f"CREATE OR REPLACE TEMP TABLE counted_twice AS {select}", values)
+    values = {"id": intake.identity, "source": delivery.source, "buckets": delivery.format.grain == "bucket"}
+    texts = {"repeated": REPEATED, "outdone": OUTDONE}
+    ledger.run(f"CREATE OR REPLACE TEMP TABLE counted_twice AS {select}", values | texts)
     for table in (target, "token_quantity") if target == "token_usage" else (target,):
         ledger.run(
             f"DELETE FROM ledger.{table} AS t USING temp.counted_twice AS c WHERE t.delivery_id = c.delivery_id AND t.file_no = c.file_no AND t.record_no = c.record_no"
         )
-    counts = "SELECT delivery_id, file_no, rule, count(*) AS records FROM temp.counted_twice WHERE (delivery_id = $id) = $own GROUP BY ALL ORDER BY ALL"
-    others = {"id": intake.identity, "own": False}
-    ledger.run(f"INSERT INTO ledger.exclusions BY NAME {counts}", others)
     ledger.run(
-        "UPDATE ledger.delivery_files AS f SET kept = f.kept - c.records, excluded = f.excluded + c.records FROM ("
-        f"SELECT delivery_id, file_no, CAST(sum(records) AS BIGINT) AS records FROM ({counts}) GROUP BY ALL) AS c "
-        "WHERE c.delivery_id = f.delivery_id AND c.file_no = f.file_no",
-        others,
+        "INSERT INTO ledger.exclusions BY NAME SELECT delivery_id, file_no, rule, count(*) AS records FROM temp.counted_twice GROUP BY ALL ORDER BY ALL"
     )
-    rows = ledger.run(counts, {"id": intake.identity, "own": True}).rows
-    return [Excluded(file_no, None, rule, records) for _, file_no, rule, records in rows]
+    ledger.run(
+        "UPDATE ledger.delivery_files AS f SET kept = f.kept - c.records, excluded = f.excluded + c.records "
+        "FROM (SELECT delivery_id, file_no, count(*) AS records FROM temp.counted_twice GROUP BY ALL) AS c "
+        "WHERE c.delivery_id = f.delivery_id AND c.file_no = f.file_no"
+    )
 
 
 def notes(ledger: Ledger, intake: Intake) -> list[str]:

@@ -2,15 +2,15 @@
 -- Grain: one row per lot: day, pool, provider, channel, model, region, route, service tier, team, token class as counted, and the pieces of
 -- price_bounds that its records touch: parts from the one of their first instant to that of their last, steps from the one of the shortest
 -- prompt they may have to that of the longest. One request has its own prompt, several have any up to their sum, NULL where nobody counted it.
--- Empty without: driving_usage
+-- Empty without: named_usage
 WITH bought AS (
     SELECT
         u.day, CAST(u.ts_last AS DATE) AS last_day, u.pool, u.provider, u.channel, u.model, u.bought_model, u.region, u.route, u.service_tier, u.team,
         u.requests, u.delivery_id, u.file_no, u.record_no, u.part_no, LOWER(u.bought_model) AS name,
         EXTRACT(HOUR FROM u.ts_start) * 60 + EXTRACT(MINUTE FROM u.ts_start) AS first_minute,
         EXTRACT(HOUR FROM u.ts_last) * 60 + EXTRACT(MINUTE FROM u.ts_last) AS last_minute
-    FROM driving_usage AS u
-    WHERE u.is_bought
+    FROM named_usage AS u
+    WHERE u.is_bought AND u.drives
 ),
 
 prompts AS (

@@ -22,6 +22,9 @@ CREATE OR REPLACE TEMP MACRO signed_millionths(amount) AS millionths(amount) * (
 CREATE OR REPLACE TEMP MACRO ratio_of(millionths_of_amount, number) AS
     CAST(CAST(short_quotient(millionths_of_amount, number) AS DECIMAL(22, 0)) * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(28, 6));
 
+-- A number of tokens in millions, to the last one.
+CREATE OR REPLACE TEMP MACRO millions(tokens) AS CAST(CAST(tokens AS DECIMAL(22, 0)) * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(28, 6));
+
 -- The part of an amount, taken in whole millionths, that a weight takes of a total, rounded toward zero; whoever has the largest
 -- weight takes what is left instead, the digits below a millionth included. Overflow (millionths x weight beyond 38 digits) is an error, never a wrap.
 CREATE OR REPLACE TEMP MACRO share_of(amount, weight, total) AS

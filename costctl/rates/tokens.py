@@ -13,7 +13,16 @@ from costctl.rates import meant, names, tables
 from costctl.rates.facts import Facts
 from costctl.rates.intervals import Rate
 
-MODELS = ("model_names", "driving_usage", "price_bounds", "token_prices", "bought_tokens", "priced_tokens")
+MODELS = (
+    "model_names",
+    "usage_span",
+    "token_owners",
+    "named_usage",
+    "price_bounds",
+    "token_prices",
+    "bought_tokens",
+    "priced_tokens",
+)
 STUBS = (  # what these read of bills, of which there are none here
     names.STUB,
     "attributed_groups (slot_start TIMESTAMP, slot_end TIMESTAMP, x_token_class VARCHAR)",
@@ -87,6 +96,7 @@ def rated(
         for stub in STUBS:
             ledger.run(f"CREATE TEMP TABLE {stub}")
         ledger.insert("ledger.providers", providers)
+        ledger.insert("ledger.driving_roles", [("*", "gateway", None, 1)])
         ledger.insert("ledger.model_aliases", aliases)
         ledger.insert("ledger.model_prices", map(tables.model_price, rates))
         ledger.insert(f"ledger.token_usage ({', '.join(USAGE)})", [_usage(*item) for item in asked])

@@ -19,8 +19,10 @@ MONEY = "DECIMAL(38,18)"
 HINTS_SHOWN = 5
 HINTS = {
     "rule": "what would place the largest; rules go below your own in costctl.yaml, with a team in place of TEAM:",
+    "owner_rule": "what would place the largest; these go under owners: in costctl.yaml, with a team in place of TEAM:",
     "remedy": "what would count the largest; a line of provider,machine,chip,chips goes into a card of machines, named under cards: in costctl.yaml:",
 }
+FINE = ("cost_per", "card_per", "ratio_", "short", "over")  # columns of which a thousandth matters
 WHOLE_MILLIONS = 100
 
 Record = dict[str, Any]
@@ -92,6 +94,7 @@ def _title(answer: Answer) -> str:
             f"delivered tokens · {answer.cost}, loaded (serving, startup, idle, unused chips) · no training, no credits"
         ),
         "billed_to_effective": "every part and its difference",
+        "token_match": "what each kind of evidence counted, in millions of tokens",
     }.get(answer.report.name, f"{answer.cost} cost")
     month = "month" if answer.span.whole_months else "days"
     return f"{answer.span.label} {answer.calendar} {month} · {answer.report.title} · {what}"
@@ -219,13 +222,13 @@ def _written(column: str, value: Any, types: dict[str, str], record: Record, *, 
         return UNKNOWN if _numeric(column, types) and "exact" not in record else ""
     if column == "change_percent":
         return f"{_rounded(value, 1):+,}%"
-    if column == "mtok":
+    if column == "mtok" and "delivered_tokens" in record:
         return _millions(value)
     if is_money:
         partial = record.get("incomplete") and column in ("total", "cost")
         return ("≥" if partial else "") + _money(value, coin_places(record.get("currency") or "") if cents else 0)
     if isinstance(value, Decimal) or _numeric(column, types):
-        return f"{_rounded(value, 3 if column.startswith(('cost_per', 'card_per', 'ratio_')) else 0):,}"
+        return f"{_rounded(value, 3 if column.startswith(FINE) else 0):,}"
     return f"{value:%Y-%m}" if column == "period" else str(value)
 
 

@@ -54,8 +54,8 @@ compared AS (
 )
 
 SELECT
-    provider, model, token_class, CAST(CAST(exact_quotient(millionths_of_tokens, CAST('1000000' AS DECIMAL(38, 0))) AS DECIMAL(22, 0)) * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(28, 6)) AS billed_mtok,
-    CAST(CAST(tokens AS DECIMAL(22, 0)) * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(28, 6)) AS counted_mtok,
+    provider, model, token_class, millions(exact_quotient(millionths_of_tokens, CAST('1000000' AS DECIMAL(38, 0)))) AS billed_mtok,
+    millions(tokens) AS counted_mtok,
     cost, card_cost, cost - card_cost AS variance,
     CASE WHEN cost >= 0 THEN ratio_of(millionths(cost) * 1000000, NULLIF(exact_quotient(millionths_of_tokens, CAST('1000000' AS DECIMAL(38, 0))), 0)) END AS cost_per_mtok,
     ratio_of(millionths(card_cost) * 1000000, NULLIF(tokens, 0)) AS card_per_mtok, reason, currency

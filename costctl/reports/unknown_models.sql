@@ -37,7 +37,7 @@ named AS (
 )
 
 SELECT
-    provider, name, cost, CAST(CAST(tokens AS DECIMAL(22, 0)) * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(28, 6)) AS mtok,
+    provider, name, cost, millions(tokens) AS mtok,
     CONCAT('"', REPLACE(name, '"', '""'), '",MODEL') AS alias, currency
 FROM named
 ORDER BY currency DESC, ABS(cost) DESC, tokens DESC, provider, name

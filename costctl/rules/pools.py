@@ -16,7 +16,7 @@ def tables(config: Config) -> dict[str, list[tuple[Any, ...]]]:
     pools = config.pools
     return {
         "pools": [(name, p.base, p.grain, p.weights.method, p.idle.policy, p.idle.owner) for name, p in pools.items()],
-        "pool_deployments": [(deployment, name) for name, p in pools.items() for deployment in p.tokens.deployment],
+        "pool_tokens": [(*item, name) for name, p in pools.items() for item in p.tokens.listed()],
         "pool_weights": [
             (name, kind, getattr(p.weights, kind)) for name, p in {**pools, EVERY: Pool()}.items() for kind in WEIGHTS
         ],

@@ -54,6 +54,7 @@ def _refuse_unknown(config: Config, spellings: set[str]) -> None:
     named = [(f"rule {rule.name}", rule.team) for rule in config.rules if rule.team and "{" not in rule.team]
     named += [(f"pools.{name}.idle.owner", pool.idle.owner) for name, pool in config.pools.items() if pool.idle.owner]
     named += [(f"pools.{name}.shares", team) for name, pool in config.pools.items() for team in pool.shares]
+    named += [(f"owner {owner.name}", owner.team) for owner in config.owners]
     named += [("policy.capacity_owner", config.policy.capacity_owner)] if config.policy.capacity_owner else []
     for place, team in named:
         if spellings and team.lower() not in spellings:

@@ -1,6 +1,6 @@
 -- Tokens by day and owner, from the one evidence role that drives money for a pool or provider on that day.
 -- Grain: one row per day, pool, provider, model, team, purpose, task and token class; requests stand on rows of class '-'.
--- Empty without: driving_usage
+-- Empty without: named_usage
 WITH counted AS (
     SELECT
         r.day, r.provider, r.pool, r.model, r.bought_model, r.team, r.purpose, r.task, r.outcome,
@@ -11,11 +11,13 @@ WITH counted AS (
             ELSE 'input'
         END AS token_class,
         q.tokens, CAST(0 AS BIGINT) AS requests
-    FROM driving_usage AS r
+    FROM named_usage AS r
     INNER JOIN token_quantity AS q ON q.delivery_id = r.delivery_id AND q.file_no = r.file_no AND q.record_no = r.record_no AND q.part_no = r.part_no
+    WHERE r.drives
     UNION ALL
     SELECT day, provider, pool, model, bought_model, team, purpose, task, outcome, '-', CAST(0 AS BIGINT), COALESCE(requests, CAST(0 AS BIGINT))
-    FROM driving_usage
+    FROM named_usage
+    WHERE drives
 )
 
 SELECT

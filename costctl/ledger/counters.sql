@@ -1,0 +1,172 @@
+-- What the counters of a source counted, by the hour, from the samples taken of them; of the whole days from $since to before $until.
+-- A step is what a counter grew by from one sample to the next. A value below the last one, or a later beginning, is a counter that began anew: it grew
+-- by its value. The first sample of a series is where counting begins, unless it says since when it counts. A step over several hours is
+-- split by time, in whole tokens. Nothing is made up for what was counted between the last sample and a restart: how much it may be is said.
+
+-- Grain: one row per sample that counts, with its step. Of several that scrape one counter the one with the most samples of a day counts; of a
+-- model's tokens counted by a frontend and by its workers the frontend's; of the families of one worker that say the same the best.
+CREATE OR REPLACE TEMP TABLE counter_steps AS
+WITH edges AS (
+    SELECT series, max(ts) FILTER (WHERE ts < $since) AS before, min(ts) FILTER (WHERE ts >= $until) AS behind
+    FROM ledger.counter_samples
+    WHERE source = $source
+    GROUP BY series
+),
+
+days AS (    -- of the samples before and behind, so that what is chosen of a day never depends on how it is asked for
+    SELECT CAST(before AS DATE) AS day FROM edges UNION SELECT CAST(behind AS DATE) FROM edges
+),
+
+seen AS (
+    SELECT *, CAST(ts AS DATE) AS day, COALESCE(model_raw, '') AS name
+    FROM ledger.counter_samples
+    WHERE source = $source AND (ts >= $since AND ts < $until OR CAST(ts AS DATE) IN (SELECT day FROM days))
+),
+
+scrapers AS (
+    SELECT series, day, scraped_by
+    FROM seen
+    GROUP BY series, day, scraped_by
+    QUALIFY row_number() OVER (PARTITION BY series, day ORDER BY count(DISTINCT ts) DESC, scraped_by) = 1
+),
+
+layers AS (SELECT name, counts, day, min(layer) AS layer FROM seen GROUP BY ALL),
+
+families AS (SELECT worker, counts, day, layer, min(family_rank) AS family_rank FROM seen GROUP BY ALL),
+
+samples AS (
+    SELECT s.*
+    FROM seen AS s
+    SEMI JOIN scrapers USING (series, day, scraped_by)
+    SEMI JOIN layers USING (name, counts, day, layer)
+    SEMI JOIN families USING (worker, counts, day, layer, family_rank)
+    QUALIFY row_number() OVER (PARTITION BY s.series, s.ts ORDER BY s.delivery_id, s.file_no, s.record_no) = 1
+),
+
+following AS (
+    SELECT *, lag(ts) OVER one AS last_ts, lag(value) OVER one AS last_value
+    FROM samples
+    WINDOW one AS (PARTITION BY series ORDER BY ts)
+),
+
+steps AS (
+    SELECT
+        *,
+        CASE
+            WHEN is_delta THEN 'delta'
+            WHEN last_ts IS NULL THEN 'first'
+            WHEN value < last_value OR started > last_ts THEN 'reset'
+            ELSE 'step'
+        END AS kind
+    FROM following
+),
+
+usual AS (
+    SELECT
+        series, quantile_disc(date_diff('second', last_ts, ts), 0.5) AS seconds,
+        max(CASE WHEN kind = 'step' THEN (value - last_value) / date_diff('microsecond', last_ts, ts) END) AS fastest
+    FROM steps
+    WHERE last_ts IS NOT NULL
+    GROUP BY series
+),
+
+grown AS (
+    SELECT *, CASE kind WHEN 'step' THEN value - last_value WHEN 'first' THEN CASE WHEN started < ts THEN value ELSE 0 END ELSE value END AS grew
+    FROM steps
+)
+
+SELECT
+    s.*,
+    sum(s.grew) FILTER (WHERE s.counts = 'input') OVER scrape
+    = sum(s.grew) FILTER (WHERE s.counts = 'input.uncached') OVER scrape + COALESCE(sum(s.grew) FILTER (WHERE s.counts IN ('input.cache_read', 'input.cache_write')) OVER scrape, 0) AS adds_up,
+    CASE WHEN s.kind IN ('delta', 'first') THEN LEAST(s.started, s.ts) WHEN s.kind = 'reset' THEN GREATEST(s.started, s.last_ts) ELSE s.last_ts END AS since,
+    s.kind IN ('step', 'reset') AND date_diff('second', s.last_ts, s.ts) > 5 * u.seconds AS is_gap,
+    CASE WHEN s.kind = 'reset' THEN CAST(ceil(u.fastest * date_diff('microsecond', s.last_ts, CASE WHEN s.started > s.last_ts THEN s.started ELSE s.ts END)) AS BIGINT) END AS at_most
+FROM grown AS s
+LEFT JOIN usual AS u USING (series)
+WINDOW scrape AS (PARTITION BY s.worker, s.ts);
+
+-- Grain: one row per step and hour that it touches, in the order of the hours.
+CREATE OR REPLACE TEMP TABLE counter_parts AS
+WITH long AS (
+    SELECT *, unnest(generate_series(date_trunc('hour', since), ts - INTERVAL 1 MICROSECOND, INTERVAL 1 HOUR)) AS hour
+    FROM temp.counter_steps
+    WHERE since < ts
+),
+
+cut AS (
+    SELECT
+        * EXCLUDE (grew), CAST(date_diff('hour', date_trunc('hour', since), hour) AS INTEGER) + 1 AS part_no,
+        CAST(grew AS HUGEINT) * date_diff('microsecond', since, LEAST(ts, hour + INTERVAL 1 HOUR)) // date_diff('microsecond', since, ts) AS until_then,
+        CAST(grew AS HUGEINT) * date_diff('microsecond', since, GREATEST(since, hour)) // date_diff('microsecond', since, ts) AS until_before
+    FROM long
+)
+
+SELECT * EXCLUDE (until_then, until_before), CAST(until_then - until_before AS BIGINT) AS tokens
+FROM cut
+WHERE hour >= $since AND hour < $until
+UNION ALL BY NAME
+SELECT * EXCLUDE (grew), date_trunc('hour', ts) AS hour, 1 AS part_no, grew AS tokens
+FROM temp.counter_steps
+WHERE (since = ts OR since IS NULL) AND kind = 'delta' AND ts >= $since AND ts < $until;
+
+-- Grain: one row per hour and everything that counters are labelled with; it stands under the last sample of the hour.
+CREATE OR REPLACE TEMP TABLE counted_hours AS
+WITH summed AS (
+    SELECT
+        evidence_role, hour, provider, region, model_raw, deployment, pool, chip, team_raw, api_key, project, namespace, principal, task, outcome,
+        max({'ts': ts, 'delivery_id': delivery_id, 'file_no': file_no, 'record_no': record_no, 'part_no': part_no}) AS place,
+        CAST(sum(tokens) FILTER (WHERE counts = 'input') AS BIGINT) AS input, CAST(sum(tokens) FILTER (WHERE counts = 'input.uncached') AS BIGINT) AS uncached,
+        CAST(sum(tokens) FILTER (WHERE counts = 'input.cache_read') AS BIGINT) AS read, CAST(sum(tokens) FILTER (WHERE counts = 'input.cache_write') AS BIGINT) AS written,
+        CAST(sum(tokens) FILTER (WHERE counts = 'output') AS BIGINT) AS output, CAST(sum(tokens) FILTER (WHERE counts = 'output.reasoning') AS BIGINT) AS reasoning,
+        CAST(sum(tokens) FILTER (WHERE counts = 'requests') AS BIGINT) AS requests,
+        bool_and(adds_up) AS adds_up, bool_or(kind = 'reset') AS has_reset, bool_or(is_gap) AS has_gap
+    FROM temp.counter_parts
+    GROUP BY ALL
+),
+
+judged AS (
+    SELECT
+        *,
+        CASE
+            WHEN adds_up IS NOT NULL THEN {'convention': 'inclusive', 'proof': CASE WHEN adds_up THEN 'proved' ELSE 'contradicted' END}
+            WHEN read IS NULL AND written IS NULL THEN {'convention': 'unsplit', 'proof': 'declared'}
+            ELSE inclusion('inclusive', input, COALESCE(read, 0) + COALESCE(written, 0), NULL, NULL)
+        END AS verdict
+    FROM summed
+)
+
+SELECT
+    * EXCLUDE (place, verdict), place.delivery_id AS delivery_id, place.file_no AS file_no, place.record_no AS record_no, place.part_no AS part_no,
+    verdict.convention AS convention, verdict.proof AS convention_proof, words([CASE WHEN has_reset THEN 'reset' END, CASE WHEN has_gap THEN 'gap' END]) AS flags,
+    list_concat(input_classes(verdict, COALESCE(input, uncached), read, written, NULL, NULL), output_classes(output, reasoning, FALSE)) AS quantities
+FROM judged;
+
+-- The hours as token counts, in the place of what was derived before.
+DELETE FROM ledger.token_quantity AS q USING ledger.token_usage AS u, ledger.deliveries AS d
+WHERE u.source = $source AND u.ts_start >= $since AND u.ts_start < $until AND d.delivery_id = u.delivery_id AND d.dataset = 'counter_samples'
+    AND q.delivery_id = u.delivery_id AND q.file_no = u.file_no AND q.record_no = u.record_no AND q.part_no = u.part_no;
+
+DELETE FROM ledger.token_usage AS u USING ledger.deliveries AS d
+WHERE u.source = $source AND u.ts_start >= $since AND u.ts_start < $until AND d.delivery_id = u.delivery_id AND d.dataset = 'counter_samples';
+
+INSERT INTO ledger.token_usage BY NAME
+SELECT
+    delivery_id, file_no, record_no, part_no, $source AS source, evidence_role, hour AS ts_start, hour + INTERVAL 1 HOUR AS ts_end,
+    provider, region, model_raw, deployment, pool, chip, team_raw, api_key, project, namespace, principal, task, outcome, requests, convention, convention_proof, flags
+FROM temp.counted_hours;
+
+INSERT INTO ledger.token_quantity BY NAME
+SELECT delivery_id, file_no, record_no, part_no, q.token_class, q.tokens
+FROM (SELECT delivery_id, file_no, record_no, part_no, unnest(quantities) AS q FROM temp.counted_hours)
+WHERE q.tokens IS NOT NULL;
+
+-- Where something may be missing.
+DELETE FROM ledger.counter_gaps WHERE source = $source AND ts_end >= $since AND ts_end < $until;
+
+INSERT INTO ledger.counter_gaps BY NAME
+SELECT
+    delivery_id, file_no, record_no, $source AS source, series, counts, model_raw, CASE WHEN kind = 'step' THEN 'gap' ELSE kind END AS kind,
+    last_ts AS ts_start, ts AS ts_end, at_most
+FROM temp.counter_steps
+WHERE (kind = 'reset' OR is_gap OR kind = 'first' AND started IS NULL AND value > 0) AND ts >= $since AND ts < $until;

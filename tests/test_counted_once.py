@@ -1,0 +1,136 @@
+"""Records of one source that are the same by their key count once, in whatever files and order they come; buckets never twice."""
+
+import itertools
+import json
+
+import pytest
+
+from costctl.errors import InputRefused
+
+pytestmark = pytest.mark.usefixtures("unposted")
+
+DAY = 1790812800  # 2026-10-01T00:00:00Z
+HOUR = 3600
+COUNTED = """
+    SELECT CAST(u.ts_start AS VARCHAR), u.project, sum(u.requests), sum(q.tokens)
+    FROM ledger.token_usage AS u LEFT JOIN (SELECT delivery_id, file_no, record_no, sum(tokens) AS tokens FROM ledger.token_quantity GROUP BY ALL) AS q
+        USING (delivery_id, file_no, record_no) GROUP BY ALL ORDER BY ALL
+"""
+ACCOUNTED = "SELECT CAST(sum(records) AS BIGINT), CAST(sum(kept) AS BIGINT), CAST(sum(excluded) AS BIGINT) FROM ledger.delivery_files"
+RULES = "SELECT rule, CAST(sum(records) AS BIGINT) FROM ledger.exclusions GROUP BY 1 ORDER BY 1"
+
+
+def bucket(hour, *results, hours=1):
+    start = DAY + hour * HOUR
+    return {"object": "bucket", "start_time": start, "end_time": start + hours * HOUR, "results": list(results)}
+
+
+def result(tokens, project="p", model="gpt-5-2025-08-07"):
+    about = {"model": model, "project_id": project, "input_tokens": tokens, "output_tokens": 1}
+    return about | {"num_model_requests": 1, "input_cached_tokens": 0}
+
+
+def page(*buckets, more=False):
+    return json.dumps({"object": "page", "data": list(buckets), "has_more": more, "next_page": "x" if more else None})
+
+
+PULLS = {  # three pulls of a window that moves on; the provider restates hour 1, and hour 2 fills
+    "a": page(bucket(0, result(10)), bucket(1, result(20))),
+    "b": page(bucket(1, result(15)), bucket(2, result(7)), bucket(24, result(1))),
+    "c": page(bucket(2, result(30)), bucket(24, result(1)), bucket(48, result(2))),
+}
+
+
+def test_pulls_that_overlap_give_the_same_in_any_order(places):
+    """Of a bucket the pull that goes further counts: 15 and not the 20 of before; what it restates is in the row accounting."""
+    found = []
+    for order in itertools.permutations(PULLS):
+        place = places()
+        for name in order:
+            place.write(f"{name}.json", PULLS[name])
+            place.ingest(f"{name}.json")
+        found.append((place.ask(COUNTED), place.ask(ACCOUNTED), place.ask(RULES)))
+    counted, accounted, rules = found[0]
+    assert [tokens for *_, tokens in counted] == [11, 16, 31, 2, 3]
+    assert accounted == [(8, 5, 3)]
+    assert rules == [("another record of the same key says more", 2), ("the same record again", 1)]
+    assert all(other == found[0] for other in found)
+
+
+def test_pages_of_one_pull_in_one_file_in_several_or_one_after_the_other(places):
+    parts = [page(bucket(0, result(10)), more=True), page(bucket(1, result(20)))]
+    found = []
+    for texts in (parts, ["\n".join(parts)], [f"[{','.join(parts)}]"]):
+        place = places()
+        for number, text in enumerate(texts):
+            place.write(f"pull/{number}.json", text)
+        (outcome,) = place.ingest("pull")
+        found.append(place.ask(COUNTED))
+        assert [note for note in outcome.notes if "more was to come" in note] == []
+    assert found[0] == found[1] == found[2] != []
+
+
+def test_the_last_page_missing_is_said(place):
+    place.write("1.json", page(bucket(0, result(10)), more=True))
+    (outcome,) = place.ingest("1.json")
+    assert outcome.notes == (
+        "1 record of an answer after which more was to come, and it is not here: fetch the next page too",
+    )
+
+
+def test_the_same_folder_again_is_nothing_to_do_and_a_new_file_in_it_is_all_that_is_read(place):
+    place.write("pull/a.json", PULLS["a"])
+    place.ingest("pull")
+    assert [outcome.status for outcome in place.ingest("pull")] == ["nothing to do"]
+    place.write("pull/b.json", PULLS["b"])
+    (outcome,) = place.ingest("pull")
+    assert (outcome.status, outcome.files, outcome.records) == ("loaded", 1, 3)
+
+
+def test_a_superseded_bucket_comes_back_by_a_rebuild_or_not_at_all(place):
+    """--replace takes the place of all deliveries of the days: nothing that lost to one of them is missed."""
+    for name in "ab":
+        place.write(f"{name}.json", PULLS[name])
+        place.ingest(f"{name}.json")
+    place.write("new.json", page(bucket(0, result(100)), bucket(1, result(200))))
+    place.ingest("new.json", decision="replace")
+    assert [tokens for *_, tokens in place.ask(COUNTED)] == [101, 201, 2]
+
+
+TWICE = {
+    "hours beside their day": (
+        page(bucket(0, result(10)), bucket(1, result(20))),
+        page(bucket(0, result(30), hours=24)),
+        "has buckets that overlap",
+    ),
+    "a day beside its hours": (
+        page(bucket(0, result(30), hours=24)),
+        page(bucket(5, result(10))),
+        "has buckets that overlap",
+    ),
+    "totals beside groups": (
+        page(bucket(0, result(10))),
+        page(bucket(0, result(10, None, None))),
+        "both as a whole and by groups",
+    ),
+}
+
+
+@pytest.mark.parametrize(("there", "new", "what"), TWICE.values(), ids=TWICE)
+def test_two_cuts_of_one_source_are_refused(there, new, what, place, places):
+    place.write("there.json", there)
+    place.write("new.json", new)
+    place.ingest("there.json")
+    before = place.ask(COUNTED)
+    with pytest.raises(InputRefused, match=what):
+        place.ingest("new.json")
+    assert place.ask(COUNTED) == before
+    place.ingest("new.json", source="another")
+    with pytest.raises(InputRefused, match=what):
+        places().ingest(place.home / "there.json", place.home / "new.json")
+
+
+def test_hours_of_several_days_do_not_overlap(place):
+    place.write("a.json", page(*(bucket(hour, result(1), result(2, "q")) for hour in range(50))))
+    place.ingest("a.json")
+    assert len(place.ask(COUNTED)) == 100
