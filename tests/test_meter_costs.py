@@ -1,5 +1,7 @@
 """What providers charge for tokens, shared by what they counted: the names meet, and every class of a day does."""
 
+import csv
+import io
 from decimal import Decimal
 
 from test_meters import anthropic, completions, cost, costs, messages, openai, written
@@ -57,3 +59,22 @@ def test_teams_that_a_gateway_counts_bear_what_the_provider_charges(place):
         ("search", None, Decimal(5)),
         (None, "tokens without a known team", Decimal(1)),
     ]
+
+
+KEYS = """
+    version: 1
+    owners:
+      - {name: search, when: {api_key: k-search}, team: search}
+      - {name: the ads workspace, when: {project: w-ads}, team: ads}
+"""
+
+
+def test_teams_by_key_and_workspace_bear_what_their_tokens_cost(place):
+    place.write("costctl.yaml", KEYS)
+    counts = [messages(300, 0, api_key_id="k-search"), messages(100, 0, workspace_id="w-ads"), messages(100, 0)]
+    written(place, "usage.json", anthropic(1, *counts))
+    written(place, "bill.json", anthropic(1, cost("1000", token_type="uncached_input_tokens")))
+    assert place.costctl("ingest", "usage.json", "bill.json").returncode == 0
+    said = place.costctl("report", "chargeback", "--period", "2026-10", "--format", "csv")
+    found = {row["team"]: Decimal(row["total"]) for row in csv.DictReader(io.StringIO(said.stdout))}
+    assert found == {"search": Decimal(6), "ads": Decimal(2), "": Decimal(2)}

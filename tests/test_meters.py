@@ -118,6 +118,21 @@ def test_both_generations_of_openais_fields(fields, classes, proof, place):
     assert place.broken() == []
 
 
+def test_a_result_that_does_not_name_its_endpoint_is_told_by_its_fields(place):
+    """Some clients leave the name of the object out."""
+    fields = [
+        {"input_tokens": 9, "output_tokens": 1},
+        {"images": 1},
+        {"characters": 5},
+        {"seconds": 5},
+        {"input_tokens": 9},
+    ]
+    written(place, "usage.json", openai(1, *(found | {"num_model_requests": 1, "model": "m"} for found in fields)))
+    place.ingest("usage.json", quarantine_rows=0)
+    found = place.ask("SELECT task FROM ledger.token_usage ORDER BY record_no")
+    assert [row[0] for row in found] == ["generate", "image", "audio", "other"]
+
+
 def test_tools_count_no_tokens_and_are_left_out_by_name(place):
     searches = {"object": "organization.usage.web_searches.result", "num_requests": 7, "num_model_requests": 5}
     stores = {"object": "organization.usage.vector_stores.result", "usage_bytes": 1024}
@@ -180,6 +195,21 @@ def test_pages_come_in_any_order_in_one_file_or_in_several(page, place):
     assert "fetch the next page too" in outcome.notes[0]
     found = place.ask("SELECT source, count(*), count(flags) FROM ledger.token_usage GROUP BY 1 ORDER BY 1")
     assert found == [("cut", 1, 1), ("one", 2, 0), ("several", 2, 0)]
+
+
+def test_each_endpoint_may_be_asked_for_in_its_own_way(place):
+    """Completions by key, moderations and images as a whole: other counts, which are added. A second cut of one is refused."""
+    whole = {
+        name: {"object": f"organization.usage.{name}.result", "num_model_requests": 1}
+        for name in ("images", "moderations")
+    }
+    written(place, "completions.json", openai(1, completions(api_key_id="k")))
+    written(place, "others.json", *(openai(1, found) for found in whole.values()))
+    place.ingest("completions.json", "others.json")
+    assert place.ask("SELECT count(*) FROM ledger.token_usage") == [(3,)]
+    written(place, "total.json", openai(1, completions(model=None)))
+    with pytest.raises(InputRefused, match="both as a whole and by groups"):
+        place.ingest("total.json")
 
 
 @pytest.mark.parametrize("backwards", [False, True])

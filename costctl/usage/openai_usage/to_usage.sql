@@ -7,7 +7,10 @@ WITH counted AS (
         whole(uncached) AS uncached_tokens, whole(output) AS output_tokens,
         COALESCE(whole(cached), 0) + COALESCE(whole(written), 0) + COALESCE(whole(written_12h), 0) AS with_cache,
         COALESCE(uncached, text, image, cached_text, cached_audio, cached_image, written, output_image) IS NULL AS is_older,
-        replace(replace(endpoint, 'organization.usage.', ''), '.result', '') AS kind,
+        COALESCE(
+            replace(replace(endpoint, 'organization.usage.', ''), '.result', ''),
+            CASE WHEN output IS NOT NULL THEN 'completions' WHEN images IS NOT NULL THEN 'images' WHEN COALESCE(characters, seconds) IS NOT NULL THEN 'audio' ELSE 'other' END
+        ) AS kind,
         max(unix_time("end")) OVER (PARTITION BY file_no) AS page_end,
         has_unknown_tokens(result, [
             'input_tokens', 'input_uncached_tokens', 'input_cached_tokens', 'input_cache_write_tokens', 'input_cache_write_12h_tokens', 'input_text_tokens',
@@ -45,7 +48,7 @@ SELECT
     'ok' AS outcome, whole(requests) AS requests, verdict.convention AS convention, verdict.proof AS convention_proof,
     CASE WHEN batch = 'true' THEN 'batch' ELSE NULLIF(service_tier, 'default') END AS service_tier,
     words([CASE WHEN has_more = 'true' AND unix_time("end") = page_end THEN 'incomplete' END]) AS flags,
-    key_of([endpoint, start, "end", model, project, person, api_key, api_source, batch, service_tier, size, made_by]) AS natural_key,
+    key_of([kind, start, "end", model, project, person, api_key, api_source, batch, service_tier, size, made_by]) AS natural_key,
     CASE
         WHEN verdict.proof = 'contradicted' AND NOT (uncached_tokens + with_cache = given) IS TRUE
         THEN [{'token_class': 'input.unsplit', 'tokens': given + COALESCE(audio_on_top, 0)}, {'token_class': 'output.unsplit', 'tokens': all_output}]
