@@ -151,13 +151,13 @@ def as_read(item: Format, file: InputFile) -> InputFile:
 
 
 def _header_within(path: Path, way: str) -> tuple[str, ...]:
-    stand = path.stat()
-    return _read_within(path, way, (stand.st_ino, stand.st_size, stand.st_mtime_ns))
+    state = path.stat()
+    return _header_of(path.absolute(), way, state.st_size, state.st_mtime_ns)
 
 
 @cache
-def _read_within(path: Path, way: str, _stand: tuple[int, ...]) -> tuple[str, ...]:
-    """Read a header once, as long as the file is the same one: a name may come to mean another."""
+def _header_of(path: Path, way: str, *_: int) -> tuple[str, ...]:
+    """Return the header of a file as it is now: every format with the same way asks for it, and a file may be written again."""
     return tables.header(path, "json", way=way)
 
 

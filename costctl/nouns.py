@@ -76,7 +76,7 @@ class Format:
     not_read: tuple[NotRead, ...] = ()  # its kin that it cannot read
     stored: tuple[str, ...] = ()  # further columns of the bill that are kept, as x_NAME of the charges
     detect_any: tuple[str, ...] = ()  # folded headers of which one is there at least
-    grain: str = "request"  # of usage: request | bucket
+    grain: str = "request"  # request | bucket: of usage, which of two records of one key counts; of a bill, that each group of a bucket stands once
     way: str = ""  # to the records within a JSON value, as `files.unfolded` reads it; empty: each value is a record
 
 

@@ -15,7 +15,7 @@ WHAT = (  # what is charged for, and since when; not its invoice, its tags and w
 )
 SAMPLE = 100_000  # charges of a billing period that are all looked at; of more, one in two, in three …, and all of them where these are alike
 HELD = (
-    f"SELECT delivery_id = $id AS mine, file_no, hash(delivery_id, file_no) AS file, CAST(ChargePeriodStart AS DATE) AS day, InvoiceId, ChargePeriodEnd, "
+    f"SELECT delivery_id = $id AS mine, file_no, hash(delivery_id, file_no) AS file, CAST(ChargePeriodStart AS DATE) AS day, InvoiceId, ChargePeriodEnd, ChargeDescription, "
     f"hash({WHAT}) AS what, hash({WHAT}, ChargePeriodEnd, COALESCE(ConsumedQuantity, BilledCost)) AS charge FROM ledger.charges "
     "WHERE source = $source AND scope = $scope AND billing_period = $period AND part_no = 1 AND (BilledCost <> 0 OR EffectiveCost <> 0) "
     "AND hash(ChargePeriodStart, ResourceId, SkuId, ChargeDescription) % $step = 0"
@@ -32,6 +32,14 @@ DOUBLED = (  # of the days that two files have charges of: those that are alike,
     "SELECT h.file_no, count(COALESCE(s.one, g.one)), count(*), min(COALESCE(s.one, g.one)), min(COALESCE(s.other, g.other)) "
     "FROM held AS h JOIN days USING (day) LEFT JOIN same AS s USING (charge) LEFT JOIN grown AS g USING (what) "
     "WHERE h.mine GROUP BY h.file_no HAVING 2 * count(COALESCE(s.one, g.one)) > count(*) ORDER BY h.file_no DESC LIMIT 1"
+)
+BUCKETS = (  # of a bill by buckets each group of a bucket stands once; an answer that tells what is charged for is one of its own, beside one that does not
+    "same AS (SELECT what, min(file) AS one, max(file) AS other FROM held GROUP BY what HAVING count(*) > 1), "
+    "views AS (SELECT day, file, bool_and(ChargeDescription IS NULL) AS untold FROM held GROUP BY ALL), "
+    "mixed AS (SELECT day, min(file) AS one, max(file) AS other FROM views GROUP BY day HAVING min(untold) <> max(untold)) "
+    "SELECT h.file_no, count(COALESCE(s.one, m.one)) AS doubled, count(*), min(COALESCE(s.one, m.one)), max(COALESCE(s.other, m.other)) "
+    "FROM held AS h LEFT JOIN same AS s USING (what) LEFT JOIN mixed AS m USING (day) "
+    "WHERE h.mine GROUP BY h.file_no HAVING doubled > 0 ORDER BY h.file_no DESC LIMIT 1"
 )
 REMEDIES = {
     False: "If each file holds the month to date, say `deliveries: month_to_date` beside the source in costctl.yaml (name: {source}), or take in the newest alone, with --replace. "
@@ -55,23 +63,24 @@ OTHERS = (
 def refuse(ledger: Ledger, intake: Intake, period: date, rows: int) -> None:
     """Refuse files of which one has more than half of its charges in another that counts too, of the days that both have.
 
-    More than half, because single charges of two files may be alike. `rows` is how many charges the delivery has of the period.
+    More than half, because single charges of two files may be alike; but for a bill by buckets, where none are. `rows` is how many charges
+    the delivery has of the period.
     What is declared to belong together, or says by itself which of several is the newest, is not looked at.
     """
     delivery = intake.delivery
-    looked_at = delivery.appended or (delivery.plain and not delivery.declared and len(delivery.files) > 1)
+    by_bucket = delivery.format.grain == "bucket"
+    of_several = delivery.plain and not delivery.declared and (by_bucket or len(delivery.files) > 1)
+    looked_at = delivery.appended or of_several or (by_bucket and delivery.to_date)
     if not looked_at or intake.standing or intake.settings.decision == "add":
         return
-    grows = not delivery.appended  # what is appended may say more of the same hour
-    values = {
-        "id": intake.identity,
-        "period": period,
-        "source": delivery.source,
-        "scope": delivery.scope,
-        "grows": grows,
-    }
-    query = f"WITH held AS MATERIALIZED ({HELD}{OF_ITS_DAYS if delivery.appended else OWN}), {DOUBLED}"
-    for step in dict.fromkeys([1 + rows // SAMPLE, 1]):  # a sample of a small file may be the one charge that is alike
+    about = {"id": intake.identity, "source": delivery.source, "scope": delivery.scope}
+    values: dict[str, object] = about | {"period": period}
+    steps = [1]  # a sample of a small file may be the one charge that is alike
+    if not by_bucket:
+        values["grows"] = not delivery.appended  # what is appended may say more of the same hour
+        steps = list(dict.fromkeys([1 + rows // SAMPLE, 1]))
+    query = f"WITH held AS MATERIALIZED ({HELD}{OF_ITS_DAYS if delivery.appended else OWN}), {BUCKETS if by_bucket else DOUBLED}"
+    for step in steps:
         found = ledger.run(query, values | {"step": step}).rows
         if not found:
             return
@@ -82,7 +91,7 @@ def refuse(ledger: Ledger, intake: Intake, period: date, rows: int) -> None:
     )
     raise InputRefused(
         delivery.files[number - 1].name,
-        f"holds charges of {intake.label(str(period))} that {other} holds too: {doubled} of its {charges} of the same days",
+        f"holds charges of {intake.label(str(period))} {f'that {other} holds too' if other else 'twice'}: {doubled} of its {charges} of the same days",
         evidence=f"source {delivery.source}",
         remedy=REMEDIES[delivery.appended].format(source=delivery.source),
     )

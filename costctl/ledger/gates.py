@@ -16,6 +16,7 @@ from costctl.nouns import COINS, Format
 TYPES = (
     "money",
     "quantity",
+    "cents",
     "whole",
     "instant",
     "us_date",

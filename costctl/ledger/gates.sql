@@ -13,6 +13,8 @@ CREATE OR REPLACE TEMP MACRO money_fits(x) AS
         ELSE FALSE
     END;
 CREATE OR REPLACE TEMP MACRO quantity_fits(x) AS money_fits(x);
+-- An amount in hundredths of its currency: the point moves by two places, nothing is divided, and what would have more than 18 decimals then is refused.
+CREATE OR REPLACE TEMP MACRO cents_fits(x) AS regexp_full_match(x, '\s*[+-]?(\d+(\.\d*)?|\.\d+)\s*') AND money_fits(trim(x) || 'e-2');
 -- A binary float printed in full, some of it beyond the 18th decimal: in powers of ten with 10 to 17 significant digits (one in ten
 -- million prints shorter), or written out with 15 to 17. The recording path rounds it there and writes down what it rounded away;
 -- any other text with more decimals is refused.
@@ -166,6 +168,7 @@ CREATE OR REPLACE TEMP MACRO credits_plain_cast(x) AS
 
 CREATE OR REPLACE TEMP MACRO money_cast(x) AS CAST(trim(x) AS DECIMAL(38, 18));
 CREATE OR REPLACE TEMP MACRO quantity_cast(x) AS CAST(trim(x) AS DECIMAL(38, 18));
+CREATE OR REPLACE TEMP MACRO cents_cast(x) AS CAST(trim(x) || 'e-2' AS DECIMAL(38, 18));
 CREATE OR REPLACE TEMP MACRO whole_cast(x) AS CAST(CAST(trim(x) AS DECIMAL(38, 18)) AS BIGINT);
 CREATE OR REPLACE TEMP MACRO unix_time_cast(x) AS
     make_timestamp(CAST(floor(CAST(trim(x) AS DECIMAL(38, 9)) * CASE WHEN CAST(trim(x) AS DECIMAL(38, 9)) < 100000000000 THEN 1000000 ELSE 1000 END) AS BIGINT));

@@ -33,6 +33,11 @@ FLAGS = {  # what is said of a delivery with such records
     "sampled": "of a sample; they count as they are, nothing is scaled",
     "spillover": "gone over from provisioned capacity, so bought by the token",
 }
+FOLLOWED = (  # what was to come after an answer is here where the delivery goes on behind it
+    "UPDATE ledger.token_usage AS u SET flags = NULLIF(array_to_string(list_filter(string_split(flags, ' '), lambda word: word <> 'incomplete'), ' '), '') "
+    "WHERE u.delivery_id = $id AND list_contains(string_split(u.flags, ' '), 'incomplete') "
+    "AND EXISTS (SELECT 1 FROM ledger.token_usage AS v WHERE v.delivery_id = $id AND v.task = u.task AND v.ts_start >= u.ts_end)"
+)
 PROOFS = {"contradicted": "whose parts do not add up as the source declares"}
 
 
@@ -81,6 +86,8 @@ def count_once(ledger: Ledger, intake: Intake) -> None:
     target, delivery = intake.delivery.format.target, intake.delivery
     if target not in KEYED:
         return
+    if target == "token_usage":
+        ledger.run(FOLLOWED, {"id": intake.identity})
     said, size = KEYED[target]
     query = (resources.files("costctl.ledger") / "counted_once.sql").read_text(encoding="utf-8")
     select = query.replace("{table}", target).replace("{said}", said).replace("{size}", size)
