@@ -44,3 +44,15 @@ CREATE OR REPLACE TEMP MACRO key_of(parts) AS
 
 -- Words that are there, in the order of their letters; NULL where none is.
 CREATE OR REPLACE TEMP MACRO words(found) AS NULLIF(array_to_string(list_sort(list_filter(found, lambda x: x IS NOT NULL)), ' '), '');
+
+-- A count within a JSON text, where it stands for a whole number; what else stands there is no count, and `miscounted` says so.
+CREATE OR REPLACE TEMP MACRO count_at(json, path) AS
+    list_transform([json_extract_string(json, path)], lambda x: CASE WHEN whole_fits(x) THEN whole_cast(x) END)[1];
+CREATE OR REPLACE TEMP MACRO miscounted(json, path) AS
+    COALESCE(list_transform([json_extract_string(json, path)], lambda x: x IS NOT NULL AND NOT whole_fits(x))[1], FALSE);
+
+-- The members of a JSON object that are called tokens, say more than 0 and are none that the source's documentation told us of: what they
+-- count is unknown, so nothing of the record is proved.
+CREATE OR REPLACE TEMP MACRO unknown_tokens(json, known) AS
+    list_filter(COALESCE(json_keys(json), []), lambda k: regexp_matches(lower(k), 'token') AND NOT list_contains(known, lower(k))
+        AND COALESCE(json_type(json, '$."' || k || '"'), 'NULL') NOT IN ('NULL', 'OBJECT', 'ARRAY') AND COALESCE(json_extract_string(json, '$."' || k || '"'), '0') <> '0');
