@@ -51,8 +51,10 @@ CREATE OR REPLACE TEMP MACRO count_at(json, path) AS
 CREATE OR REPLACE TEMP MACRO miscounted(json, path) AS
     COALESCE(list_transform([json_extract_string(json, path)], lambda x: x IS NOT NULL AND NOT whole_fits(x))[1], FALSE);
 
--- The members of a JSON object that are called tokens, say more than 0 and are none that the source's documentation told us of: what they
--- count is unknown, so nothing of the record is proved.
+-- The members of a JSON object as texts, in the order of their names; none of what is no object.
+CREATE OR REPLACE TEMP MACRO members(json) AS list_sort(map_entries(COALESCE(try_cast(try_cast(json AS JSON) AS MAP(VARCHAR, VARCHAR)), CAST(MAP {} AS MAP(VARCHAR, VARCHAR)))));
+
+-- Its members that are called tokens, say more than 0 and are none that the source's documentation told us of: what they count is unknown,
+-- so nothing of the record is proved.
 CREATE OR REPLACE TEMP MACRO unknown_tokens(json, known) AS
-    list_filter(COALESCE(json_keys(json), []), lambda k: regexp_matches(lower(k), 'token') AND NOT list_contains(known, lower(k))
-        AND COALESCE(json_type(json, '$."' || k || '"'), 'NULL') NOT IN ('NULL', 'OBJECT', 'ARRAY') AND COALESCE(json_extract_string(json, '$."' || k || '"'), '0') <> '0');
+    list_filter(members(json), lambda e: contains(lower(e.key), 'token') AND NOT list_contains(known, lower(e.key)) AND NOT regexp_matches(COALESCE(e.value, '0'), '^(0$|[{\[])'));
