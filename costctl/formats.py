@@ -149,8 +149,13 @@ def as_read(item: Format, file: InputFile) -> InputFile:
     return replace(file, way=item.way, header=_header_within(file.path, item.way))
 
 
-@cache
 def _header_within(path: Path, way: str) -> tuple[str, ...]:
+    found = path.stat()
+    return _header_of(path.absolute(), way, (found.st_mtime_ns, found.st_size))
+
+
+@cache
+def _header_of(path: Path, way: str, _state: tuple[int, int]) -> tuple[str, ...]:
     return tables.header(path, "json", way=way)
 
 
