@@ -97,14 +97,14 @@ def test_a_record_counts_once_in_whatever_files_and_order_it_comes(source, secon
     assert place.broken() == []
 
 
-def test_a_day_that_went_on_replaces_what_it_was(place):
-    """The same bucket of OpenRouter, fetched when it had 50 prompt tokens and again when it had 70."""
-    for number, prompt in enumerate((50, 70)):
-        written(
-            place, "openrouter_activity", f"{number}.json", [[first("openrouter_activity") | {"prompt_tokens": prompt}]]
-        )
+def test_the_answer_that_goes_further_tells_what_a_day_was(place):
+    """A day of OpenRouter with 70 prompt tokens, and with 50 in the answer that has the next day, too."""
+    day = first("openrouter_activity")
+    for number, rows in enumerate([[(1, 70)], [(1, 50), (2, 5)]]):
+        records = [day | {"date": f"2026-10-0{at}", "prompt_tokens": prompt} for at, prompt in rows]
+        written(place, "openrouter_activity", f"{number}.json", [records])
         place.ingest(f"{number}.json", source="log")
-    assert tokens(place)["input.unsplit"] == 70
+    assert tokens(place)["input.unsplit"] == 55
 
 
 def test_pages_in_any_order_are_one_answer_and_the_missing_last_one_is_told(place):
@@ -292,6 +292,13 @@ def test_langfuse_tells_by_the_total_what_its_input_contains(usage, proof, expec
     classes = ["input.uncached", "input.cache_read", "output.visible", "output.reasoning"]
     assert tokens(place) == dict(zip(classes, expected, strict=True))
     assert told(place, "convention_proof") == [proof]
+
+
+def test_a_total_that_langfuse_computed_proves_nothing(place):
+    usage = {"input": 100, "cache_read_input_tokens": 60, "output": 10, "total": 170}
+    written(place, "langfuse", "log.jsonl", [first("langfuse") | {"usageDetails": usage, "providedUsageDetails": None}])
+    place.ingest("log.jsonl")
+    assert told(place, "convention_proof") == ["declared"]
 
 
 @pytest.mark.parametrize(
