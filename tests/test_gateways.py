@@ -255,15 +255,19 @@ def test_a_daily_table_tells_its_owner_by_its_cut(entity, column, place):
     assert told(place, column) == ["x"]
 
 
-def test_a_daily_table_again_is_the_later_state_and_another_cut_is_not_the_same_record(place):
+def test_a_daily_table_again_is_the_later_state(place):
     place.ingest(cut(place, "team_id", "early.csv"), source="days")
-    place.ingest(cut(place, "team_id", "late.csv", prompt=200, requests=5), source="days")
-    assert told(place, "requests") == [5]
-    place.ingest(cut(place, "user_id", "users.csv"), source="days")
-    assert sorted(told(place, "requests")) == [
-        3,
-        5,
-    ]  # both are there: to take in two cuts is a mistake that must be seen
+    late = cut(place, "team_id", "late.csv", prompt=90, requests=2)
+    with (place.home / late).open("a") as rows:
+        rows.write("2026-10-02,x,k,gpt-5,openai,1,1,0,0,0,1,1,0\n")
+    place.ingest(late, source="days")
+    assert told(place, "requests") == [2, 1]
+
+
+def test_another_cut_is_not_the_same_record(place):
+    """Both are there: to take in two cuts is a mistake, which must be seen and not be hidden by chance."""
+    place.ingest(cut(place, "team_id", "teams.csv"), cut(place, "user_id", "users.csv"), source="days")
+    assert told(place, "requests") == [3, 3]
 
 
 def test_the_cut_by_tag_is_refused(place):
