@@ -45,11 +45,14 @@ CREATE OR REPLACE TEMP MACRO key_of(parts) AS
 -- Words that are there, in the order of their letters; NULL where none is.
 CREATE OR REPLACE TEMP MACRO words(found) AS NULLIF(array_to_string(list_sort(list_filter(found, lambda x: x IS NOT NULL)), ' '), '');
 
--- A count within a JSON text, where it stands for a whole number; what else stands there is no count, and `miscounted` says so.
+-- A count within a JSON text. What stands there and is no whole number refuses the record: no column of the file is to blame, and a
+-- count that nobody can read is neither 0 nor absent.
 CREATE OR REPLACE TEMP MACRO count_at(json, path) AS
-    list_transform([json_extract_string(json, path)], lambda x: CASE WHEN whole_fits(x) THEN whole_cast(x) END)[1];
-CREATE OR REPLACE TEMP MACRO miscounted(json, path) AS
-    COALESCE(list_transform([json_extract_string(json, path)], lambda x: x IS NOT NULL AND NOT whole_fits(x))[1], FALSE);
+    CASE
+        WHEN json_extract_string(json, path) IS NULL THEN NULL
+        WHEN whole_fits(json_extract_string(json, path)) THEN whole_cast(json_extract_string(json, path))
+        ELSE error(concat(path, ' is not a whole number: ', json_extract_string(json, path)))
+    END;
 
 -- The members of a JSON object as texts, in the order of their names; none of what is no object.
 CREATE OR REPLACE TEMP MACRO members(json) AS list_sort(map_entries(COALESCE(try_cast(try_cast(json AS JSON) AS MAP(VARCHAR, VARCHAR)), CAST(MAP {} AS MAP(VARCHAR, VARCHAR)))));
