@@ -140,6 +140,20 @@ def test_what_is_no_count_is_refused_by_name(source, words, column, place):
     assert "is not a whole number" in said.stderr
 
 
+@pytest.mark.parametrize(
+    ("source", "count"), [("litellm", -1), ("litellm", "NaN"), ("litellm", 1.5), ("portkey", "many")]
+)
+def test_what_is_no_count_within_the_usage_refuses_its_record(source, count, place):
+    """One of 1.5 must not become one of 2."""
+    usage = {"cache_read_input_tokens": count}
+    words = {"metadata": json.dumps({"usage_object": usage})} if source == "litellm" else {"response": {"usage": usage}}
+    written(place, source, "log.jsonl", [first(source), first(source) | {"id": "2", "request_id": "2"} | words])
+    said = place.costctl("ingest", "log.jsonl")
+    assert said.returncode == 3
+    assert "log.jsonl:2: this record cannot be taken in" in said.stderr
+    assert f"$.cache_read_input_tokens is not a whole number: {count}" in said.stderr
+
+
 @pytest.mark.parametrize("source", LOGS)
 def test_a_file_that_is_cut_short_is_refused(source, place):
     text = written(place, source, "log.jsonl", [first(source)]).read_text("utf-8")
@@ -159,8 +173,6 @@ def test_a_file_that_is_cut_short_is_refused(source, place):
         ({"completion_tokens_details": {"reasoning_tokens": 4}}, {"input.uncached": 100, "output.visible": 6, "output.reasoning": 4}),
         ({"cache_read_input_tokens": 101}, {"input.unsplit": 100}),
         ({"completion_tokens_details": {"reasoning_tokens": 11}}, {"input.unsplit": 100}),
-        ({"cache_read_input_tokens": -1}, {"input.unsplit": 100}),
-        ({"cache_read_input_tokens": "NaN"}, {"input.unsplit": 100}),
         ({"prompt_tokens_details": {"cached_tokens": 60, "hover_tokens": 5}}, {"input.unsplit": 100}),
         ({"hover_tokens": 5}, {"input.unsplit": 100}),
         ({"hover_tokens": 0}, {"input.uncached": 100}),

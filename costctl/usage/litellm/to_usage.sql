@@ -33,11 +33,7 @@ counted AS (
         COALESCE(count_at(usage, '$.prompt_tokens_details.cache_creation_token_details.ephemeral_1h_input_tokens'), count_at(usage, '$.cache_creation.ephemeral_1h_input_tokens')) AS long,
         COALESCE(count_at(usage, '$.completion_tokens_details.reasoning_tokens'), count_at(usage, '$.reasoning_tokens')) AS reasoning,
         NULLIF(count_at(usage, '$.completion_tokens_details.rejected_prediction_tokens'), 0) AS rejected,
-        list_bool_or(list_transform([
-            '$.cache_read_input_tokens', '$.prompt_tokens_details.cached_tokens', '$.cache_creation_input_tokens',
-            '$.prompt_tokens_details.cache_creation_tokens', '$.completion_tokens_details.reasoning_tokens'
-        ], lambda p: miscounted(usage, p)))
-        OR len(unknown_tokens(usage, ['prompt_tokens', 'completion_tokens', 'total_tokens', 'cache_read_input_tokens', 'cache_creation_input_tokens', 'input_tokens', 'output_tokens', 'reasoning_tokens', 'prompt_cache_hit_tokens', 'prompt_cache_miss_tokens'])) > 0
+        len(unknown_tokens(usage, ['prompt_tokens', 'completion_tokens', 'total_tokens', 'cache_read_input_tokens', 'cache_creation_input_tokens', 'input_tokens', 'output_tokens', 'reasoning_tokens', 'prompt_cache_hit_tokens', 'prompt_cache_miss_tokens'])) > 0
         OR len(unknown_tokens(json_extract(usage, '$.prompt_tokens_details'), ['cached_tokens', 'cache_creation_tokens', 'cache_write_tokens', 'text_tokens', 'audio_tokens', 'image_tokens', 'video_tokens'])) > 0
         OR len(unknown_tokens(json_extract(usage, '$.completion_tokens_details'), ['reasoning_tokens', 'text_tokens', 'audio_tokens', 'image_tokens', 'video_tokens', 'accepted_prediction_tokens', 'rejected_prediction_tokens'])) > 0 AS unclear
     FROM told
@@ -81,7 +77,7 @@ SELECT
         WHEN NOT failed THEN 'ok'
         WHEN error = '499' THEN 'client_abort'
         WHEN regexp_full_match(error, '4\d\d') AND error NOT IN ('408', '429') THEN 'client_error'
-        WHEN count_at(meta, '$.attempted_retries') < count_at(meta, '$.max_retries') THEN 'retry'
+        WHEN try_cast(json_extract_string(meta, '$.attempted_retries') AS INTEGER) < try_cast(json_extract_string(meta, '$.max_retries') AS INTEGER) THEN 'retry'
         ELSE 'platform_error'
     END AS outcome,
     1 AS requests, verdict.convention AS convention, verdict.proof AS convention_proof,

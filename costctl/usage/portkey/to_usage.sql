@@ -22,8 +22,7 @@ counted AS (
         count_at(usage, '$.cache_creation_input_tokens') AS written,
         count_at(usage, '$.cache_creation.ephemeral_5m_input_tokens') AS short, count_at(usage, '$.cache_creation.ephemeral_1h_input_tokens') AS long,
         COALESCE(count_at(usage, '$.completion_tokens_details.reasoning_tokens'), count_at(usage, '$.output_tokens_details.reasoning_tokens')) AS reasoning,
-        list_bool_or(list_transform(['$.cache_read_input_tokens', '$.prompt_tokens_details.cached_tokens', '$.cache_creation_input_tokens'], lambda p: miscounted(usage, p)))
-        OR len(unknown_tokens(usage, ['prompt_tokens', 'completion_tokens', 'total_tokens', 'input_tokens', 'output_tokens', 'cache_read_input_tokens', 'cache_creation_input_tokens'])) > 0 AS unclear
+        len(unknown_tokens(usage, ['prompt_tokens', 'completion_tokens', 'total_tokens', 'input_tokens', 'output_tokens', 'cache_read_input_tokens', 'cache_creation_input_tokens'])) > 0 AS unclear
     FROM told
 ),
 
