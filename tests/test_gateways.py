@@ -72,6 +72,7 @@ def test_the_known_answer_of_the_litellm_record_through_the_command_line(place):
         ("openrouter_activity", {"input.unsplit": 4100, "output.reasoning": 25, "output.unsplit": 125, "output.visible": 900}, 12),
         ("openrouter_generation", {"input.cache_read": 36082, "input.uncached": 18080, "input.unsplit": 36108, "output.reasoning": 120, "output.visible": 367}, 6),
         ("portkey", {"input.cache_read": 12600, "input.cache_write.1h": 2000, "input.cache_write.5m": 4000, "input.uncached": 3300, "input.unsplit": 3000, "output.reasoning": 50, "output.unsplit": 2200, "output.visible": 150}, 10),
+        ("litellm_pages", {"input.cache_read": 6000, "input.cache_write.1h": 1000, "input.cache_write.5m": 2000, "input.uncached": 1060, "input.unsplit": 10, "output.reasoning": 300, "output.unsplit": 28, "output.visible": 500}, 3),
         ("kong_ai", {"input.unsplit": 1062, "output.unsplit": 104}, 8),
         ("litellm_daily", {"input.cache_read": 90000, "input.cache_write.unspecified": 45000, "input.uncached": 105500, "input.unsplit": 100, "output.unsplit": 12025}, 64),
     ],
