@@ -57,7 +57,7 @@ CREATE OR REPLACE TEMP MACRO count_at(json, path) AS
 -- The members of a JSON object as texts, in the order of their names; none of what is no object.
 CREATE OR REPLACE TEMP MACRO members(json) AS list_sort(map_entries(COALESCE(try_cast(try_cast(json AS JSON) AS MAP(VARCHAR, VARCHAR)), CAST(MAP {} AS MAP(VARCHAR, VARCHAR)))));
 
--- Its members that are called tokens, say more than 0 and are none that the source's documentation told us of: what they count is unknown,
--- so nothing of the record is proved.
+-- The names within a JSON text, however deep, that are called tokens, say more than 0 and are none that the source's documentation told us
+-- of: what they count is unknown, so nothing of the record is proved.
 CREATE OR REPLACE TEMP MACRO unknown_tokens(json, known) AS
-    list_filter(members(json), lambda e: contains(lower(e.key), 'token') AND NOT list_contains(known, lower(e.key)) AND NOT regexp_matches(COALESCE(e.value, '0'), '^(0$|[{\[])'));
+    list_filter(regexp_extract_all(CAST(json AS VARCHAR), '"(\w*[Tt]oken\w*)"\s*:\s*"?[1-9]', 1), lambda k: NOT list_contains(known, lower(k)));
