@@ -5,7 +5,7 @@ WITH parsed AS (
     SELECT
         *,
         whole(prompt_tokens) AS prompt, whole(completion_tokens) AS completion, whole(total_tokens) AS total, lower(COALESCE(call_type, '')) AS call,
-        CASE WHEN json_valid(metadata) THEN metadata WHEN is_notation(metadata) THEN notation(metadata) END AS meta,    -- as JSON, or as Python prints it
+        CASE WHEN starts_with(metadata, '{''') AND is_notation(metadata) THEN notation(metadata) WHEN json_valid(metadata) THEN metadata END AS meta,    -- as JSON, or as Python prints it
         CASE WHEN json_valid(request_tags) THEN from_json(request_tags, '["VARCHAR"]') END AS tags
     FROM records
 ),
@@ -33,9 +33,11 @@ counted AS (
         COALESCE(count_at(usage, '$.prompt_tokens_details.cache_creation_token_details.ephemeral_1h_input_tokens'), count_at(usage, '$.cache_creation.ephemeral_1h_input_tokens')) AS long,
         COALESCE(count_at(usage, '$.completion_tokens_details.reasoning_tokens'), count_at(usage, '$.reasoning_tokens')) AS reasoning,
         NULLIF(count_at(usage, '$.completion_tokens_details.rejected_prediction_tokens'), 0) AS rejected,
-        len(unknown_tokens(usage, ['prompt_tokens', 'completion_tokens', 'total_tokens', 'cache_read_input_tokens', 'cache_creation_input_tokens', 'input_tokens', 'output_tokens', 'reasoning_tokens', 'prompt_cache_hit_tokens', 'prompt_cache_miss_tokens'])) > 0
-        OR len(unknown_tokens(json_extract(usage, '$.prompt_tokens_details'), ['cached_tokens', 'cache_creation_tokens', 'cache_write_tokens', 'text_tokens', 'audio_tokens', 'image_tokens', 'video_tokens'])) > 0
-        OR len(unknown_tokens(json_extract(usage, '$.completion_tokens_details'), ['reasoning_tokens', 'text_tokens', 'audio_tokens', 'image_tokens', 'video_tokens', 'accepted_prediction_tokens', 'rejected_prediction_tokens'])) > 0 AS unclear
+        len(unknown_tokens(usage, [
+            'prompt_tokens', 'completion_tokens', 'total_tokens', 'input_tokens', 'output_tokens', 'cache_read_input_tokens', 'cache_creation_input_tokens',
+            'cached_tokens', 'cache_creation_tokens', 'cache_write_tokens', 'ephemeral_5m_input_tokens', 'ephemeral_1h_input_tokens', 'prompt_cache_hit_tokens',
+            'prompt_cache_miss_tokens', 'reasoning_tokens', 'accepted_prediction_tokens', 'rejected_prediction_tokens', 'text_tokens', 'audio_tokens', 'image_tokens', 'video_tokens'
+        ])) > 0 AS unclear
     FROM told
 ),
 

@@ -22,7 +22,10 @@ counted AS (
         count_at(usage, '$.cache_creation_input_tokens') AS written,
         count_at(usage, '$.cache_creation.ephemeral_5m_input_tokens') AS short, count_at(usage, '$.cache_creation.ephemeral_1h_input_tokens') AS long,
         COALESCE(count_at(usage, '$.completion_tokens_details.reasoning_tokens'), count_at(usage, '$.output_tokens_details.reasoning_tokens')) AS reasoning,
-        len(unknown_tokens(usage, ['prompt_tokens', 'completion_tokens', 'total_tokens', 'input_tokens', 'output_tokens', 'cache_read_input_tokens', 'cache_creation_input_tokens'])) > 0 AS unclear
+        len(unknown_tokens(usage, [
+            'prompt_tokens', 'completion_tokens', 'total_tokens', 'input_tokens', 'output_tokens', 'cache_read_input_tokens', 'cache_creation_input_tokens', 'cached_tokens',
+            'ephemeral_5m_input_tokens', 'ephemeral_1h_input_tokens', 'reasoning_tokens', 'accepted_prediction_tokens', 'rejected_prediction_tokens', 'text_tokens', 'audio_tokens', 'image_tokens'
+        ])) > 0 AS unclear
     FROM told
 ),
 
