@@ -330,4 +330,4 @@ def test_the_litellm_record_gives_its_tokens(layout, command):
         tokens[token_class] += int(number)
     assert tokens == {"input.uncached": 10, "output.unsplit": 20}
     asked = "SELECT provider, model_raw, team_raw, outcome, convention_proof, strftime(ts_start, '%Y-%m-%dT%H:%M:%S.%f') AS t FROM token_usage"
-    assert answered(command, asked) == [["openai", "gpt-4o", "", "ok", "proved", "2025-01-24T09:20:46.847371"]]
+    assert answered(command, asked) == [["openai", "gpt-4o", "", "ok", "ambiguous", "2025-01-24T09:20:46.847371"]]

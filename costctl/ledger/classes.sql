@@ -133,3 +133,19 @@ CREATE OR REPLACE TEMP MACRO labels_of(labels, names) AS
 CREATE OR REPLACE TEMP MACRO series_of(name, labels, without, target) AS
     concat(name, '{', joined_members(list_transform(list_filter(label_entries(labels), lambda e: NOT list_contains(without, e.key)), lambda e: json_member(e.key, e.value))), '}',
         CASE WHEN target IS NOT NULL THEN ' of ' || target ELSE '' END);
+-- A count within a JSON text. What stands there and is no whole number refuses the record: no column of the file is to blame, and a
+-- count that nobody can read is neither 0 nor absent.
+CREATE OR REPLACE TEMP MACRO count_at(json, path) AS
+    CASE
+        WHEN json_extract_string(json, path) IS NULL THEN NULL
+        WHEN whole_fits(json_extract_string(json, path)) THEN whole_cast(json_extract_string(json, path))
+        ELSE error(concat(path, ' is not a whole number: ', json_extract_string(json, path)))
+    END;
+
+-- The members of a JSON object as texts, in the order of their names; none of what is no object.
+CREATE OR REPLACE TEMP MACRO members(json) AS list_sort(map_entries(COALESCE(try_cast(try_cast(json AS JSON) AS MAP(VARCHAR, VARCHAR)), CAST(MAP {} AS MAP(VARCHAR, VARCHAR)))));
+
+-- The names within a JSON text, however deep, that are called tokens, say more than 0 and are none that the source's documentation told us
+-- of: what they count is unknown, so nothing of the record is proved.
+CREATE OR REPLACE TEMP MACRO unknown_tokens(json, known) AS
+    list_filter(regexp_extract_all(CAST(json AS VARCHAR), '"(\w*[Tt]oken\w*)"\s*:\s*"?[1-9]', 1), lambda k: NOT list_contains(known, lower(k)));

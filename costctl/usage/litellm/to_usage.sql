@@ -1,59 +1,115 @@
--- LiteLLM spend logs to token usage. Grain: one row per request. LiteLLM's prompt_tokens contain cache reads and writes (its own
--- code adds them back in for every provider), so they are taken out; where they exceed the prompt the row is `contradicted`
--- and its input stays unsplit. A response-cache hit reached no model: it counts as a request without tokens.
+-- LiteLLM spend logs to token usage. Grain: one row per call of a model. LiteLLM's prompt_tokens contain cache reads and writes (its own
+-- code adds them back in for every provider), its completion_tokens contain the reasoning. A response-cache hit reached no model: it
+-- counts as a request without tokens. An attempt after which attempts were left is no answer to anybody: `retry`.
 WITH parsed AS (
     SELECT
         *,
-        whole(prompt_tokens) AS prompt, whole(completion_tokens) AS completion, whole(total_tokens) AS total,
-        COALESCE(lower(cache_hit), '') = 'true' AS answered_from_cache,
-        CASE WHEN json_valid(metadata) THEN json_extract(metadata, '$.usage_object') END AS usage_object,
-        CASE WHEN json_valid(metadata) THEN json_extract_string(metadata, '$.user_api_key_team_alias') END AS team_alias,
-        CASE WHEN json_valid(request_tags) THEN from_json(request_tags, '["VARCHAR"]') END AS tag_list
+        whole(prompt_tokens) AS prompt, whole(completion_tokens) AS completion, whole(total_tokens) AS total, lower(COALESCE(call_type, '')) AS call,
+        CASE WHEN starts_with(metadata, '{''') AND is_notation(metadata) THEN notation(metadata) WHEN json_valid(metadata) THEN metadata END AS meta,    -- as JSON, or as Python prints it
+        CASE WHEN json_valid(request_tags) THEN from_json(request_tags, '["VARCHAR"]') END AS tags
     FROM records
+),
+
+told AS (
+    SELECT
+        *,
+        COALESCE(json_extract(meta, '$.usage_object'), json_extract(meta, '$.additional_usage_values')) AS usage,
+        json_extract_string(meta, '$.error_information.error_code') AS error, json_extract_string(meta, '$.internal_call_origin') AS origin,
+        COALESCE(lower(status), json_extract_string(meta, '$.status'), 'success') = 'failure' AS failed,
+        COALESCE(lower(cache_hit), '') = 'true' OR regexp_matches(request_id, '_cache_hit[0-9.]*$') AS answered_from_cache
+    FROM parsed
 ),
 
 counted AS (
     SELECT
         *,
+        COALESCE(json_type(usage), 'NULL') <> 'OBJECT' AS untold,
+        COALESCE(count_at(usage, '$.cache_read_input_tokens'), count_at(usage, '$.prompt_tokens_details.cached_tokens')) AS read,
         COALESCE(
-            CAST(json_extract_string(usage_object, '$.cache_read_input_tokens') AS BIGINT),
-            CAST(json_extract_string(usage_object, '$.prompt_tokens_details.cached_tokens') AS BIGINT)
-        ) AS cache_read,
-        CAST(json_extract_string(usage_object, '$.cache_creation_input_tokens') AS BIGINT) AS cache_write,
-        list_filter(tag_list, lambda tag: starts_with(tag, 'purpose:')) AS purposes
-    FROM parsed
+            count_at(usage, '$.cache_creation_input_tokens'), count_at(usage, '$.prompt_tokens_details.cache_creation_tokens'),
+            count_at(usage, '$.prompt_tokens_details.cache_write_tokens')
+        ) AS written,
+        COALESCE(count_at(usage, '$.prompt_tokens_details.cache_creation_token_details.ephemeral_5m_input_tokens'), count_at(usage, '$.cache_creation.ephemeral_5m_input_tokens')) AS short,
+        COALESCE(count_at(usage, '$.prompt_tokens_details.cache_creation_token_details.ephemeral_1h_input_tokens'), count_at(usage, '$.cache_creation.ephemeral_1h_input_tokens')) AS long,
+        COALESCE(count_at(usage, '$.completion_tokens_details.reasoning_tokens'), count_at(usage, '$.reasoning_tokens')) AS reasoning,
+        NULLIF(count_at(usage, '$.completion_tokens_details.rejected_prediction_tokens'), 0) AS rejected,
+        len(unknown_tokens(usage, [
+            'prompt_tokens', 'completion_tokens', 'total_tokens', 'input_tokens', 'output_tokens', 'cache_read_input_tokens', 'cache_creation_input_tokens',
+            'cached_tokens', 'cache_creation_tokens', 'cache_write_tokens', 'ephemeral_5m_input_tokens', 'ephemeral_1h_input_tokens', 'prompt_cache_hit_tokens',
+            'prompt_cache_miss_tokens', 'reasoning_tokens', 'accepted_prediction_tokens', 'rejected_prediction_tokens', 'text_tokens', 'audio_tokens', 'image_tokens', 'video_tokens'
+        ])) > 0 AS unclear
+    FROM told
 ),
 
-proved AS (
+judged AS (
+    SELECT
+        *,
+        COALESCE(short, 0) + COALESCE(long, 0) = COALESCE(written, COALESCE(short, 0) + COALESCE(long, 0)) AS written_by_age,
+        inclusion('inclusive', prompt, COALESCE(read, 0) + GREATEST(COALESCE(written, 0), COALESCE(short, 0) + COALESCE(long, 0)), completion, total) AS found
+    FROM counted
+),
+
+ruled AS (
     SELECT
         *,
         CASE
-            WHEN COALESCE(cache_read, 0) + COALESCE(cache_write, 0) > prompt THEN 'contradicted'
-            WHEN total = prompt + completion THEN 'proved'
-            WHEN total IS NULL THEN 'declared'
-            ELSE 'contradicted'
-        END AS proof
-    FROM counted
+            WHEN unclear OR COALESCE(reasoning, 0) + COALESCE(rejected, 0) > completion THEN {'convention': 'inclusive', 'proof': 'contradicted'}
+            WHEN untold AND found.proof <> 'contradicted' THEN {'convention': 'unsplit', 'proof': found.proof}
+            ELSE found
+        END AS verdict
+    FROM judged
 )
 
 SELECT
-    file_no, record_no,
-    instant(started) AS ts_start, instant(ended) AS ts_end,
+    file_no, record_no, instant(started) AS ts_start, instant(ended) AS ts_end,
     COALESCE(NULLIF(provider, ''), 'unknown') AS provider,
-    CAST(NULL AS VARCHAR) AS billing_account, CAST(NULL AS VARCHAR) AS region,
     NULLIF(regexp_replace(model_raw, '^' || COALESCE(provider, '') || '/(converse/|invoke/)?', ''), '') AS model_raw,
-    CAST(NULL AS VARCHAR) AS deployment, CAST(NULL AS VARCHAR) AS pool, CAST(NULL AS VARCHAR) AS chip,
-    COALESCE(NULLIF(team_raw, ''), team_alias) AS team_raw, substr(purposes[1], 9) AS purpose,
-    'generate' AS task, CASE WHEN COALESCE(status, 'success') = 'success' THEN 'ok' ELSE 'platform_error' END AS outcome, 1 AS requests,
-    'inclusive' AS convention, proof AS convention_proof,
+    NULLIF(model_group, '') AS deployment, COALESCE(NULLIF(team_raw, ''), json_extract_string(meta, '$.user_api_key_team_alias')) AS team_raw,
+    CASE WHEN starts_with(api_key, 'sk-') THEN sha256(api_key) ELSE NULLIF(api_key, '') END AS api_key,     -- as LiteLLM itself keeps it
+    COALESCE(json_extract_string(meta, '$.user_api_key_project_id'), NULLIF(organization, ''), json_extract_string(meta, '$.user_api_key_org_id')) AS project,
+    COALESCE(NULLIF("user", ''), NULLIF(end_user, '')) AS principal,
+    substr(list_filter(tags, lambda t: starts_with(t, 'purpose:'))[1], 9) AS purpose,
+    CASE
+        WHEN contains(call, 'embedding') THEN 'embed' WHEN contains(call, 'rerank') THEN 'rerank' WHEN contains(call, 'image') THEN 'image'
+        WHEN regexp_matches(call, 'speech|transcription|audio') THEN 'audio' WHEN contains(call, 'video') THEN 'video'
+        WHEN regexp_matches(call, 'moderation|ocr|search|mcp|vector_store|file') THEN 'other' ELSE 'generate'
+    END AS task,
+    CASE
+        WHEN contains(COALESCE(origin, ''), 'retry') THEN 'retry'
+        WHEN NOT failed THEN 'ok'
+        WHEN error = '499' THEN 'client_abort'
+        WHEN regexp_full_match(error, '4\d\d') AND error NOT IN ('408', '429') THEN 'client_error'
+        WHEN try_cast(json_extract_string(meta, '$.attempted_retries') AS INTEGER) < try_cast(json_extract_string(meta, '$.max_retries') AS INTEGER) THEN 'retry'
+        ELSE 'platform_error'
+    END AS outcome,
+    1 AS requests, verdict.convention AS convention, verdict.proof AS convention_proof,
+    CASE
+        WHEN call = 'aretrieve_batch' OR call = 'retrieve_batch' THEN 'batch'
+        WHEN lower(json_extract_string(usage, '$.speed')) = 'fast' THEN 'fast'
+        ELSE list_filter([lower(json_extract_string(usage, '$.service_tier'))], lambda t: t NOT IN ('', 'default', 'standard', 'auto'))[1]
+    END AS service_tier,
+    words([
+        CASE WHEN answered_from_cache THEN 'cache_hit' END,
+        CASE WHEN failed AND prompt + completion > 0 AND COALESCE(money(spend), 0) = 0 OR json_extract_string(usage, '$.estimated') = 'true' THEN 'estimated' END,
+        CASE WHEN COALESCE(json_type(meta, '$.azure_spillover'), 'NULL') <> 'NULL' THEN 'spillover' END
+    ]) AS flags,
+    money(spend) AS reported_cost, CASE WHEN spend IS NOT NULL THEN 'USD' END AS reported_currency,
+    -- A batch is looked at again and again: its rows are called by the batch where that is told, else by what they count.
+    CASE
+        WHEN NOT regexp_full_match(call, 'a?retrieve_batch') THEN key_of([request_id])
+        WHEN starts_with(request_id, 'batch_') THEN key_of(['batch', replace(request_id, '_batch_cost', '')])
+        ELSE key_of(['batch', api_key, model_raw, team_raw, prompt_tokens, completion_tokens])
+    END AS natural_key,
+    CASE WHEN prompt + completion = 0 AND regexp_matches(call, 'batch|file|fine_tuning|vector_store|mcp') THEN 'a call about files, batches or tools, of no model' END AS x_excluded,
     CASE
         WHEN answered_from_cache THEN CAST([] AS STRUCT(token_class VARCHAR, tokens BIGINT)[])
-        WHEN proof = 'contradicted' THEN [{'token_class': 'input.unsplit', 'tokens': prompt}, {'token_class': 'output.unsplit', 'tokens': completion}]
-        ELSE [
-            {'token_class': 'input.uncached', 'tokens': prompt - COALESCE(cache_read, 0) - COALESCE(cache_write, 0)},
-            {'token_class': 'input.cache_read', 'tokens': cache_read},
-            {'token_class': 'input.cache_write.unspecified', 'tokens': cache_write},
-            {'token_class': 'output.unsplit', 'tokens': completion}
-        ]
+        ELSE list_concat(
+            input_classes(verdict, prompt, read, CASE WHEN written_by_age AND COALESCE(short, long) IS NOT NULL THEN NULL ELSE written END,
+                CASE WHEN written_by_age THEN short END, CASE WHEN written_by_age THEN long END),
+            CASE
+                WHEN verdict.proof = 'contradicted' THEN output_classes(completion, NULL, FALSE)
+                ELSE list_concat(output_classes(completion - COALESCE(rejected, 0), reasoning, FALSE), [{'token_class': 'output.rejected_prediction', 'tokens': rejected}])
+            END
+        )
     END AS quantities
-FROM proved
+FROM ruled
