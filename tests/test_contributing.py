@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from test_formats import as_expected
+from test_layers import LAYERS
 
 from costctl import rates, usage
 
@@ -37,3 +38,8 @@ def test_the_worked_example_is_a_source_as_it_stands(example, place, tmp_path_fa
     assert as_expected(place.path, "token_usage", NAME) == example["expected.csv"]
     rules = "SELECT rule, records FROM ledger.exclusions ORDER BY 1"
     assert place.ask(rules) == [("a health check of the gateway itself", 1), ("the same record again", 1)]
+
+
+def test_the_layers_are_those_that_imports_are_held_to():
+    (line,) = re.findall(r"^ +(cli → .*)$", PAGE, re.MULTILINE)
+    assert [set(rooms.split()) for rooms in line.split(" → ")] == LAYERS

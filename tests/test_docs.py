@@ -10,7 +10,7 @@ import pytest
 import typer.main
 import yaml
 
-from costctl import config, reports
+from costctl import config, reports, usage
 from costctl.cli import schema
 from costctl.cli.app import app
 from costctl.errors import CostctlError, UsageError
@@ -18,7 +18,14 @@ from costctl.errors import CostctlError, UsageError
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = (
-    *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "rates/README.md", "examples/README.md"),
+    *(
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "rates/README.md",
+        "examples/README.md",
+        "costctl/usage/README.md",
+    ),
     *sorted(
         str(path.relative_to(ROOT))
         for path in [*ROOT.glob("costctl/*/*/README.md"), *ROOT.glob("examples/*/README.md")]
@@ -176,3 +183,20 @@ def test_the_links_of_a_page_lead_somewhere(page):
     assert [target for target in targets if not (ROOT / page).parent.joinpath(target).exists()] == []
     named = re.findall(r"`((?:costctl|rates|examples)/[a-z0-9_./-]+)`", text)  # `NN_name.sql` stands for any
     assert [path for path in named if "/name" not in path and not (ROOT / path).exists()] == []
+
+
+RECORDS = {"counter_samples": "counter", "accelerator_usage": "interval", "accelerator_gauges": "sample"}
+
+
+def test_every_source_of_usage_is_on_its_page_with_its_role_and_what_a_record_is():
+    page = (ROOT / "costctl/usage/README.md").read_text("utf-8")
+    cells = [line.strip("|").split("|") for line in page.splitlines() if line.startswith("| [")]
+    rows = {re.findall(r"\[(\w+)\]\(\1/usage\.yaml\)", row[0])[0]: [cell.strip() for cell in row] for row in cells}
+    assert len(rows) == len(cells)
+    assert sorted(rows) == sorted(usage.known())
+    for name, item in usage.known().items():
+        _, what, role, record, tells, cannot = rows[name]
+        assert all((what, tells, cannot)), name
+        counts = item.target in ("token_usage", "counter_samples")
+        assert role == (item.role if counts else "-"), name
+        assert item.grain in record if item.target == "token_usage" else record == RECORDS[item.target], name
