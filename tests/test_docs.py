@@ -10,15 +10,23 @@ import pytest
 import typer.main
 import yaml
 
-from costctl import config, reports
+from costctl import config, pipeline, reports, usage
 from costctl.cli import schema
 from costctl.cli.app import app
 from costctl.errors import CostctlError, UsageError
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
+TEMPLATE = ROOT / "costctl/templates/costctl.yaml"
 PAGES = (
-    *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "rates/README.md", "examples/README.md"),
+    *(
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "rates/README.md",
+        "examples/README.md",
+        "costctl/usage/README.md",
+    ),
     *sorted(
         str(path.relative_to(ROOT))
         for path in [*ROOT.glob("costctl/*/*/README.md"), *ROOT.glob("examples/*/README.md")]
@@ -107,9 +115,7 @@ def valid():
     return jsonschema.Draft202012Validator(schema.described())
 
 
-@pytest.mark.parametrize(
-    "path", [ROOT / "costctl/templates/costctl.yaml", *sorted(ROOT.glob("examples/*/costctl.yaml"))], ids=str
-)
+@pytest.mark.parametrize("path", [TEMPLATE, *sorted(ROOT.glob("examples/*/costctl.yaml"))], ids=str)
 def test_the_schema_takes_the_configurations_of_ours(valid, path):
     assert list(valid.iter_errors(yaml.safe_load(path.read_text("utf-8")))) == []
 
@@ -132,6 +138,44 @@ def test_the_schema_refuses_what_costctl_refuses(valid, text, tmp_path):
     assert list(valid.iter_errors(yaml.safe_load(whole)))
     with pytest.raises(UsageError):
         config.load(tmp_path / "costctl.yaml")
+
+
+def switched_on(text):
+    """Return the template's settings with all that are commented out: `#  ` within a setting, `# name: value` for one of its own."""
+    lines = []
+    for line in text.splitlines():
+        own = re.match(r"# (\w+): ", line)
+        if line.startswith("#  "):
+            lines[-1] = re.sub(r"^(\w+): (\[\]|\{\})$", r"\1:", lines[-1])
+            lines.append(line[1:])
+        elif not line.startswith("#") or (own and own[1] in config.Config.model_fields):
+            lines.append(line.removeprefix("# "))
+    return "\n".join(lines)
+
+
+def test_every_setting_of_the_template_is_valid_when_it_is_switched_on(tmp_path):
+    (tmp_path / "costctl.yaml").write_text(switched_on(TEMPLATE.read_text("utf-8")))
+    found = config.load(tmp_path / "costctl.yaml")
+    assert pipeline.known(found).keys() > pipeline.known().keys()
+    unset = {name for name in config.Config.model_fields if name not in found.model_fields_set}
+    assert unset == set()
+    assert {"deployment", "namespace"} <= found.pools["h100"].tokens.model_fields_set
+    assert len(found.tokens.drives) == len(found.owners) == 2
+
+
+def test_the_template_names_every_format():
+    comment = TEMPLATE.read_text("utf-8").partition("# `as` is one of")[2].partition("# `role`")[0]
+    named = re.findall(r"[a-z]+(?:_[a-z]+)+|litellm|hourly|helicone|langfuse|portkey|codex|focus", comment)
+    assert sorted(named) == sorted(pipeline.known().keys() - {"own_chips"})  # that one is for `cards:`
+
+
+def test_the_settings_on_the_page_of_sources_are_valid(tmp_path):
+    shown = re.findall(
+        r"^```yaml\n(.*?)^```", (ROOT / "costctl/usage/README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    (tmp_path / "costctl.yaml").write_text("version: 1\n" + "".join(shown))
+    found = config.load(tmp_path / "costctl.yaml")
+    assert {"tokens", "owners", "pools"} <= found.model_fields_set
 
 
 @pytest.mark.parametrize(
@@ -176,3 +220,20 @@ def test_the_links_of_a_page_lead_somewhere(page):
     assert [target for target in targets if not (ROOT / page).parent.joinpath(target).exists()] == []
     named = re.findall(r"`((?:costctl|rates|examples)/[a-z0-9_./-]+)`", text)  # `NN_name.sql` stands for any
     assert [path for path in named if "/name" not in path and not (ROOT / path).exists()] == []
+
+
+RECORDS = {"counter_samples": "counter", "accelerator_usage": "interval", "accelerator_gauges": "sample"}
+
+
+def test_every_source_of_usage_is_on_its_page_with_its_role_and_what_a_record_is():
+    page = (ROOT / "costctl/usage/README.md").read_text("utf-8")
+    cells = [line.strip("|").split("|") for line in page.splitlines() if line.startswith("| [")]
+    rows = {re.findall(r"\[(\w+)\]\(\1/usage\.yaml\)", row[0])[0]: [cell.strip() for cell in row] for row in cells}
+    assert len(rows) == len(cells)
+    assert sorted(rows) == sorted(usage.known())
+    for name, item in usage.known().items():
+        _, what, role, record, tells, cannot = rows[name]
+        assert all((what, tells, cannot)), name
+        counts = item.target in ("token_usage", "counter_samples")
+        assert role == (item.role if counts else "-"), name
+        assert item.grain in record if item.target == "token_usage" else record == RECORDS[item.target], name
