@@ -4,7 +4,7 @@ SELECT day, pool, provider, model, team, token_class, SUM(tokens) AS difference
 FROM (
     SELECT billing_period, day, pool, provider, model, team, token_class, CAST(tokens AS DECIMAL(38, 0)) AS tokens
     FROM token_days
-    WHERE provider <> 'self'
+    WHERE provider <> 'self' AND NOT by_bill
     UNION ALL
     SELECT billing_period, day, pool, provider, model, team, token_class, -CAST(tokens AS DECIMAL(38, 0))
     FROM rated_tokens

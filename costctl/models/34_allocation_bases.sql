@@ -1,11 +1,11 @@
--- What a pool is split by: its allocation base per day and owner, as a whole number; bought tokens are their own base.
+-- What a pool is split by: its allocation base per day and owner, as a whole number; bought tokens that somebody counted are their own base.
 -- Grain: one row per pool, day, api_key, team, model and purpose.
 -- Empty without: token_use
 SELECT
     t.day, t.pool, CONCAT('api|', t.provider, '|', t.bought_model, '|', t.token_class) AS api_key, t.team, t.model, t.purpose, 'bought tokens' AS method,
     SUM(CAST(t.tokens AS DECIMAL(38, 0))) AS weight
 FROM token_use AS t
-WHERE t.pool = 'api' AND t.token_class <> '-'
+WHERE t.pool = 'api' AND t.token_class <> '-' AND NOT t.by_bill
 GROUP BY ALL
 UNION ALL
 SELECT

@@ -12,14 +12,10 @@ WITH counted AS (
     WHERE day >= $billing_period AND day < $billing_period_end AND requests IS NOT NULL
     UNION ALL
     SELECT
-        CAST(g.slot_start AS DATE), g.provider, 'api', g.bought_model, 'bill', g.source, FALSE, CAST(NULL AS VARCHAR),
-        CASE g.x_token_class WHEN 'input' THEN 'input.uncached' WHEN 'cache_read' THEN 'input.cache_read' WHEN 'output' THEN 'output.unsplit' ELSE 'input.cache_write.unspecified' END,
-        CAST(exact_quotient(
-            CAST(TRY_CAST(g.quantity AS DECIMAL(24, 6)) * 1000000 AS DECIMAL(38, 0)) * CAST(n.multiplier AS DECIMAL(38, 0)), CAST('1000000' AS DECIMAL(38, 0))
-        ) AS BIGINT), CAST(0 AS BIGINT)
-    FROM attributed_groups AS g
-    INNER JOIN units AS n ON n.unit = LOWER(TRIM(g.billed_unit)) AND n.measure = 'token'
-    WHERE g.is_bought AND g.nature = 'usage' AND g.quantity_unknown = 0
+        day, provider, 'api', bought_model, 'bill', source, drives, CASE WHEN team IS NULL THEN '-' END,
+        CASE bill_class WHEN 'input' THEN 'input.uncached' WHEN 'cache_read' THEN 'input.cache_read' WHEN 'output' THEN 'output.unsplit' ELSE 'input.cache_write.unspecified' END,
+        tokens, CAST(0 AS BIGINT)
+    FROM billed_tokens
 )
 
 SELECT
