@@ -271,3 +271,19 @@ def test_a_report_of_inclusion_shows_a_vendor_that_changes_its_meaning(place, co
         ("inclusive", "proved", "2026-10-01", "2", "0.00022"),
         ("exclusive", "proved", "2026-10-03", "1", "0.00019"),
     ]
+
+
+def test_where_nobody_counted_the_bill_tells_what_a_dollar_buys_and_its_cost_stays_without_a_team(place, command):
+    """Of 10 dollars of gpt-5 and 1,040 tokens on the bill no source knows anything; the same with a role that leaves the bill out."""
+    place.write("costctl.yaml", "version: 1\n")
+    assert command("ingest", "bill.csv").code == 0
+    (row,) = (row for row in rows(command, "tokens-per-dollar") if row["model"] == "gpt-5")
+    assert (row["cost"], row["delivered_tokens"], row["source"]) == ("10", "1040", "openai/api")
+    found = {(row["line"], row["team"]): row["total"] for row in rows(command, "chargeback")}
+    assert found[("unallocated", "")] == "30"
+    (row,) = rows(command, "token-match")
+    assert (row["bill"], row["drives"], row["against"]) == ("0.00104", "bill", "")
+    place.write("costctl.yaml", "version: 1\ntokens: {order: [gateway]}\n")
+    assert command("run").code == 0
+    said = command("report", "tokens-per-dollar", "--period", "2026-10", "--format", "csv")
+    assert "gpt-5" not in said.out
