@@ -116,14 +116,6 @@ CREATE OR REPLACE TEMP MACRO gemini_tier(traffic) AS
     CASE WHEN traffic = 'PROVISIONED_THROUGHPUT' THEN 'provisioned' WHEN starts_with(traffic, 'ON_DEMAND_') THEN lower(substr(traffic, 11)) END;
 CREATE OR REPLACE TEMP MACRO gemini_said(answer, name) AS last_said(answer, 'usageMetadata.' || name || 'TokenCount');
 CREATE OR REPLACE TEMP MACRO gemini_said_snake(answer, name) AS last_said(answer, 'usage_metadata.' || name || '_token_count');
--- Whether an object has a count of tokens that the source's documentation did not name when its columns were written down: it is in none of
--- the classes, so the record is told as one that does not add up. A count of 0, or none, is nothing.
-CREATE OR REPLACE TEMP MACRO has_unknown_tokens(object, known) AS
-    COALESCE(list_bool_or(list_transform(
-        list_filter(json_keys(object), lambda k: ends_with(k, '_tokens') AND NOT list_contains(known, k)),
-        lambda k: COALESCE(json_extract_string(object, '$."' || k || '"') <> '0', FALSE)
-    )), FALSE);
-
 -- Labels of a metric: one of them, and the counter that they name. Some say only by which way it was scraped.
 CREATE OR REPLACE TEMP MACRO label(labels, name) AS NULLIF(json_extract_string(labels, '$."' || name || '"'), '');
 CREATE OR REPLACE TEMP MACRO scraper_labels() AS ['job', 'endpoint', 'service', 'prometheus', 'prometheus_replica', '__replica__', 'receive', 'monitor'];

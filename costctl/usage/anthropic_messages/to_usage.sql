@@ -4,9 +4,9 @@ WITH counted AS (
     SELECT
         *, whole(written) AS all_written, whole(thinking) AS thinking_tokens, whole(output) AS output_tokens,
         COALESCE(whole(written_5m), 0) + COALESCE(whole(written_1h), 0) AS told_written,
-        has_unknown_tokens(usage, ['input_tokens', 'cache_read_input_tokens', 'cache_creation_input_tokens', 'output_tokens'])
-        OR has_unknown_tokens(json_extract(usage, '$.cache_creation'), ['ephemeral_5m_input_tokens', 'ephemeral_1h_input_tokens'])
-        OR has_unknown_tokens(json_extract(usage, '$.output_tokens_details'), ['thinking_tokens']) AS has_more_classes
+        COALESCE(len(unknown_counts(usage, ['input_tokens', 'cache_read_input_tokens', 'cache_creation_input_tokens', 'output_tokens'])) > 0, FALSE)
+        OR COALESCE(len(unknown_counts(json_extract(usage, '$.cache_creation'), ['ephemeral_5m_input_tokens', 'ephemeral_1h_input_tokens'])) > 0, FALSE)
+        OR COALESCE(len(unknown_counts(json_extract(usage, '$.output_tokens_details'), ['thinking_tokens'])) > 0, FALSE) AS has_more_classes
     FROM records
 ),
 

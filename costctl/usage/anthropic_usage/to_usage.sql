@@ -4,8 +4,8 @@
 WITH counted AS (
     SELECT
         *, max(instant(ends)) OVER (PARTITION BY file_no) AS page_end,
-        has_unknown_tokens(result, ['uncached_input_tokens', 'cache_read_input_tokens', 'output_tokens'])
-        OR has_unknown_tokens(json_extract(result, '$.cache_creation'), ['ephemeral_5m_input_tokens', 'ephemeral_1h_input_tokens']) AS has_more_classes
+        COALESCE(len(unknown_counts(result, ['uncached_input_tokens', 'cache_read_input_tokens', 'output_tokens'])) > 0, FALSE)
+        OR COALESCE(len(unknown_counts(json_extract(result, '$.cache_creation'), ['ephemeral_5m_input_tokens', 'ephemeral_1h_input_tokens'])) > 0, FALSE) AS has_more_classes
     FROM records
 )
 

@@ -5,7 +5,7 @@ WITH counted AS (
         *, COALESCE(unix_time(created), unix_time(created_at)) AS began, COALESCE(whole(prompt), whole(input)) AS given, COALESCE(whole(completion), whole(output)) AS output_tokens, whole(total) AS total_tokens,
         COALESCE(whole(prompt_cached), whole(input_cached)) AS read_tokens, COALESCE(whole(prompt_written), whole(input_written)) AS written_tokens,
         COALESCE(whole(completion_reasoning), whole(output_reasoning)) AS reasoning_tokens, whole(rejected) AS rejected_tokens,
-        has_unknown_tokens(usage, ['prompt_tokens', 'completion_tokens', 'input_tokens', 'output_tokens', 'total_tokens']) AS has_more_classes
+        COALESCE(len(unknown_counts(usage, ['prompt_tokens', 'completion_tokens', 'input_tokens', 'output_tokens', 'total_tokens'])) > 0, FALSE) AS has_more_classes
     FROM records
 ),
 

@@ -12,11 +12,11 @@ WITH counted AS (
             CASE WHEN output IS NOT NULL THEN 'completions' WHEN images IS NOT NULL THEN 'images' WHEN COALESCE(characters, seconds) IS NOT NULL THEN 'audio' ELSE 'other' END
         ) AS kind,
         max(unix_time("end")) OVER (PARTITION BY file_no) AS page_end,
-        has_unknown_tokens(result, [
+        COALESCE(len(unknown_counts(result, [
             'input_tokens', 'input_uncached_tokens', 'input_cached_tokens', 'input_cache_write_tokens', 'input_cache_write_12h_tokens', 'input_text_tokens',
             'input_audio_tokens', 'input_image_tokens', 'input_cached_text_tokens', 'input_cached_audio_tokens', 'input_cached_image_tokens',
             'output_tokens', 'output_text_tokens', 'output_audio_tokens', 'output_image_tokens'
-        ]) AS has_more_classes
+        ])) > 0, FALSE) AS has_more_classes
     FROM records
 ),
 
