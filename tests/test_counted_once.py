@@ -4,6 +4,7 @@ import itertools
 import json
 
 import pytest
+from test_counters import answer, output
 
 from costctl.errors import InputRefused
 
@@ -41,7 +42,7 @@ PULLS = {  # three pulls of a window that moves on; the provider restates hour 1
 }
 
 
-def test_pulls_that_overlap_give_the_same_in_any_order(places):
+def test_pulls_that_overlap_give_the_same_in_any_order_and_at_once(places):
     """Of a bucket the pull that goes further counts: 15 and not the 20 of before; what it restates is in the row accounting."""
     found = []
     for order in itertools.permutations(PULLS):
@@ -50,6 +51,11 @@ def test_pulls_that_overlap_give_the_same_in_any_order(places):
             place.write(f"{name}.json", PULLS[name])
             place.ingest(f"{name}.json")
         found.append((place.ask(COUNTED), place.ask(ACCOUNTED), place.ask(RULES)))
+    place = places()
+    for name, text in PULLS.items():
+        place.write(f"all/{name}.json", text)
+    place.ingest("all")
+    found.append((place.ask(COUNTED), place.ask(ACCOUNTED), place.ask(RULES)))
     counted, accounted, rules = found[0]
     assert [tokens for *_, tokens in counted] == [11, 16, 31, 2, 3]
     assert accounted == [(8, 5, 3)]
@@ -134,3 +140,16 @@ def test_hours_of_several_days_do_not_overlap(place):
     place.write("a.json", page(*(bucket(hour, result(1), result(2, "q")) for hour in range(50))))
     place.ingest("a.json")
     assert len(place.ask(COUNTED)) == 100
+
+
+def test_a_rebuild_gives_the_same_records_and_the_same_hours(place):
+    for name in "cab":
+        place.write(f"{name}.json", PULLS[name])
+        place.ingest(f"{name}.json")
+    place.write("e.json", answer(output((0, 0), (9000, 101))))
+    place.write("f.json", answer(output((9000, 101), (90000, 7))))
+    place.ingest("f.json")
+    place.ingest("e.json")
+    before = place.ask(COUNTED)
+    said = place.costctl("rebuild")
+    assert (said.returncode, place.ask(COUNTED)) == (0, before), said.stderr

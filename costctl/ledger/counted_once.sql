@@ -1,4 +1,4 @@
--- The records of a source that do not count, because another of the same key does: of buckets the one of the delivery that goes further,
+-- The records of a source that do not count, because another of the same key does: of buckets the one of the file that goes further,
 -- then the one that says more, then the first by its file's content. Nothing here depends on the order in which they came.
 -- Grain: one row per record that does not count. {table}, {said} and {size} are those of the kind of usage.
 WITH mine AS (SELECT DISTINCT usage_key FROM ledger.{table} WHERE delivery_id = $id AND usage_key IS NOT NULL),
@@ -11,13 +11,10 @@ several AS (
     HAVING count(*) > 1
 ),
 
-reach AS (SELECT delivery_id, max(period) AS until FROM ledger.delivery_periods GROUP BY delivery_id),
-
 held AS (
-    SELECT u.delivery_id, u.file_no, u.record_no, u.usage_key, {said} AS said, {size} AS size, CASE WHEN $buckets THEN r.until END AS until, f.sha256
+    SELECT u.delivery_id, u.file_no, u.record_no, u.usage_key, {said} AS said, {size} AS size, f.reach, f.sha256
     FROM ledger.{table} AS u
     JOIN several USING (usage_key)
-    JOIN reach AS r USING (delivery_id)
     JOIN ledger.delivery_files AS f USING (delivery_id, file_no)
     WHERE u.source = $source
 ),
@@ -25,7 +22,7 @@ held AS (
 placed AS (
     SELECT *, row_number() OVER best AS place, first_value(said) OVER best AS winner
     FROM held
-    WINDOW best AS (PARTITION BY usage_key ORDER BY until DESC, size DESC, sha256, record_no)
+    WINDOW best AS (PARTITION BY usage_key ORDER BY reach DESC, size DESC, sha256, record_no)
 )
 
 SELECT delivery_id, file_no, record_no, CASE WHEN said = winner THEN $repeated ELSE $outdone END AS rule

@@ -33,7 +33,8 @@ CREATE TABLE ledger.delivery_files (
     path VARCHAR NOT NULL,           -- where it was found
     sha256 VARCHAR NOT NULL, bytes BIGINT NOT NULL,
     way VARCHAR NOT NULL,            -- to the records within the values of a JSON file, as costctl/files/unfolded.py reads it; '' where they are the records
-    records BIGINT NOT NULL, kept BIGINT NOT NULL, quarantined BIGINT NOT NULL, excluded BIGINT NOT NULL
+    records BIGINT NOT NULL, kept BIGINT NOT NULL, quarantined BIGINT NOT NULL, excluded BIGINT NOT NULL,
+    reach TIMESTAMP                  -- of usage in buckets: until when it tells; of two pulls with one bucket the one that goes further counts
 );
 
 -- Liveness: which delivery speaks for a period. A bill's period is its billing month, a usage file's a UTC day.

@@ -66,7 +66,7 @@ def _files(
     ledger: Ledger, intake: Intake, counts: dict[int, int], bad: dict[int, int], excluded: Sequence[Excluded]
 ) -> None:
     """Write each file's row accounting: records read = kept + set aside + excluded; raise Recount where it does not hold."""
-    there, rows = kept(ledger, intake), []
+    there, reaches, rows = kept(ledger, intake), usage.reaches(ledger, intake), []
     for number, file in enumerate(intake.delivery.files, start=1):
         left = sum(item.records for item in excluded if item.file_no == number)
         parts = (there.get(number, 0), bad.get(number, 0), left)
@@ -74,7 +74,7 @@ def _files(
             raise Recount(f"{file.name} has {counts[number]} records, of which {sum(parts)} are accounted for")
         path = intake.settings.paths.get(file.sha256, _written(file.path.absolute()))
         found = (file.name, path, file.sha256, file.bytes, file.way)
-        rows.append((intake.identity, number, *found, counts[number], *parts))
+        rows.append((intake.identity, number, *found, counts[number], *parts, reaches.get(number)))
     ledger.insert("ledger.delivery_files", rows)
 
 

@@ -6,6 +6,7 @@ grouped by. Where records of one source have the same key one of them counts, wh
 
 from __future__ import annotations
 
+from datetime import datetime
 from importlib import resources
 from typing import Any
 
@@ -81,6 +82,15 @@ def remove_parts(ledger: Ledger, item: Format, rows: str, values: dict[str, Any]
         )
 
 
+def reaches(ledger: Ledger, intake: Intake) -> dict[int, datetime]:
+    """Return until when each file of buckets tells."""
+    item = intake.delivery.format
+    if item.grain != "bucket" or item.target not in KEYED:
+        return {}
+    query = f"SELECT file_no, max(ts_end) FROM ledger.{item.target} WHERE delivery_id = $id GROUP BY 1"
+    return dict(ledger.run(query, {"id": intake.identity}).rows)
+
+
 def count_once(ledger: Ledger, intake: Intake) -> None:
     """Take out the records whose key another record of the source has, of whichever delivery, and account for them."""
     target, delivery = intake.delivery.format.target, intake.delivery
@@ -91,7 +101,7 @@ def count_once(ledger: Ledger, intake: Intake) -> None:
     said, size = KEYED[target]
     query = (resources.files("costctl.ledger") / "counted_once.sql").read_text(encoding="utf-8")
     select = query.replace("{table}", target).replace("{said}", said).replace("{size}", size)
-    values = {"id": intake.identity, "source": delivery.source, "buckets": delivery.format.grain == "bucket"}
+    values = {"id": intake.identity, "source": delivery.source}
     texts = {"repeated": REPEATED, "outdone": OUTDONE}
     ledger.run(f"CREATE OR REPLACE TEMP TABLE counted_twice AS {select}", values | texts)
     for table in (target, "token_quantity") if target == "token_usage" else (target,):
