@@ -7,6 +7,7 @@ pytest -m slow tests/test_mutations.py
 import csv
 import gzip
 import io
+import json
 import os
 import random
 import re
@@ -24,6 +25,8 @@ from costctl import bills, pipeline
 pytestmark = pytest.mark.usefixtures("unposted")
 
 SAMPLES = sorted(Path(costctl.__file__).parent.glob("bills/*/sample*"))
+USAGE = sorted(Path(costctl.__file__).parent.glob("usage/*/sample*"))
+KEPT = ("token_usage", "token_quantity", "counter_samples", "accelerator_usage", "accelerator_gauges", "deliveries")
 SEED = int(os.environ.get("SEED", "20261120"))
 FILES, FAST, ALL = 10, 1, 200
 PACKINGS, PARQUET = ("csv", "csv", "csv.gz", "zip"), 0.15
@@ -79,6 +82,57 @@ def damaged_field(chance, text):
     line = out.getvalue().count("\n") + 1
     writer.writerows(rows[number:])
     return out.getvalue(), line
+
+
+def values_of(text):
+    """Decode JSON values that stand one after the other."""
+    at, decoder = 0, json.JSONDecoder()
+    while text[at:].strip():
+        at += len(text[at:]) - len(text[at:].lstrip())
+        value, at = decoder.raw_decode(text, at)
+        yield value
+
+
+def damaged_json(chance, text):
+    """Return JSON values, one per line, with one thing anywhere in one of them changed, lost, or put into a list."""
+    values = list(values_of(text))
+    holder, key = chance.choice(list(leaves(chance.choice(values))))
+    kind = chance.choice(("value",) * 6 + ("lose", "list", "object"))
+    if kind == "lose":
+        del holder[key]
+    else:
+        odd = chance.choice((*VALUES, -5, 1.5, 1e300, 10**40, True, None, [], {}))
+        holder[key] = {"value": odd, "list": [holder[key]], "object": {"a": holder[key]}}[kind]
+    return "".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values)
+
+
+def leaves(value):
+    """Yield (list or object, key) of everything within a JSON value."""
+    for key, inner in list(
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    ):
+        yield value, key
+        yield from leaves(inner)
+
+
+def damaged_usage(chance, folder):
+    """Write a sample of token counts or chip time with one thing wrong, under its own name; return its path."""
+    sample = chance.choice(USAGE)
+    data = sample.read_bytes()
+    if chance.random() < 0.3:
+        data = damaged_bytes(chance, data)
+    elif sample.suffix == ".csv":
+        data = damaged_field(chance, sample.read_text("utf-8"))[0].encode("utf-8", "surrogatepass")
+    elif sample.suffix in (".json", ".jsonl"):
+        data = damaged_json(chance, sample.read_text("utf-8")).encode("utf-8", "surrogatepass")
+    else:
+        lines = sample.read_text("utf-8").splitlines()
+        at = chance.randrange(len(lines))
+        lines[at] = lines[at].rpartition(" ")[0] + " " + chance.choice(VALUES)
+        data = "\n".join(lines).encode("utf-8", "surrogatepass")
+    path = folder / sample.name
+    path.write_bytes(data)
+    return path
 
 
 def packed(path, data):
@@ -161,4 +215,28 @@ def test_a_damaged_file(turn, blank, places, command, monkeypatch):
             assert [row[0] for row in files] == [counted(path)], about
             assert all(row[0] == sum(row[1:]) for row in files), about
             assert (said.code == 4) == (files[0][2] > 0), about
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    "turn", [pytest.param(turn, marks=() if turn < FAST else pytest.mark.slow) for turn in range(ALL)]
+)
+def test_a_damaged_file_of_usage(turn, blank, places, command, monkeypatch):
+    chance = random.Random(f"{SEED} usage {turn}")
+    place = places()
+    monkeypatch.chdir(place.home)
+    for number in range(FILES):
+        path, allowed = damaged_usage(chance, place.home), chance.choice((0, 10**6))
+        shutil.copy(blank, place.path)
+        said = command("ingest", path.name, "--quarantine-rows", allowed)
+        about = f"SEED={SEED} turn {turn} file {number} ({path.name}, {allowed} allowed)\n{said.err}\n{path.read_bytes()[:600]!r}"
+        assert said.code in (0, 3, 4), about
+        assert "Traceback" not in said.err, about
+        if said.code == 3:
+            assert [table for table in KEPT if place.ask(f"SELECT 1 FROM ledger.{table} LIMIT 1")] == [], about
+        else:
+            files = place.ask("SELECT records, kept, quarantined, excluded FROM ledger.delivery_files")
+            assert all(row[0] == sum(row[1:]) for row in files), about
+            assert (said.code == 4) == (files[0][2] > 0), about
+            assert place.ask("SELECT count(*) FROM ledger.token_quantity WHERE tokens < 0") == [(0,)], about
         path.unlink()

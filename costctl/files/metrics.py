@@ -82,7 +82,9 @@ def read(path: Path, name: str = "") -> Iterator[tuple[int, Record]]:
             (1, record) for place, value in nested.walk(path, _enters) for record in _of_answer(path, place, value)
         )
     else:
-        yield from ((line, record) for line, value in nested.values(path) for record in _of_resources(value))
+        yield from (
+            (line, record) for line, value in nested.values(path) for record in _of_resources(path, line, value)
+        )
 
 
 def names(path: Path) -> tuple[str, ...]:
@@ -180,33 +182,43 @@ def _of_answer(path: Path, place: nested.Place, value: Any) -> Iterator[Record]:
         yield _record(name, labels, number, _moment(path, 1, time))
 
 
-def _of_resources(value: Any) -> Iterator[Record]:
+def _of_resources(path: Path, line: int, value: Any) -> Iterator[Record]:
     """Read the metrics of an OTLP request; those of a resource have its attributes among their own."""
-    for resource in _listed(value, "resourceMetrics"):
-        shared = _attributes(resource.get("resource"))
-        for scope in _listed(resource, "scopeMetrics"):
-            for metric in _listed(scope, "metrics"):
-                kind = next((kind for kind in ("sum", "gauge", "histogram") if kind in metric), "")
-                temporality = str((metric.get(kind) or {}).get("aggregationTemporality", ""))
-                for point in _listed(metric.get(kind), "dataPoints"):
-                    number = next(
-                        (point[key] for key in ("asInt", "asDouble", "sum") if point.get(key) is not None), None
-                    )
-                    time, started = (_of_nanoseconds(point.get(key)) for key in ("timeUnixNano", "startTimeUnixNano"))
-                    labels = shared | _attributes(point)
-                    yield _record(metric.get("name"), labels, number, time, started, TEMPORALITY.get(temporality))
+    try:
+        for resource in _listed(value, "resourceMetrics"):
+            shared = _attributes(resource.get("resource"))
+            for scope in _listed(resource, "scopeMetrics"):
+                for metric in _listed(scope, "metrics"):
+                    yield from _of_metric(metric, shared)
+    except TypeError as error:
+        what = "is not as OTLP writes metrics"
+        raise InputRefused(f"{path}:{line}", what, evidence=str(error), remedy=OTHER_FORM) from error
 
 
-def _listed(value: Any, key: str) -> list[dict[str, Any]]:
-    found = value.get(key) if isinstance(value, dict) else None
-    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+def _of_metric(metric: Record, shared: dict[str, Any]) -> Iterator[Record]:
+    kind = next((kind for kind in ("sum", "gauge", "histogram") if kind in metric), "")
+    points = _listed(metric.get(kind), "dataPoints")
+    temporality = TEMPORALITY.get(str((metric.get(kind) or {}).get("aggregationTemporality", "")))
+    for point in points:
+        number = next((point[key] for key in ("asInt", "asDouble", "sum") if point.get(key) is not None), None)
+        time, started = (_of_nanoseconds(point.get(key)) for key in ("timeUnixNano", "startTimeUnixNano"))
+        yield _record(metric.get("name"), shared | _attributes(point), number, time, started, temporality)
+
+
+def _listed(value: Any, key: str) -> list[Record]:
+    """Return the objects of a list that an object has; raise TypeError where there is something else."""
+    if not isinstance(value, dict | None):
+        raise TypeError(f"{shown(value)} stands where an object with {key} is expected")
+    found = (value or {}).get(key) or []
+    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+        raise TypeError(f"{key} is not a list of objects: {shown(found)}")
+    return found
 
 
 def _attributes(value: Any) -> dict[str, Any]:
-    return {
-        str(item.get("key")): next(iter((item.get("value") or {}).values()), None)
-        for item in _listed(value, "attributes")
-    }
+    """Return attributes by name: of `{"stringValue": "a"}` and the like what is in it."""
+    pairs = ((str(item.get("key")), item.get("value")) for item in _listed(value, "attributes"))
+    return {key: next(iter(found.values()), None) if isinstance(found, dict) else found for key, found in pairs}
 
 
 def _moment(path: Path, line: int, seconds: object) -> str:

@@ -37,7 +37,11 @@ CREATE OR REPLACE TEMP MACRO whole_fits(x) AS
     END;
 -- Seconds, or milliseconds, since 1970 began in UTC, of the years 1973 to 2199; told by the size.
 CREATE OR REPLACE TEMP MACRO unix_time_fits(x) AS
-    regexp_full_match(x, '\s*\d{9,13}(\.\d{1,9})?\s*') AND CAST(trim(x) AS DECIMAL(38, 9)) < CASE WHEN CAST(trim(x) AS DECIMAL(38, 9)) < 100000000000 THEN 7258118400 ELSE 7258118400000 END;
+    CASE
+        WHEN regexp_full_match(x, '\s*\d{9,13}(\.\d{1,9})?\s*')
+        THEN CAST(trim(x) AS DECIMAL(38, 9)) < CASE WHEN CAST(trim(x) AS DECIMAL(38, 9)) < 100000000000 THEN 7258118400 ELSE 7258118400000 END
+        ELSE FALSE
+    END;
 -- ISO 8601 with a blank or T, of the years 1900 to 2199 (9999-12-31 means none); without a zone it is UTC. Day and month in words or in another order are a format's own business.
 CREATE OR REPLACE TEMP MACRO instant_fits(x) AS
     regexp_full_match(x, '\s*(19|20|21)\d{2}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?\s?(Z|UTC|[+-]\d{2}(:?\d{2})?)?)?\s*')
