@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import defaultdict
 from contextlib import chdir, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -37,6 +38,11 @@ TOKENS_OF = """
     (SELECT map(list(q.token_class), list(q.tokens)) FROM ledger.token_quantity AS q
     WHERE (q.delivery_id, q.file_no, q.record_no, q.part_no) = (u.delivery_id, u.file_no, u.record_no, u.part_no))
 """  # of a record `u` of usage
+
+SOURCES = """
+    SELECT d.source, q.token_class, CAST(sum(q.tokens) AS BIGINT)
+    FROM ledger.token_quantity AS q JOIN ledger.deliveries AS d USING (delivery_id) GROUP BY ALL ORDER BY ALL
+"""
 
 
 def charge(words):
@@ -170,6 +176,13 @@ class Place:
         said = ", ".join([TOKENS_OF, *columns])
         rows = self.ask(f"SELECT {said} FROM ledger.token_usage AS u ORDER BY source, file_no, record_no, part_no")
         return [(tokens or {}, *others) for tokens, *others in rows]
+
+    def by_source(self):
+        """Return the tokens of each source, by their class."""
+        found = defaultdict(dict)
+        for source, name, tokens in self.ask(SOURCES):
+            found[source][name] = tokens
+        return dict(found)
 
     @contextmanager
     def opened(self):

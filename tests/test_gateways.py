@@ -1,7 +1,6 @@
 """Gateways and trackers: whose tokens they count, each of them once, and none of them in two classes."""
 
 import json
-from collections import defaultdict
 from decimal import Decimal
 from pathlib import Path
 
@@ -63,15 +62,6 @@ def tokens(place):
     return dict(place.ask(TOKENS))
 
 
-def by_source(place):
-    """Return the tokens by class of each source."""
-    query = "SELECT source, token_class, CAST(sum(tokens) AS BIGINT) FROM ledger.token_quantity JOIN (SELECT DISTINCT delivery_id, source FROM ledger.token_usage) USING (delivery_id) GROUP BY ALL"
-    found = defaultdict(dict)
-    for source, name, count in place.ask(query):
-        found[source][name] = count
-    return found
-
-
 def told(place, column):
     """Return what the records say in a column, in the order in which they stand."""
     return [row[0] for row in place.ask(f"SELECT {column} FROM ledger.token_usage ORDER BY file_no, record_no")]
@@ -101,7 +91,7 @@ def test_a_sample_gives_its_tokens_and_requests_through_the_command_line(place):
     said = place.costctl("ingest", *(next(USAGE.glob(f"{source}/sample.*")) for source in SAMPLED))
     assert said.returncode == 0, said.stderr
     requests = dict(place.ask("SELECT source, CAST(sum(requests) AS BIGINT) FROM ledger.token_usage GROUP BY 1"))
-    found = by_source(place)
+    found = place.by_source()
     assert {source: (found[source], requests[source]) for source in requests} == SAMPLED
 
 
@@ -116,7 +106,7 @@ def test_a_record_counts_once_in_whatever_files_and_order_it_comes(place):
         place.take({name: f"{name} {number}.jsonl" for name in cases})
     records = "SELECT source, count(*) FROM ledger.token_usage GROUP BY 1"
     assert dict(place.ask(records)) == dict.fromkeys(cases, 3)
-    found = by_source(place)
+    found = place.by_source()
     uneven = {name: {key: count % 3 for key, count in found[name].items()} for name in cases}
     assert uneven == {name: dict.fromkeys(found[name], 0) for name in cases}
     assert place.broken() == []
