@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import defaultdict
 from contextlib import chdir, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -23,7 +24,7 @@ from hypothesis import HealthCheck, settings
 from costctl import config, pipeline, rates, rebuild
 from costctl.bills.deliveries import Wanted
 from costctl.cli import boundary
-from costctl.errors import CostctlError
+from costctl.errors import CostctlError, InputRefused
 from costctl.ledger import build, ingest, state, store
 from costctl.nouns import shifted
 from costctl.rates import facts
@@ -31,6 +32,17 @@ from costctl.rates import facts
 QUICKSTART = Path(__file__).parents[1] / "examples" / "quickstart"
 COSTS = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
 USUAL = {"BillingCurrency": "USD", "ChargeCategory": "Usage", "ProviderName": "AWS", "BillingAccountId": "111"}
+
+
+TOKENS_OF = """
+    (SELECT map(list(q.token_class), list(q.tokens)) FROM ledger.token_quantity AS q
+    WHERE (q.delivery_id, q.file_no, q.record_no, q.part_no) = (u.delivery_id, u.file_no, u.record_no, u.part_no))
+"""  # of a record `u` of usage
+
+SOURCES = """
+    SELECT d.source, q.token_class, CAST(sum(q.tokens) AS BIGINT)
+    FROM ledger.token_quantity AS q JOIN ledger.deliveries AS d USING (delivery_id) GROUP BY ALL ORDER BY ALL
+"""
 
 
 def charge(words):
@@ -144,6 +156,33 @@ class Place:
         paths = [name if isinstance(name, Path) else self.home / name for name in names]
         wanted = [Wanted(path, source, form, dataset=dataset) for path in paths]
         return pipeline.take_in(run, wanted, **options)
+
+    def take(self, files, forms=None, **options):
+        """Take in files by the name of their source, in one command: of those that are refused each is named, and the others are there."""
+        run, forms = self.run, forms or {}
+        begin(run, self.blanks)
+        wanted = [Wanted(self.home / name, source, forms.get(source)) for source, name in files.items()]
+        return pipeline.take_in(run, wanted, **options)
+
+    def refused(self, files, forms=None):
+        """Take in files of which each is refused by itself; return what is said of each, by the name of its source."""
+        with pytest.raises(InputRefused) as refused:
+            self.take(files, forms)
+        told = refused.value.text().split("\n  also ")  # as `together` puts them
+        return {source: " ".join(part for part in told if f"/{name}" in part) for source, name in files.items()}
+
+    def records(self, *columns):
+        """Return the records of usage in the order in which they stand: their tokens by class, and what they say in these columns."""
+        said = ", ".join([TOKENS_OF, *columns])
+        rows = self.ask(f"SELECT {said} FROM ledger.token_usage AS u ORDER BY source, file_no, record_no, part_no")
+        return [(tokens or {}, *others) for tokens, *others in rows]
+
+    def by_source(self):
+        """Return the tokens of each source, by their class."""
+        found = defaultdict(dict)
+        for source, name, tokens in self.ask(SOURCES):
+            found[source][name] = tokens
+        return dict(found)
 
     @contextmanager
     def opened(self):

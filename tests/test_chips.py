@@ -9,6 +9,9 @@ import pytest
 from costctl.config import load
 from costctl.errors import InputRefused, UsageError
 
+pytestmark = pytest.mark.usefixtures("begun")
+unposted = pytest.mark.usefixtures("unposted")
+
 SAMPLES = Path(__file__).parent / "samples" / "tokens"
 SACCT = "JobID|JobName|Partition|Account|AllocCPUS|AllocTRES|Elapsed|CPUTimeRAW|MaxRSS|MaxVMSize|AveCPU|AveRSS|State|ExitCode|Start|End|NodeList"
 JOBS = "JobID|Cluster|Partition|Account|AllocTRES|ElapsedRaw|State|Start|End|NodeList"
@@ -62,6 +65,7 @@ def allocations(*members):
 # Slurm
 
 
+@unposted
 def test_the_job_of_the_sample_has_no_chips_and_its_step_is_no_job(place):
     """It lasts 754 s by its Elapsed; with chips it would have to end after it began."""
     place.write("sacct.txt", SACCT + "\n" + (SAMPLES / "slurm" / "sacct.txt").read_text("utf-8") + "\n")
@@ -77,6 +81,7 @@ def test_the_job_of_the_sample_has_no_chips_and_its_step_is_no_job(place):
     )
 
 
+@unposted
 def test_the_header_line_says_what_the_columns_are(place):
     place.write("sacct.txt", (SAMPLES / "slurm" / "sacct.txt").read_text("utf-8") + "\n")
     done = place.costctl("ingest", "sacct.txt")
@@ -84,6 +89,7 @@ def test_the_header_line_says_what_the_columns_are(place):
     assert "no format recognises this file" in done.stderr
 
 
+@unposted
 def test_754_seconds_of_eight_chips(place):
     place.write(
         "sacct.txt",
@@ -93,16 +99,20 @@ def test_754_seconds_of_eight_chips(place):
     assert chip_hours(place) == {"training": Decimal(8 * 754) / 3600}
 
 
-@pytest.mark.parametrize("count", ["1.5K", "-8", "0x8", "8.5"])
-def test_chips_that_are_no_whole_number_are_refused(place, count):
-    place.write(
-        "sacct.txt", jobs(f"7||gpu|a|cpu=1,gres/gpu={count}|60|COMPLETED|2026-10-01T08:00:00|2026-10-01T09:00:00|n1")
-    )
-    done = place.costctl("ingest", "sacct.txt")
-    assert done.returncode == 3
-    assert f"ask sacct with --noconvert, not {count}" in done.stderr
+@unposted
+def test_chips_that_are_no_whole_number_are_refused(place):
+    files = {count: f"{number}.txt" for number, count in enumerate(["1.5K", "-8", "0x8", "8.5"])}
+    for count, name in files.items():
+        job = f"7||gpu|a|cpu=1,gres/gpu={count}|60|COMPLETED|2026-10-01T08:00:00|2026-10-01T09:00:00|n1"
+        place.write(name, jobs(job))
+    assert place.costctl("ingest", "0.txt").returncode == 3
+    said = place.refused(files)
+    assert {
+        count: said[count] for count in files if f"ask sacct with --noconvert, not {count}" not in said[count]
+    } == {}
 
 
+@unposted
 def test_a_job_counts_once_whatever_is_exported_again(place, places):
     """The second export has it ended, the first still running; a run that was requeued is a record of its own."""
     early = jobs(
@@ -177,22 +187,26 @@ def test_more_chip_time_than_was_paid_is_told(place):
     )
 
 
-@pytest.mark.parametrize(
-    ("hours", "start", "end", "chips"),
-    [
+@unposted
+def test_chips_are_hours_over_hours_to_the_sixth_decimal(place):
+    cases = [
         (96, "2026-10-01T00:00:00Z", "2026-10-02T00:00:00Z", "4"),
         (10, "2026-10-01T00:00:00Z", "2026-10-01T07:00:00Z", "1.428571"),
         (20, "2026-10-01T00:00:00Z", "2026-10-01T07:00:00Z", "2.857143"),
         (0.5, "2026-10-01T00:00:00Z", "2026-10-01T00:00:07Z", "257.142857"),
         (0.00005, "2026-10-01T00:00:00Z", "2026-10-02T00:00:00Z", "0.000002"),
-    ],
-)
-def test_chips_are_hours_over_hours_to_the_sixth_decimal(place, hours, start, end, chips):
-    place.write("allocation.json", allocations(allocation(hours=hours, start=start, end=end)))
-    said(place, "ingest", "allocation.json")
-    assert place.ask("SELECT chips FROM ledger.accelerator_usage") == [(Decimal(chips),)]
+    ]
+    named = [
+        allocation(f"prod/serving/atlas-{number}", hours=hours, start=start, end=end)
+        for number, (hours, start, end, _) in enumerate(cases)
+    ]
+    place.write("allocation.json", allocations(*named))
+    place.ingest("allocation.json")
+    found = [row[0] for row in place.ask("SELECT chips FROM ledger.accelerator_usage ORDER BY record_no")]
+    assert dict(zip(cases, found, strict=True)) == {case: Decimal(case[-1]) for case in cases}
 
 
+@unposted
 def test_what_holds_no_chips_is_left_out_by_name(place):
     place.write(
         "allocation.json",
@@ -208,6 +222,7 @@ def test_what_holds_no_chips_is_left_out_by_name(place):
     assert chip_hours(place) == {"serving": 96}
 
 
+@unposted
 def test_a_pod_below_zero_is_set_aside(place):
     place.write("allocation.json", allocations(allocation(hours=-1)))
     done = place.costctl("ingest", "allocation.json")
@@ -215,6 +230,7 @@ def test_a_pod_below_zero_is_set_aside(place):
     assert "is not a number of chips above 0" in done.stderr
 
 
+@unposted
 def test_a_window_asked_for_again_counts_once(place):
     """Until noon, until the end of the day, and the earlier one again."""
     for name, end, hours in (("noon", "2026-10-01T12:00:00Z", 48), ("night", "2026-10-02T00:00:00Z", 96)):
@@ -224,6 +240,7 @@ def test_a_window_asked_for_again_counts_once(place):
     assert chip_hours(place) == {"serving": 96}
 
 
+@unposted
 def test_windows_that_overlap_are_told(place):
     """Of the week the pod began on the first, of the day on the second: they are two records, and nothing says which of them holds."""
     place.write("week.json", allocations(allocation(end="2026-10-08T00:00:00Z", hours=672)))
@@ -234,11 +251,13 @@ def test_windows_that_overlap_are_told(place):
     )
 
 
+@unposted
 def test_a_cut_answer_is_refused(place):
     place.write("allocation.json", allocations(allocation())[:-20])
     assert place.costctl("ingest", "allocation.json").returncode == 3
 
 
+@unposted
 def test_the_csv_export_does_not_say_how_long(place):
     place.write(
         "opencost.csv",
@@ -251,6 +270,7 @@ def test_the_csv_export_does_not_say_how_long(place):
 # OpenCost's inference costs
 
 
+@unposted
 def test_inference_costs_of_the_sample(place):
     said(place, "ingest", SAMPLES / "opencost" / "inferenceCost-total-model.json")
     assert place.ask("SELECT token_class, sum(tokens)::BIGINT FROM ledger.token_quantity GROUP BY 1 ORDER BY 1") == [
@@ -262,6 +282,7 @@ def test_inference_costs_of_the_sample(place):
     ) == [(Decimal("15666.60"), "USD", "engine", "self")]
 
 
+@unposted
 def test_what_was_not_measured_does_not_count(place):
     text = (SAMPLES / "opencost" / "inferenceCost-total-model.json").read_text("utf-8")
     place.write(
@@ -273,6 +294,7 @@ def test_what_was_not_measured_does_not_count(place):
     assert place.ask("SELECT count(*) FROM ledger.token_usage") == [(2,)]
 
 
+@unposted
 def test_a_total_that_is_none_is_told_and_a_negative_count_is_refused(place):
     text = (SAMPLES / "opencost" / "inferenceCost-total-model.json").read_text("utf-8")
     place.write("odd.json", text.replace('"totalTokens": 48000000', '"totalTokens": 48000001'))
@@ -286,6 +308,7 @@ def test_a_total_that_is_none_is_told_and_a_negative_count_is_refused(place):
 # Gauges
 
 
+@unposted
 def test_gauges_of_the_sample(place):
     """A scraped text says no time, the name of its file does."""
     text = (SAMPLES / "dcgm" / "dcgm-exporter-excerpt.prom").read_text("utf-8")
@@ -304,6 +327,7 @@ def test_gauges_of_the_sample(place):
     assert place.ask("SELECT DISTINCT CAST(ts AS VARCHAR) FROM ledger.accelerator_gauges") == [("2026-10-01 06:30:00",)]
 
 
+@unposted
 def test_a_scrape_is_of_whom_its_name_says(place):
     place.write("node-9-2026-10-01T06:30:00Z.prom", 'DCGM_FI_DEV_GPU_UTIL{UUID="a",pod=""} 50\n# EOF\n')
     said(place, "ingest", "node-9-2026-10-01T06:30:00Z.prom")
@@ -311,6 +335,7 @@ def test_a_scrape_is_of_whom_its_name_says(place):
     assert found == [("node-9", "a", None, Decimal("0.5"))]
 
 
+@unposted
 def test_a_scrape_that_nobody_dates_is_refused(place):
     place.write("node-7.prom", '# TYPE DCGM_FI_DEV_GPU_UTIL gauge\nDCGM_FI_DEV_GPU_UTIL{UUID="a"} 50\n')
     done = place.costctl("ingest", "node-7.prom")
@@ -319,6 +344,7 @@ def test_a_scrape_that_nobody_dates_is_refused(place):
     assert "node-7.prom" in done.stderr
 
 
+@unposted
 def test_no_figure_and_other_families_are_left_out_by_name(place):
     lines = [
         "# TYPE x gauge",
@@ -359,6 +385,7 @@ def pods(phase="Running", finished=None, start="2026-10-01T00:00:00Z"):
     )
 
 
+@unposted
 def test_a_pod_that_runs_lasts_until_the_list_was_taken(place):
     """Seen at some hours, and when it was over at one: whichever list comes last, it lasts as long as it was seen to."""
     place.write("pods-20261001T180000Z.json", pods("Succeeded", "2026-10-01T13:00:00Z"))
@@ -372,13 +399,17 @@ def test_a_pod_that_runs_lasts_until_the_list_was_taken(place):
     assert lasted == [6, 6, 9, 9, 13, 13]
 
 
-@pytest.mark.parametrize("count", ["0", "8 of them", "1.5"])
-def test_a_request_that_is_no_number_is_left_out_by_name(place, count):
-    place.write("pods-20261001T060000Z.json", pods().replace('"8"', json.dumps(count)))
-    said(place, "ingest", "pods-20261001T060000Z.json")
-    assert excluded(place) == {"requests no whole number of chips above 0": 1}
+@unposted
+def test_a_request_that_is_no_number_is_left_out_by_name(place):
+    files = {count: f"pods-{number}-20261001T060000Z.json" for number, count in enumerate(["0", "8 of them", "1.5"])}
+    for count, name in files.items():
+        place.write(name, pods().replace('"8"', json.dumps(count)))
+    place.take(files)
+    found = place.ask("SELECT source, rule, records FROM ledger.exclusions JOIN ledger.deliveries USING (delivery_id)")
+    assert sorted(found) == sorted((count, "requests no whole number of chips above 0", 1) for count in files)
 
 
+@unposted
 def test_a_list_that_nobody_dates_is_refused_where_a_pod_runs(place):
     place.write("pods.json", pods())
     done = place.costctl("ingest", "pods.json")
@@ -416,6 +447,7 @@ def test_a_node_wins_over_a_namespace_and_that_over_a_cluster(place):
     assert found == [("all", 24), ("node", 1), ("nodes", 2), ("space", 4)]
 
 
+@unposted
 def test_chip_time_of_no_pool_is_told(place):
     place.write("costctl.yaml", POOL.format("cluster: [prod]"))
     place.bill("october.csv", P5)
@@ -439,6 +471,7 @@ def test_chips_of_two_pools_are_refused(place):
         load(file)
 
 
+@unposted
 def test_more_chips_at_one_time_than_the_machine_of_the_bill_has(place):
     """Eight are there: eight serve while four idle. At six o'clock one record ends where the next begins."""
     place.bill(

@@ -1,6 +1,5 @@
 """What clients say they used: session logs of Claude Code and of Codex, spans of OpenTelemetry. Each answer counts once, and nothing twice."""
 
-import itertools
 import json
 import shutil
 from decimal import Decimal
@@ -102,19 +101,27 @@ REPLAYS = {  # what is written of one answer, and how often it counts
 }
 
 
+def of_case(line, name):
+    """Return a line as one of a case, which has a folder, sessions, requests and answers of its own; what a gateway calls all of them stays."""
+    message, own = line["message"], {"cwd": f"/work/{name}", "sessionId": f"{line['sessionId']} {name}"}
+    if "requestId" in line:
+        own["requestId"] = f"{line['requestId']} {name}"
+    identity = f"{message['id']} {name}" if message["id"].startswith("msg_") else message["id"]
+    return line | own | {"message": message | {"id": identity}}
+
+
 @pytest.mark.parametrize("apart", [False, True], ids=["one file", "two files"])
-@pytest.mark.parametrize(("records", "times"), REPLAYS.values(), ids=REPLAYS)
-def test_an_answer_counts_once_with_the_larger_total_however_often_it_is_written(places, records, times, apart):
-    found = set()
-    for order in itertools.permutations(records):
+def test_an_answer_counts_once_with_the_larger_total_however_often_it_is_written(places, apart):
+    once = {"input.cache_read": 900, "input.cache_write.unspecified": 0, "input.uncached": 4, "output.unsplit": 310}
+    for order in (0, 1), (1, 0):
         place = places()
-        files = [[record] for record in order] if apart else [order]
-        for number, part in enumerate(files):
+        parts = [[of_case(records[at], name) for name, (records, _) in REPLAYS.items()] for at in order]
+        for number, part in enumerate(parts if apart else [parts[0] + parts[1]]):
             place.ingest(lines(place, f"{number}.jsonl", *part))
-        found.add(tuple(usage(place)))
-    assert found == {
-        ("input.cache_read=900 input.cache_write.unspecified=0 input.uncached=4 output.unsplit=310",) * times
-    }
+        found = {name: [] for name in REPLAYS}
+        for tokens, project in place.records("project"):
+            found[project].append(tokens)
+        assert found == {name: [once] * times for name, (_, times) in REPLAYS.items()}, order
 
 
 CLAUDE = {
@@ -141,36 +148,47 @@ CLAUDE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("line", "found"), CLAUDE.values(), ids=CLAUDE)
-def test_a_line_of_claude_code_counts_by_what_it_says(place, line, found):
-    (outcome,) = place.ingest(lines(place, "s.jsonl", line))
-    assert usage(place, f"convention, convention_proof, {TOKENS}") == ([found] if found else [])
+def test_a_line_of_claude_code_counts_by_what_it_says(place):
+    given = [named(line, f"msg_{number}") for number, (line, _) in enumerate(CLAUDE.values())]
+    (outcome,) = place.ingest(lines(place, "s.jsonl", *given))
+    told = place.ask(f"SELECT record_no, convention, convention_proof, {TOKENS} FROM ledger.token_usage AS u")
+    found = {number: tuple(said) for number, *said in told}
+    assert {name: found.get(number) for number, name in enumerate(CLAUDE, 1)} == {
+        name: said for name, (_, said) in CLAUDE.items()
+    }
     assert outcome.quarantined == 0
-    assert sum(left_out(place).values()) == (0 if found else 1)
+    assert sum(left_out(place).values()) == sum(said is None for _, said in CLAUDE.values())
 
 
-@pytest.mark.parametrize(
-    ("message", "model", "folder", "told"),
-    [
-        ("msg_01", "claude-sonnet-4-5", "/home/ada/work/parser", ("anthropic", "parser")),
-        ("msg_bdrk_01", "us.anthropic.claude-sonnet-4-5-v1:0", "C:\\work\\billing\\", ("aws.bedrock", "billing")),
-        ("msg_vrtx_01", "claude-sonnet-4-5@20250929", None, ("gcp.vertex_ai", None)),
-        ("chatcmpl-1", "kimi-k2.5", "/", ("unknown", None)),
-    ],
-)
-def test_who_billed_an_answer_and_for_which_project_is_told_by_its_line(place, message, model, folder, told):
-    place.ingest(lines(place, "s.jsonl", answer(message, model=model, cwd=folder)))
-    assert usage(place, "provider, project") == [told]
+def named(line, message):
+    """Return a line whose answer, where it has one, is another than that of the other lines."""
+    said = line.get("message", {})
+    return line | {"message": said | {"id": message}} if said.get("usage") else line
 
 
-@pytest.mark.parametrize("count", [-5, "many", 1.5, "NaN"])
-def test_a_count_that_is_none_is_named_and_set_aside(place, count):
-    lines(place, "s.jsonl", answer(), answer("msg_2", usage={"cache_read_input_tokens": count}))
-    with pytest.raises(InputRefused) as refused:
-        place.ingest("s.jsonl")
-    assert refused.value.evidence[0].endswith(f"s.jsonl:2: message (read) is not a whole number: '{count}'")
-    place.ingest("s.jsonl", quarantine_rows=1)
-    assert len(usage(place)) == 1
+def test_who_billed_an_answer_and_for_which_project_is_told_by_its_line(place):
+    cases = [
+        ("msg_01", "claude-sonnet-4-5", "/home/ada/work/parser", "anthropic", "parser"),
+        ("msg_bdrk_01", "us.anthropic.claude-sonnet-4-5-v1:0", "C:\\work\\billing\\", "aws.bedrock", "billing"),
+        ("msg_vrtx_01", "claude-sonnet-4-5@20250929", None, "gcp.vertex_ai", None),
+        ("chatcmpl-1", "kimi-k2.5", "/", "unknown", None),
+    ]
+    given = [answer(message, model=model, cwd=folder) for message, model, folder, *_ in cases]
+    place.ingest(lines(place, "s.jsonl", *given))
+    found = place.records("provider", "project")
+    assert [(*case[:3], *told) for case, (_, *told) in zip(cases, found, strict=True)] == cases
+
+
+def test_a_count_that_is_none_is_named_and_set_aside(place):
+    counts = [-5, "many", 1.5, "NaN"]
+    files = {f"{count}": f"{number}.jsonl" for number, count in enumerate(counts)}
+    for count, name in zip(counts, files.values(), strict=True):
+        lines(place, name, answer(), answer("msg_2", usage={"cache_read_input_tokens": count}))
+    said = place.refused(files)
+    wanted = {count: f"{name}:2: message (read) is not a whole number: '{count}'" for count, name in files.items()}
+    assert {count: said[count] for count in files if wanted[count] not in said[count]} == {}
+    place.take(files, quarantine_rows=1)
+    assert sorted(source for _, source in place.records("source")) == sorted(files)
 
 
 def test_what_first_comes_after_a_thousand_lines_is_read_too(place):
@@ -279,10 +297,18 @@ COUNTERS = {  # what the counter stood at, and what counts
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("records", "found"), COUNTERS.values(), ids=COUNTERS)
-def test_of_a_counter_the_differences_count_and_never_less_than_nothing(place, records, found):
-    place.ingest(lines(place, "rollout.jsonl", meta("s"), turn("gpt-5.2-codex"), *records))
-    assert usage(place) == found
+def test_of_a_counter_the_differences_count_and_never_less_than_nothing(place):
+    """A session each."""
+    files = {name: f"rollout-{number}.jsonl" for number, name in enumerate(COUNTERS)}
+    for name, (records, _) in COUNTERS.items():
+        lines(place, files[name], meta("s"), turn("gpt-5.2-codex"), *records)
+    place.take(files)
+    rows = place.ask(
+        f"SELECT source, {TOKENS} FROM ledger.token_usage AS u ORDER BY ts_start, ts_end, file_no, record_no"
+    )
+    assert {name: [tokens for source, tokens in rows if source == name] for name in COUNTERS} == {
+        name: found for name, (_, found) in COUNTERS.items()
+    }
 
 
 def test_what_is_written_to_a_cache_is_a_part_of_the_input(place):
@@ -326,14 +352,19 @@ def test_a_fork_repeats_what_its_parent_used_and_that_counts_once(place, apart, 
         assert place.ask(minutes) == [(1,), (2,), (31,)]
 
 
-@pytest.mark.parametrize("count", [-5, "many", 1.5])
-def test_a_count_of_codex_that_is_none_is_named_and_set_aside(place, count):
-    place.ingest(
-        lines(place, "rollout.jsonl", meta("s"), FIRST, counter((count, 0, 1, 0, 1), None, 2), SECOND),
-        quarantine_rows=1,
+def test_a_count_of_codex_that_is_none_is_named_and_set_aside(place):
+    files = {f"{count}": f"rollout-{number}.jsonl" for number, count in enumerate([-5, "many", 1.5])}
+    for count, name in zip([-5, "many", 1.5], files.values(), strict=True):
+        lines(place, name, meta("s"), FIRST, counter((count, 0, 1, 0, 1), None, 2), SECOND)
+    place.take(files, quarantine_rows=1)
+    rows = place.ask(
+        f"SELECT source, {TOKENS} FROM ledger.token_usage AS u ORDER BY ts_start, ts_end, file_no, record_no"
     )
-    assert usage(place) == COUNTED
-    assert place.ask("SELECT column_name, value FROM ledger.quarantine") == [("input", str(count))]
+    assert {name: [tokens for source, tokens in rows if source == name] for name in files} == dict.fromkeys(
+        files, COUNTED
+    )
+    aside = "SELECT source, column_name, value FROM ledger.quarantine JOIN ledger.deliveries USING (delivery_id) ORDER BY ALL"
+    assert place.ask(aside) == sorted((count, "input", count) for count in files)
 
 
 def test_a_session_without_answers_is_no_error(place):
@@ -396,24 +427,43 @@ SPANS = {  # what a span says, and what that is
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("page", "found"), SPANS.values(), ids=SPANS)
-def test_a_span_proves_what_its_input_contains(place, page, found):
-    place.ingest(lines(place, "traces.json", page))
-    assert usage(place, f"concat_ws(' ', convention, convention_proof, {TOKENS})") == [found]
+def test_a_span_proves_what_its_input_contains(place):
+    """Each a trace of its own, of which a page is a line."""
+    pages = [of_trace(page, f"trace {number}") for number, (page, _) in enumerate(SPANS.values())]
+    place.ingest(lines(place, "traces.json", *pages))
+    found = place.ask(
+        f"SELECT concat_ws(' ', convention, convention_proof, {TOKENS}) FROM ledger.token_usage AS u ORDER BY record_no"
+    )
+    assert dict(zip(SPANS, (row[0] for row in found), strict=True)) == {name: said for name, (_, said) in SPANS.items()}
 
 
-@pytest.mark.parametrize("operation", ["invoke_agent", "create_agent", "execute_tool", "invoke_workflow", "swarm"])
-def test_what_stands_above_a_call_repeats_its_tokens_and_does_not_count(place, operation):
-    agent = span("0", input_tokens=10, output_tokens=5, gen_ai_operation_name=operation)
-    calls = [
-        span("1", parent="0", input_tokens=6, output_tokens=3),
-        span("2", parent="0", input_tokens=4, output_tokens=2),
-    ]
-    place.ingest(lines(place, "traces.json", agent, *calls))
-    assert place.ask(CLASSES) == [("input.uncached", 10), ("output.unsplit", 5)]
-    unknown = "usage of an operation that is not known as a call to a model"
-    known = "a span of an agent, a workflow or a tool: its calls count"
-    assert left_out(place) == {unknown if operation == "swarm" else known: 1}
+def of_trace(page, trace):
+    """Return a page with its spans in another trace."""
+    (resource,) = page["resourceSpans"]
+    (scope,) = resource["scopeSpans"]
+    spans = [found | {"traceId": trace} for found in scope["spans"]]
+    return {"resourceSpans": [resource | {"scopeSpans": [scope | {"spans": spans}]}]}
+
+
+def test_what_stands_above_a_call_repeats_its_tokens_and_does_not_count(place):
+    known, unknown = ["invoke_agent", "create_agent", "execute_tool", "invoke_workflow"], "swarm"
+    files = {operation: f"{operation}.json" for operation in [*known, unknown]}
+    for operation, name in files.items():
+        agent = span("0", input_tokens=10, output_tokens=5, gen_ai_operation_name=operation)
+        calls = [
+            span("1", parent="0", input_tokens=6, output_tokens=3),
+            span("2", parent="0", input_tokens=4, output_tokens=2),
+        ]
+        lines(place, name, agent, *calls)
+    place.take(files)
+    assert place.by_source() == {operation: {"input.uncached": 10, "output.unsplit": 5} for operation in files}
+    rules = (
+        "SELECT source, rule, records FROM ledger.exclusions JOIN ledger.deliveries USING (delivery_id) ORDER BY ALL"
+    )
+    wanted = [(operation, "a span of an agent, a workflow or a tool: its calls count", 1) for operation in known]
+    assert place.ask(rules) == sorted(
+        [*wanted, (unknown, "usage of an operation that is not known as a call to a model", 1)]
+    )
 
 
 def test_a_call_around_another_call_counts_once(place):
@@ -440,18 +490,19 @@ def test_spans_without_a_call_are_left_out_by_name(place):
     assert left_out(place) == {"no call to a model": 1}
 
 
-@pytest.mark.parametrize(
-    ("more", "outcome"),
-    [
+def test_a_failed_call_is_a_request_with_what_came_of_it(place):
+    cases = [
         ({}, "ok"),
         ({"with_": {"status": {"code": 1}}}, "ok"),
         ({"with_": {"status": {"code": 2}}}, "platform_error"),
         ({"with_": {"status": {"code": "STATUS_CODE_ERROR"}}}, "platform_error"),
-    ],
-)
-def test_a_failed_call_is_a_request_with_what_came_of_it(place, more, outcome):
-    place.ingest(lines(place, "traces.json", span(**more)))
-    assert usage(place, "outcome, requests") == [(outcome, 1)]
+    ]
+    given = [span(trace=f"trace {number}", **dict(more)) for number, (more, _) in enumerate(cases)]
+    place.ingest(lines(place, "traces.json", *given))
+    found = place.records("outcome", "requests")
+    assert [(more, *said) for (more, _), (_, *said) in zip(cases, found, strict=True)] == [
+        (more, outcome, 1) for more, outcome in cases
+    ]
 
 
 def test_owners_are_read_from_the_resource_and_the_span(place):
@@ -479,14 +530,18 @@ def test_the_time_of_a_span_is_kept_to_the_microsecond(place):
     ]
 
 
-@pytest.mark.parametrize("count", [-5, "many", 1.5])
-def test_a_count_of_a_span_that_is_none_is_named_and_set_aside(place, count):
-    lines(place, "traces.json", span("1", input_tokens=1), span("2", input_tokens=count))
-    with pytest.raises(InputRefused) as refused:
-        place.ingest("traces.json")
-    assert f"attributes (input) is not a whole number: '{count}'" in refused.value.evidence[0]
-    place.ingest("traces.json", quarantine_rows=1)
-    assert usage(place) == ["input.uncached=1"]
+def test_a_count_of_a_span_that_is_none_is_named_and_set_aside(place):
+    counts = [-5, "many", 1.5]
+    files = {f"{count}": f"traces-{number}.json" for number, count in enumerate(counts)}
+    for count, name in zip(counts, files.values(), strict=True):
+        lines(place, name, span("1", input_tokens=1), span("2", input_tokens=count))
+    said = place.refused(files)
+    wanted = {count: f"attributes (input) is not a whole number: '{count}'" for count in files}
+    assert {count: said[count] for count in files if wanted[count] not in said[count]} == {}
+    place.take(files, quarantine_rows=1)
+    assert {source: [tokens] for tokens, source in place.records("source")} == {
+        count: [{"input.uncached": 1}] for count in files
+    }
 
 
 def test_a_span_that_has_not_ended_is_set_aside(place):

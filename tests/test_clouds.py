@@ -13,6 +13,8 @@ import pytest
 from costctl import pipeline
 from costctl.ledger import gates, store
 
+pytestmark = pytest.mark.usefixtures("unposted", "begun")
+
 SAMPLES = Path(pipeline.__file__).parent / "usage"
 CLOUDS = (
     "bedrock_invocations",
@@ -29,6 +31,14 @@ def classes(place):
     """Return what a place counts, by token class."""
     rows = place.ask(f"SELECT token_class, sum(tokens) FROM {PARTS} WHERE token_class IS NOT NULL GROUP BY 1")
     return {name: int(tokens) for name, tokens in rows if tokens}
+
+
+def by_source(place):
+    """Return what a place counts, by source and token class."""
+    return {
+        source: {name: tokens for name, tokens in found.items() if tokens}
+        for source, found in place.by_source().items()
+    }
 
 
 def lines(place, name, *records):
@@ -128,35 +138,37 @@ ANSWERS = {  # source: what its first sample comes to
 }
 
 
-@pytest.mark.parametrize("source", CLOUDS)
-def test_a_sample_comes_to_its_known_answer_however_often_it_comes(source, place):
-    sample = SAMPLES / source / "sample.json"
-    again = place.write("again.json", sample.read_text("utf-8") + "\n")  # another file of the same records
-    for file in (sample, again):
-        done = place.costctl("ingest", "--source", source, file)
+def test_a_sample_comes_to_its_known_answer_however_often_it_comes(place):
+    samples = [SAMPLES / source / "sample.json" for source in CLOUDS]
+    again = [place.write(f"{file.parent.name}.json", file.read_text("utf-8") + "\n") for file in samples]
+    for files in (samples, again):  # other files of the same records
+        done = place.costctl("ingest", *files)
         assert done.returncode == 0, done.stderr
-        assert classes(place) == ANSWERS[source]
+        assert by_source(place) == ANSWERS
     assert place.broken() == []
 
 
 CLAUDE = {"inputTokens": 9, "outputTokens": 5, "cacheReadInputTokens": 100, "cacheWriteInputTokens": 50}
-PROOFS = [  # what the answer says, and what that proves
-    ({}, CLAUDE | {"totalTokens": 164}, "exclusive proved"),
-    ({}, CLAUDE | {"totalTokens": 163}, "exclusive contradicted"),
-    ({}, CLAUDE, "exclusive declared"),
-    ({}, CLAUDE | {"inputTokens": 200, "totalTokens": 205}, "inclusive proved"),  # were AWS to change its mind
-    ({}, CLAUDE | {"totalTokens": 164, "videoTokens": 3}, "exclusive contradicted"),  # a kind nobody knows
-    ({}, {"inputTokens": 9, "outputTokens": 5, "totalTokens": 14}, "exclusive ambiguous"),
-    ({"modelId": "us.openai.gpt-5.6-sol"}, CLAUDE | {"inputTokens": 152, "totalTokens": 307}, "inclusive ambiguous"),
-    ({"modelId": "us.openai.gpt-5.6-sol"}, CLAUDE | {"inputTokens": 2, "totalTokens": 157}, "exclusive ambiguous"),
-    ({"modelId": "openai.gpt-oss-120b-1:0"}, CLAUDE | {"totalTokens": 164}, "exclusive proved"),
-]
+GPT = {"modelId": "us.openai.gpt-5.6-sol"}
+PROOFS = {  # what the answer says, and what that proves
+    "a total of four": ({}, CLAUDE | {"totalTokens": 164}, "exclusive proved"),
+    "a total of something else": ({}, CLAUDE | {"totalTokens": 163}, "exclusive contradicted"),
+    "no total": ({}, CLAUDE, "exclusive declared"),
+    "were AWS to change its mind": ({}, CLAUDE | {"inputTokens": 200, "totalTokens": 205}, "inclusive proved"),
+    "a kind nobody knows": ({}, CLAUDE | {"totalTokens": 164, "videoTokens": 3}, "exclusive contradicted"),
+    "no cache": ({}, {"inputTokens": 9, "outputTokens": 5, "totalTokens": 14}, "exclusive ambiguous"),
+    "GPT, all in the input": (GPT, CLAUDE | {"inputTokens": 152, "totalTokens": 307}, "inclusive ambiguous"),
+    "GPT, more in the cache": (GPT, CLAUDE | {"inputTokens": 2, "totalTokens": 157}, "exclusive ambiguous"),
+    "open GPT": ({"modelId": "openai.gpt-oss-120b-1:0"}, CLAUDE | {"totalTokens": 164}, "exclusive proved"),
+}
 
 
-@pytest.mark.parametrize(("more", "usage", "verdict"), PROOFS)
-def test_the_total_of_an_answer_of_bedrock_proves_what_its_input_contains(more, usage, verdict, place):
-    place.ingest(lines(place, "log.json", invocation("r", usage, **more)))
-    assert place.ask("SELECT convention || ' ' || convention_proof FROM ledger.token_usage") == [(verdict,)]
+def test_the_total_of_an_answer_of_bedrock_proves_what_its_input_contains(place):
+    records = [invocation(name, usage, **more) for name, (more, usage, _) in PROOFS.items()]
+    place.ingest(lines(place, "log.json", *records))
+    found = [" ".join(said) for _, *said in place.records("convention", "convention_proof")]
+    wanted = {name: verdict for name, (_, _, verdict) in PROOFS.items()}
+    assert dict(zip(PROOFS, found, strict=True)) == wanted
 
 
 def test_more_read_and_written_than_there_was_is_never_a_negative(place):
@@ -195,57 +207,63 @@ BAD = {  # a count that is none, and where it stands
 }
 
 
-@pytest.mark.parametrize(("record", "column"), BAD.values(), ids=BAD)
-def test_a_count_that_is_no_count_is_named_and_set_aside(record, column, place):
-    lines(place, "bad.json", record)
-    refused = place.costctl("ingest", "bad.json")
+def test_a_count_that_is_no_count_is_named_and_set_aside(place):
+    """Each in a file of its own, whose source is named after the case."""
+    files = {name: lines(place, f"bad {name}.json", record).name for name, (record, _) in BAD.items()}
+    refused = place.costctl("ingest", "bad input.json")
     assert refused.returncode == 3
-    assert "bad.json" in refused.stderr
+    assert "bad input.json" in refused.stderr
     assert "cannot be taken in" in refused.stderr
-    place.ingest("bad.json", quarantine_rows=1)
-    assert place.ask("SELECT DISTINCT column_name FROM ledger.quarantine") == [(column,)]
+    assert {name: said for name, said in place.refused(files).items() if "cannot be taken in" not in said} == {}
+    place.take(files, quarantine_rows=1)
+    columns = "SELECT DISTINCT source, column_name FROM ledger.quarantine JOIN ledger.deliveries USING (delivery_id) ORDER BY ALL"
+    assert place.ask(columns) == sorted((name, column) for name, (_, column) in BAD.items())
     assert place.ask("SELECT count(*) FROM ledger.token_usage") == [(0,)]
 
 
-@pytest.mark.parametrize("source", CLOUDS)
-def test_a_file_that_was_cut_is_refused_whole(source, place):
-    text = (SAMPLES / source / "sample.json").read_text("utf-8")
-    place.write("cut.json", text[: len(text) * 2 // 3])
-    refused = place.costctl("ingest", "--as", source, "cut.json")
+def test_a_file_that_was_cut_is_refused_whole(place):
+    files = {source: f"cut {source}.json" for source in CLOUDS}
+    for source, name in files.items():
+        text = (SAMPLES / source / "sample.json").read_text("utf-8")
+        place.write(name, text[: len(text) * 2 // 3])
+    refused = place.costctl("ingest", "--as", CLOUDS[0], files[CLOUDS[0]])
     assert refused.returncode == 3
-    assert "cut.json" in refused.stderr
+    assert files[CLOUDS[0]] in refused.stderr
+    said = place.refused(files, forms={source: source for source in CLOUDS})
+    assert {source: text for source, text in said.items() if not text} == {}
 
 
-def test_overlapping_pulls_of_metrics_count_each_bucket_once_whichever_came_first(places):
+def test_overlapping_pulls_of_metrics_count_each_bucket_once_whichever_came_first(place):
     nine, ten, eleven = (f"2026-10-02T{hour}:00:00Z" for hour in ("09", "10", "11"))
     early = asked("OutputTokenCount", (nine, 10), (ten, 3))  # ten o'clock was not over
     late = asked("OutputTokenCount", (ten, 20), (eleven, 30))
-    for names in (("early", "late"), ("late", "early")):
-        place = places()
-        for name in names:
-            place.ingest(lines(place, f"{name}.json", {"early": early, "late": late}[name]), source="cw")
-        assert classes(place) == {"output.unsplit": 60}
-    place = places()
-    for pull in (measured("GeneratedTokens", (nine, 5), (ten, None)), measured("GeneratedTokens", (nine, 5), (ten, 7))):
-        place.ingest(lines(place, f"{len(json.dumps(pull))}.json", pull), source="azure")
-    assert classes(place) == {"output.unsplit": 12}
+    azure = [measured("GeneratedTokens", (nine, 5), (ten, last)) for last in (None, 7)]
+    pulls = {"the early one first": [early, late], "the late one first": [late, early], "azure": azure}
+    for number in range(2):
+        for source, answers in pulls.items():
+            lines(
+                place, f"{source} {number}.json", answers[number] | {"Messages": [source]}
+            )  # no two alike to the byte
+        place.take({source: f"{source} {number}.json" for source in pulls})
+    assert by_source(place) == {
+        "the early one first": {"output.unsplit": 60},
+        "the late one first": {"output.unsplit": 60},
+        "azure": {"output.unsplit": 12},
+    }
 
 
-def test_the_order_of_pages_does_not_matter(places):
+def test_the_order_of_pages_does_not_matter(place):
     rows = [json.loads(line) for line in (SAMPLES / "vertex_request_log" / "sample.json").read_text().splitlines()]
-    found = []
-    for order in (rows, rows[::-1]):
-        place = places()
-        place.ingest(lines(place, "rows.json", *order))
-        found.append(
-            (classes(place), place.ask("SELECT flags, count(*) FROM ledger.token_usage GROUP BY 1 ORDER BY 1"))
-        )
-    assert found[0] == found[1]
+    lines(place, "a.json", *rows)
+    lines(place, "b.json", *rows[::-1])
+    place.take({"a": "a.json", "b": "b.json"})
+    assert by_source(place)["a"] == by_source(place)["b"] != {}
+    flags = "SELECT flags, count(*) FROM ledger.token_usage WHERE source = '{}' GROUP BY 1 ORDER BY 1"
+    assert place.ask(flags.format("a")) == place.ask(flags.format("b")) != []
 
 
 def test_what_is_left_out_is_told_by_name(place):
-    place.costctl("ingest", SAMPLES / "cloudwatch_bedrock" / "sample.json")
-    place.costctl("ingest", SAMPLES / "azure_openai_metrics" / "sample.json")
+    place.ingest(*(SAMPLES / source / "sample.json" for source in ("cloudwatch_bedrock", "azure_openai_metrics")))
     told = dict(place.ask("SELECT rule, CAST(sum(records) AS INTEGER) FROM ledger.exclusions GROUP BY 1"))
     assert told == {
         "a metric of another service": 1,
@@ -333,30 +351,28 @@ def test_the_lines_of_cloud_bills_that_are_tokens_are_known_by_class_and_model()
             assert (found[0] or "-", model if model == "*" else found[1]) == (token_class, model), name
 
 
-CARD = """
-    provider,channel,model,region,service_tier,context_tier,time_window_utc,token_class,price_per_million,currency
-    gcp,,gemini-2.5-flash,*,,,,input,3,USD
-"""
-
-
-@pytest.mark.parametrize(
-    ("unit", "tokens"),
-    [
-        ("1K tokens", 1000),
-        ("1M tokens", 10**6),
-        ("1K", 1000),
-        ("1M", 10**6),
-        ("10K", 10**4),
-        ("count", 1),
-        ("requests", 1),
-    ],
+CARD = (
+    "provider,channel,model,region,service_tier,context_tier,time_window_utc,token_class,price_per_million,currency\n"
 )
-def test_the_scale_of_a_token_line_is_read_from_its_unit(unit, tokens, place):
+UNITS = {
+    "1K tokens": 1000,
+    "1M tokens": 10**6,
+    "1K": 1000,
+    "1M": 10**6,
+    "10K": 10**4,
+    "count": 1,
+    "requests": 1,
+}
+
+
+def test_the_scale_of_a_token_line_is_read_from_its_unit(place):
+    """A line of each unit, for a model of its own."""
+    models = {f"gemini-2.5-flash-{number}": unit for number, unit in enumerate(UNITS)}
     place.write("costctl.yaml", "version: 1\ncards: [card.csv]\n")
-    place.write("card.csv", CARD)
-    line = {"ProviderName": "Google Cloud", "x_Model": "gemini-2.5-flash", "x_TokenClass": "input", "cost": "6"}
-    place.bill("bill.csv", [line | {"ConsumedQuantity": "2", "ConsumedUnit": unit}])
+    place.write("card.csv", CARD + "".join(f"gcp,,{model},*,,,,input,3,USD\n" for model in models))
+    line = {"ProviderName": "Google Cloud", "x_TokenClass": "input", "cost": "6", "ConsumedQuantity": "2"}
+    place.bill("bill.csv", [line | {"x_Model": model, "ConsumedUnit": unit} for model, unit in models.items()])
     place.ingest("bill.csv")
     said = place.costctl("report", "token-variance", "--period", "2026-10", "--format", "csv")
-    row = next(csv.DictReader(said.stdout.splitlines()))
-    assert Decimal(row["billed_mtok"]) * 1_000_000 == 2 * tokens
+    found = {models[row["model"]]: Decimal(row["billed_mtok"]) for row in csv.DictReader(said.stdout.splitlines())}
+    assert {unit: tokens * 1_000_000 for unit, tokens in found.items()} == {unit: 2 * UNITS[unit] for unit in UNITS}

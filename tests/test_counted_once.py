@@ -4,6 +4,7 @@ import itertools
 import json
 
 import pytest
+from conftest import few
 from test_counters import answer, output
 
 from costctl.errors import InputRefused
@@ -42,25 +43,19 @@ PULLS = {  # three pulls of a window that moves on; the provider restates hour 1
 }
 
 
-def test_pulls_that_overlap_give_the_same_in_any_order_and_at_once(places):
+@pytest.mark.parametrize("order", few([PULLS, *list(itertools.permutations(PULLS))[::-1]], 3))
+def test_pulls_that_overlap_give_the_same_in_any_order_and_at_once(order, place):
     """Of a bucket the pull that goes further counts: 15 and not the 20 of before; what it restates is in the row accounting."""
-    found = []
-    for order in itertools.permutations(PULLS):
-        place = places()
-        for name in order:
-            place.write(f"{name}.json", PULLS[name])
+    for name in order:
+        place.write(f"{name}.json", PULLS[name])
+        if order is not PULLS:
             place.ingest(f"{name}.json")
-        found.append((place.ask(COUNTED), place.ask(ACCOUNTED), place.ask(RULES)))
-    place = places()
-    for name, text in PULLS.items():
-        place.write(f"all/{name}.json", text)
-    place.ingest("all")
-    found.append((place.ask(COUNTED), place.ask(ACCOUNTED), place.ask(RULES)))
-    counted, accounted, rules = found[0]
-    assert [tokens for *_, tokens in counted] == [11, 16, 31, 2, 3]
-    assert accounted == [(8, 5, 3)]
-    assert rules == [("another record of the same key says more", 2), ("the same record again", 1)]
-    assert all(other == found[0] for other in found)
+    if order is PULLS:
+        place.ingest(*(f"{name}.json" for name in PULLS))
+    hours = {"01 00": 11, "01 01": 16, "01 02": 31, "02 00": 2, "03 00": 3}
+    assert place.ask(COUNTED) == [(f"2026-10-{hour}:00:00", "p", 1, tokens) for hour, tokens in hours.items()]
+    assert place.ask(ACCOUNTED) == [(8, 5, 3)]
+    assert place.ask(RULES) == [("another record of the same key says more", 2), ("the same record again", 1)]
 
 
 def test_pages_of_one_pull_in_one_file_in_several_or_one_after_the_other(places):
@@ -122,18 +117,21 @@ TWICE = {
 }
 
 
-@pytest.mark.parametrize(("there", "new", "what"), TWICE.values(), ids=TWICE)
-def test_two_cuts_of_one_source_are_refused(there, new, what, place, places):
-    place.write("there.json", there)
-    place.write("new.json", new)
-    place.ingest("there.json")
+def test_two_cuts_of_one_source_are_refused(place, places):
+    """Beside what is there, and in one command; under another name it is another source."""
+    there, new = ({name: f"{number} {at}.json" for number, name in enumerate(TWICE)} for at in ("there", "new"))
+    for number, (name, (first, second, _)) in enumerate(TWICE.items()):
+        place.write(there[name], first)
+        place.write(new[name], second + "\n" * number)  # no bytes of another source
+    place.take(there)
     before = place.ask(COUNTED)
-    with pytest.raises(InputRefused, match=what):
-        place.ingest("new.json")
+    said = place.refused(new)
+    assert {name: said[name] for name, (*_, what) in TWICE.items() if what not in said[name]} == {}
     assert place.ask(COUNTED) == before
-    place.ingest("new.json", source="another")
-    with pytest.raises(InputRefused, match=what):
-        places().ingest(place.home / "there.json", place.home / "new.json")
+    place.take({f"another: {name}": file for name, file in new.items()})
+    for name, (*_, what) in TWICE.items():
+        with pytest.raises(InputRefused, match=what):
+            places().ingest(place.home / there[name], place.home / new[name])
 
 
 def test_hours_of_several_days_do_not_overlap(place):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from conftest import examples
+from conftest import examples, few
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +26,7 @@ GAPS = "SELECT kind, counts, at_most FROM ledger.counter_gaps ORDER BY ALL"
 MIDNIGHT = 1790812800  # 2026-10-01T00:00:00Z
 
 unposted = pytest.mark.usefixtures("unposted")
+pytestmark = pytest.mark.usefixtures("begun")
 
 
 def series(name, *samples, **labels):
@@ -155,12 +156,18 @@ CASES = {  # series → tokens by class, gaps
 
 
 @unposted
-@pytest.mark.parametrize(("found", "tokens", "gaps"), CASES.values(), ids=CASES)
-def test_a_counter_counts(found, tokens, gaps, place):
-    place.write("a.json", answer(*found))
-    place.ingest("a.json")
-    assert place.ask(TOTALS) == tokens
-    assert place.ask(GAPS) == gaps
+def test_a_counter_counts(place):
+    """Each case a file and a source of its own."""
+    files = {name: f"{number}.json" for number, name in enumerate(CASES)}
+    for name, (found, *_) in CASES.items():
+        place.write(files[name], answer(*found))
+    place.take(files)
+    counted = place.by_source()
+    gaps = place.ask("SELECT source, kind, counts, at_most FROM ledger.counter_gaps ORDER BY ALL")
+    assert {
+        name: (sorted(counted.get(name, {}).items()), [gap for source, *gap in gaps if source == name])
+        for name in CASES
+    } == {name: (tokens, [list(gap) for gap in wanted]) for name, (_, tokens, wanted) in CASES.items()}
 
 
 @unposted
@@ -187,7 +194,8 @@ def test_what_an_engine_counted_since_it_began_is_counted_where_it_says_when(pla
 
 
 @unposted
-def test_days_that_come_in_any_order_and_meet_or_overlap_give_what_one_file_gives(places):
+@pytest.mark.parametrize("order", few(list(itertools.permutations(range(3)))[::-1], 2))
+def test_days_that_come_in_any_order_and_meet_or_overlap_give_what_one_file_gives(order, places):
     samples = [
         (0, 0),
         (3000, 50),
@@ -206,49 +214,58 @@ def test_days_that_come_in_any_order_and_meet_or_overlap_give_what_one_file_give
         samples[3:6],
         samples[4:],
     ]  # the second meets the first at a sample, the third overlaps the second
-    for order in itertools.permutations(range(3)):
-        place = places()
-        for number in order:
-            place.write(
-                f"{number}.json",
-                answer(output(*days[number]), prompt(*((seconds, 3 * value) for seconds, value in days[number]))),
-            )
-            place.ingest(f"{number}.json")
-        assert place.ask(TOKENS) == whole.ask(TOKENS), order
-        assert sorted(set(place.ask(GAPS))) == sorted(set(whole.ask(GAPS))), order
+    place = places()
+    for number in order:
+        place.write(
+            f"{number}.json",
+            answer(output(*days[number]), prompt(*((seconds, 3 * value) for seconds, value in days[number]))),
+        )
+        place.ingest(f"{number}.json")
+    assert place.ask(TOKENS) == whole.ask(TOKENS)
+    assert sorted(set(place.ask(GAPS))) == sorted(set(whole.ask(GAPS)))
 
 
 STEPS = st.lists(st.tuples(st.integers(1, 20_000), st.integers(0, 5_000), st.booleans()), min_size=1, max_size=12)
 
 
 @unposted
-@examples(12)
-@given(steps=STEPS)
-def test_whatever_a_counter_grows_by_is_counted_to_the_last_token(steps, places):
-    """Each step counts, and a restart counts what came after it; by the hour it adds up to the same."""
-    seconds, value, samples, counted = 0, 0, [(0, 0)], 0
-    for later, grew, restarts in steps:
-        seconds += later
-        value = grew if restarts and grew < value else value + grew
-        counted += grew
-        samples.append((seconds, value))
+@examples(3)
+@given(counters=st.lists(STEPS, min_size=4, max_size=4))
+def test_whatever_a_counter_grows_by_is_counted_to_the_last_token(counters, places):
+    """Each step counts, and a restart counts what came after it; by the hour it adds up to the same. Four counters in a file."""
+    found, wanted = [], {}
+    for number, steps in enumerate(counters):
+        seconds, value, samples, counted = 0, 0, [(0, 0)], 0
+        for later, grew, restarts in steps:
+            seconds += later
+            value = grew if restarts and grew < value else value + grew
+            counted += grew
+            samples.append((seconds, value))
+        found.append(output(*samples, model_name=f"m{number}"))
+        wanted[f"m{number}"] = (counted, datetime.fromtimestamp(MIDNIGHT + seconds, tz=UTC).replace(tzinfo=None))
     place = places()
-    place.write("a.json", answer(output(*samples)))
+    place.write("a.json", answer(*found))
     place.ingest("a.json")
-    assert sum(tokens for *_, tokens in place.ask(TOKENS)) == counted
-    end = datetime.fromtimestamp(MIDNIGHT + seconds, tz=UTC).replace(tzinfo=None)
-    ((first, last),) = place.ask("SELECT min(ts_start), max(ts_start) FROM ledger.token_usage")
-    assert first == datetime(2026, 10, 1)  # noqa: DTZ001
-    assert last < end
+    said = place.ask(MODELS)
+    assert {model: tokens for model, tokens, *_ in said} == {model: counted for model, (counted, _) in wanted.items()}
+    assert {first for *_, first, _ in said} == {datetime(2026, 10, 1)}  # noqa: DTZ001
+    assert all(last < wanted[model][1] for model, *_, last in said)
+
+
+MODELS = """
+    SELECT u.model_raw, CAST(sum(q.tokens) AS BIGINT), min(u.ts_start), max(u.ts_start)
+    FROM ledger.token_usage AS u JOIN ledger.token_quantity AS q USING (delivery_id, file_no, record_no, part_no) GROUP BY ALL ORDER BY ALL
+"""
 
 
 @unposted
-@pytest.mark.parametrize("value", ["NaN", "+Inf", "-5", "12.5", "x", "1e30"])
-def test_a_value_that_is_no_count_is_named(value, place):
-    place.write("a.json", answer(output((0, 0), (60, value), (120, 700))))
-    with pytest.raises(InputRefused) as refused:
-        place.ingest("a.json")
-    assert f"a.json:record 2: value is not a whole number: '{value}'" in refused.value.text()
+def test_a_value_that_is_no_count_is_named(place):
+    files = {value: f"{number}.json" for number, value in enumerate(["NaN", "+Inf", "-5", "12.5", "x", "1e30"])}
+    for value, name in files.items():
+        place.write(name, answer(output((0, 0), (60, value), (120, 700))))
+    said = place.refused(files)
+    wanted = {value: f"{name}:record 2: value is not a whole number: '{value}'" for value, name in files.items()}
+    assert {value: said[value] for value in files if wanted[value] not in said[value]} == {}
 
 
 @unposted
@@ -295,9 +312,10 @@ TEXTS = {
 
 
 @unposted
-@pytest.mark.parametrize(("text", "what"), TEXTS.values(), ids=TEXTS)
-def test_a_broken_export_is_refused_with_its_place(text, what, place):
-    place.write("a.prom", text)
-    with pytest.raises(InputRefused, match=what):
-        place.ingest("a.prom")
+def test_a_broken_export_is_refused_with_its_place(place):
+    files = {name: f"{number}.prom" for number, name in enumerate(TEXTS)}
+    for name, (text, _) in TEXTS.items():
+        place.write(files[name], text)
+    said = place.refused(files)
+    assert {name: said[name] for name, (_, what) in TEXTS.items() if what not in said[name]} == {}
     assert not place.path.exists() or place.ask("SELECT count(*) FROM ledger.deliveries") == [(0,)]

@@ -1,7 +1,6 @@
 """Gateways and trackers: whose tokens they count, each of them once, and none of them in two classes."""
 
 import json
-from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 
 from costctl.errors import InputRefused
 
-pytestmark = pytest.mark.usefixtures("unposted")
+pytestmark = pytest.mark.usefixtures("unposted", "begun")
 
 USAGE = Path(__file__).parents[1] / "costctl" / "usage"
 LITELLM = Path(__file__).parent / "samples" / "tokens" / "litellm" / "spend_logs_payload.json"
@@ -39,13 +38,24 @@ def written(place, source, name, records):
     return place.write(name, "".join(f"{text}\n" for text in texts))
 
 
-def log(**words):
+def keyed(source, key, **words):
+    """Return the first record of a source's sample as another one: under this key, and with these words."""
+    return first(source) | dict.fromkeys(("id", "request_id", "response_id"), key) | words
+
+
+def log(key="r", **words):
     """Return a LiteLLM record: `usage` is its usage_object, `meta` what else its metadata says."""
     usage, meta = words.pop("usage", {}), words.pop("meta", {})
     prompt, completion = words.get("prompt_tokens", 100), words.get("completion_tokens", 10)
     counts = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-    record = first("litellm") | counts | {"request_id": "r", "team_id": "search", "status": "success"}
+    record = first("litellm") | counts | {"request_id": key, "team_id": "search", "status": "success"}
     return record | {"metadata": json.dumps({"usage_object": counts | usage} | meta)} | words
+
+
+def taken_in(place, source, records):
+    """Take in the records of cases, {case: record}, as one file."""
+    written(place, source, "log.jsonl", records.values())
+    place.ingest("log.jsonl", source="log")
 
 
 def tokens(place):
@@ -64,38 +74,41 @@ def test_the_known_answer_of_the_litellm_record_through_the_command_line(place):
     assert told(place, "reported_cost") == [Decimal("0.000225")]  # of 10 * 2.5e-06 + 20 * 1e-05
 
 
-@pytest.mark.parametrize(
-    ("source", "expected", "requests"),
-    [
-        ("langfuse_pages", {"input.cache_read": 7200, "input.cache_write.unspecified": 3000, "input.uncached": 1800, "output.reasoning": 100, "output.unsplit": 800, "output.visible": 300}, 3),
-        ("helicone", {"input.cache_read": 7200, "input.cache_write.unspecified": 2000, "input.uncached": 2700, "input.unsplit": 1000, "output.reasoning": 50, "output.unsplit": 1020, "output.visible": 150}, 8),
-        ("openrouter_activity", {"input.unsplit": 4100, "output.reasoning": 25, "output.unsplit": 125, "output.visible": 900}, 12),
-        ("openrouter_generation", {"input.cache_read": 36082, "input.uncached": 18080, "input.unsplit": 36108, "output.reasoning": 120, "output.visible": 367}, 6),
-        ("portkey", {"input.cache_read": 12600, "input.cache_write.1h": 2000, "input.cache_write.5m": 4000, "input.uncached": 3300, "input.unsplit": 3000, "output.reasoning": 50, "output.unsplit": 2200, "output.visible": 150}, 10),
-        ("litellm_pages", {"input.cache_read": 6000, "input.cache_write.1h": 1000, "input.cache_write.5m": 2000, "input.uncached": 1060, "input.unsplit": 10, "output.reasoning": 300, "output.unsplit": 28, "output.visible": 500}, 3),
-        ("kong_ai", {"input.unsplit": 1062, "output.unsplit": 104}, 8),
-        ("litellm_daily", {"input.cache_read": 90000, "input.cache_write.unspecified": 45000, "input.uncached": 105500, "input.unsplit": 100, "output.unsplit": 12025}, 64),
-    ],
-)  # fmt: skip
-def test_a_sample_gives_its_tokens_and_requests_through_the_command_line(source, expected, requests, place):
-    sample = next(USAGE.glob(f"{source}/sample.*"))
-    assert place.costctl("ingest", sample).returncode == 0
-    assert tokens(place) == expected
-    assert sum(told(place, "requests")) == requests
+SAMPLED = {  # source: its tokens and requests
+    "langfuse_pages": ({"input.cache_read": 7200, "input.cache_write.unspecified": 3000, "input.uncached": 1800, "output.reasoning": 100, "output.unsplit": 800, "output.visible": 300}, 3),
+    "helicone": ({"input.cache_read": 7200, "input.cache_write.unspecified": 2000, "input.uncached": 2700, "input.unsplit": 1000, "output.reasoning": 50, "output.unsplit": 1020, "output.visible": 150}, 8),
+    "openrouter_activity": ({"input.unsplit": 4100, "output.reasoning": 25, "output.unsplit": 125, "output.visible": 900}, 12),
+    "openrouter_generation": ({"input.cache_read": 36082, "input.uncached": 18080, "input.unsplit": 36108, "output.reasoning": 120, "output.visible": 367}, 6),
+    "portkey": ({"input.cache_read": 12600, "input.cache_write.1h": 2000, "input.cache_write.5m": 4000, "input.uncached": 3300, "input.unsplit": 3000, "output.reasoning": 50, "output.unsplit": 2200, "output.visible": 150}, 10),
+    "litellm_pages": ({"input.cache_read": 6000, "input.cache_write.1h": 1000, "input.cache_write.5m": 2000, "input.uncached": 1060, "input.unsplit": 10, "output.reasoning": 300, "output.unsplit": 28, "output.visible": 500}, 3),
+    "kong_ai": ({"input.unsplit": 1062, "output.unsplit": 104}, 8),
+    "litellm_daily": ({"input.cache_read": 90000, "input.cache_write.unspecified": 45000, "input.uncached": 105500, "input.unsplit": 100, "output.unsplit": 12025}, 64),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("source", ["litellm", "langfuse", "helicone", "portkey", "openrouter_generation"])
-@pytest.mark.parametrize("second", ["again", "overlapping", "the other way round"])
-def test_a_record_counts_once_in_whatever_files_and_order_it_comes(source, second, place):
-    """Three records a, b, c, in files that share b."""
-    a, b, c = (first(source) | dict.fromkeys(("id", "request_id", "response_id"), key) for key in "abc")
-    files = {"again": [[a, b, c], [a, b, c]], "overlapping": [[a, b], [b, c]], "the other way round": [[c, b], [b, a]]}
-    for number, records in enumerate(files[second]):
-        written(place, source, f"{number}.jsonl", records)
-        place.ingest(f"{number}.jsonl", source="log")
-    alone = Counter(tokens(place))
-    assert len(told(place, "requests")) == 3
-    assert {key: count % 3 for key, count in alone.items()} == dict.fromkeys(alone, 0)
+def test_a_sample_gives_its_tokens_and_requests_through_the_command_line(place):
+    """Each by its format, which names the source."""
+    said = place.costctl("ingest", *(next(USAGE.glob(f"{source}/sample.*")) for source in SAMPLED))
+    assert said.returncode == 0, said.stderr
+    requests = dict(place.ask("SELECT source, CAST(sum(requests) AS BIGINT) FROM ledger.token_usage GROUP BY 1"))
+    found = place.by_source()
+    assert {source: (found[source], requests[source]) for source in requests} == SAMPLED
+
+
+def test_a_record_counts_once_in_whatever_files_and_order_it_comes(place):
+    """Three records a, b, c, in two files that share b; each format and each way to share is a source of its own."""
+    formats = ["litellm", "langfuse", "helicone", "portkey", "openrouter_generation"]
+    ways = {"again": ["abc", "abc"], "overlapping": ["ab", "bc"], "the other way round": ["cb", "ba"]}
+    cases = {f"{source} {way}": (source, files) for source in formats for way, files in ways.items()}
+    for number in range(2):
+        for name, (source, files) in cases.items():
+            written(place, source, f"{name} {number}.jsonl", [keyed(source, key) for key in files[number]])
+        place.take({name: f"{name} {number}.jsonl" for name in cases})
+    records = "SELECT source, count(*) FROM ledger.token_usage GROUP BY 1"
+    assert dict(place.ask(records)) == dict.fromkeys(cases, 3)
+    found = place.by_source()
+    uneven = {name: {key: count % 3 for key, count in found[name].items()} for name in cases}
+    assert uneven == {name: dict.fromkeys(found[name], 0) for name in cases}
     assert place.broken() == []
 
 
@@ -122,108 +135,122 @@ def test_pages_in_any_order_are_one_answer_and_the_missing_last_one_is_told(plac
     assert told(place, "flags") == ["incomplete", None, None]
 
 
-@pytest.mark.parametrize(
-    ("source", "words", "column"),
-    [
-        ("litellm", {"prompt_tokens": -1}, "prompt_tokens"),
-        ("litellm", {"completion_tokens": "NaN"}, "completion_tokens"),
-        ("helicone", {"prompt_cache_read_tokens": "many"}, "prompt_cache_read_tokens"),
-        ("openrouter_activity", {"reasoning_tokens": 1.5}, "reasoning_tokens"),
-        ("openrouter_generation", {"native_tokens_cached": -7}, "native_tokens_cached"),
-        ("portkey", {"res_units": "NaN"}, "res_units"),
-    ],
-)
-def test_what_is_no_count_is_refused_by_name(source, words, column, place):
-    records = [first(source), first(source) | {"id": "2", "request_id": "2"} | words]
-    written(place, source, "log.jsonl", [records] if source == "openrouter_activity" else records)
-    said = place.costctl("ingest", "log.jsonl")
+NO_COUNTS = [  # source, what its second record says, and which column that is
+    ("litellm", {"prompt_tokens": -1}, "prompt_tokens"),
+    ("litellm", {"completion_tokens": "NaN"}, "completion_tokens"),
+    ("helicone", {"prompt_cache_read_tokens": "many"}, "prompt_cache_read_tokens"),
+    ("openrouter_activity", {"reasoning_tokens": 1.5}, "reasoning_tokens"),
+    ("openrouter_generation", {"native_tokens_cached": -7}, "native_tokens_cached"),
+    ("portkey", {"res_units": "NaN"}, "res_units"),
+]
+
+
+def test_what_is_no_count_is_refused_by_name(place):
+    files, wanted = {}, {}
+    for number, (source, words, column) in enumerate(NO_COUNTS):
+        records = [first(source), first(source) | {"id": "2", "request_id": "2"} | words]
+        written(place, source, f"{number}.jsonl", [records] if source == "openrouter_activity" else records)
+        files[f"{source} {column}"], wanted[f"{source} {column}"] = f"{number}.jsonl", f"{column} is not a whole number"
+    said = place.costctl("ingest", "0.jsonl")
     assert said.returncode == 3
-    assert column in said.stderr
-    assert "is not a whole number" in said.stderr
+    assert "prompt_tokens is not a whole number" in said.stderr
+    assert {name: text for name, text in place.refused(files).items() if wanted[name] not in text} == {}
+    assert place.records() == []
 
 
-@pytest.mark.parametrize(
-    ("source", "count"), [("litellm", -1), ("litellm", "NaN"), ("litellm", 1.5), ("portkey", "many")]
-)
-def test_what_is_no_count_within_the_usage_refuses_its_record(source, count, place):
+def test_what_is_no_count_within_the_usage_refuses_its_record(place):
     """One of 1.5 must not become one of 2."""
-    usage = {"cache_read_input_tokens": count}
-    words = {"metadata": json.dumps({"usage_object": usage})} if source == "litellm" else {"response": {"usage": usage}}
-    written(place, source, "log.jsonl", [first(source), first(source) | {"id": "2", "request_id": "2"} | words])
-    said = place.costctl("ingest", "log.jsonl")
-    assert said.returncode == 3
-    assert "log.jsonl:2: this record cannot be taken in" in said.stderr
-    assert f"$.cache_read_input_tokens is not a whole number: {count}" in said.stderr
+    files, wanted = {}, {}
+    cases = [("litellm", -1), ("litellm", "NaN"), ("litellm", 1.5), ("portkey", "many")]
+    for number, (source, count) in enumerate(cases):
+        usage = {"cache_read_input_tokens": count}
+        inside = {
+            "litellm": {"metadata": json.dumps({"usage_object": usage})},
+            "portkey": {"response": {"usage": usage}},
+        }
+        files[f"{source} {count}"] = name = f"{number}.jsonl"
+        written(place, source, name, [first(source), first(source) | {"id": "2", "request_id": "2"} | inside[source]])
+        wanted[f"{source} {count}"] = [
+            f"{name}:2: this record cannot be taken in",
+            f"$.cache_read_input_tokens is not a whole number: {count}",
+        ]
+    assert place.costctl("ingest", "0.jsonl").returncode == 3
+    said = place.refused(files)
+    assert {name: said[name] for name in files if not all(what in said[name] for what in wanted[name])} == {}
 
 
-@pytest.mark.parametrize("source", LOGS)
-def test_a_file_that_is_cut_short_is_refused(source, place):
-    text = written(place, source, "log.jsonl", [first(source)]).read_text("utf-8")
-    place.write("log.jsonl", text[:-9])
-    with pytest.raises(InputRefused):
-        place.ingest("log.jsonl", form=source)
+def test_a_file_that_is_cut_short_is_refused(place):
+    files = {source: f"{source}.jsonl" for source in LOGS}
+    for source, name in files.items():
+        text = written(place, source, name, [first(source)]).read_text("utf-8")
+        place.write(name, text[:-9])
+    said = place.refused(files, forms={source: source for source in LOGS})
+    assert {source: text for source, text in said.items() if "is not whole JSON" not in text} == {}
 
 
-@pytest.mark.parametrize(
-    ("usage", "expected"),
-    [
-        ({"cache_read_input_tokens": 60}, {"input.uncached": 40, "input.cache_read": 60}),
-        ({"prompt_tokens_details": {"cached_tokens": 60}}, {"input.uncached": 40, "input.cache_read": 60}),
-        ({"cache_creation_input_tokens": 70}, {"input.uncached": 30, "input.cache_write.unspecified": 70}),
-        ({"prompt_tokens_details": {"cache_creation_tokens": 70, "cache_creation_token_details": {"ephemeral_5m_input_tokens": 50, "ephemeral_1h_input_tokens": 20}}}, {"input.uncached": 30, "input.cache_write.5m": 50, "input.cache_write.1h": 20}),
-        ({"cache_creation_input_tokens": 70, "cache_creation": {"ephemeral_5m_input_tokens": 50, "ephemeral_1h_input_tokens": 0}}, {"input.uncached": 30, "input.cache_write.unspecified": 70}),
-        ({"completion_tokens_details": {"reasoning_tokens": 4}}, {"input.uncached": 100, "output.visible": 6, "output.reasoning": 4}),
-        ({"cache_read_input_tokens": 101}, {"input.unsplit": 100}),
-        ({"completion_tokens_details": {"reasoning_tokens": 11}}, {"input.unsplit": 100}),
-        ({"prompt_tokens_details": {"cached_tokens": 60, "hover_tokens": 5}}, {"input.unsplit": 100}),
-        ({"hover_tokens": 5}, {"input.unsplit": 100}),
-        ({"hover_tokens": 0}, {"input.uncached": 100}),
-    ],
-)  # fmt: skip
-def test_litellm_tells_classes_by_its_usage_object_in_all_its_shapes(usage, expected, place, way):
-    place.write("log.jsonl", json.dumps(log(usage=usage)) + "\n")
-    place.ingest("log.jsonl")
-    rest = {} if any(key.startswith("output") for key in expected) else {"output.unsplit": 10}
-    assert tokens(place) == expected | rest
-    assert sum(tokens(place).values()) == 110
-    assert (told(place, "convention_proof") == ["contradicted"]) == ("input.unsplit" in expected)
+SHAPES = {  # a usage_object, and the classes that it tells
+    "read": ({"cache_read_input_tokens": 60}, {"input.uncached": 40, "input.cache_read": 60}),
+    "cached": ({"prompt_tokens_details": {"cached_tokens": 60}}, {"input.uncached": 40, "input.cache_read": 60}),
+    "written": ({"cache_creation_input_tokens": 70}, {"input.uncached": 30, "input.cache_write.unspecified": 70}),
+    "written for how long": ({"prompt_tokens_details": {"cache_creation_tokens": 70, "cache_creation_token_details": {"ephemeral_5m_input_tokens": 50, "ephemeral_1h_input_tokens": 20}}}, {"input.uncached": 30, "input.cache_write.5m": 50, "input.cache_write.1h": 20}),
+    "written, another sum of parts": ({"cache_creation_input_tokens": 70, "cache_creation": {"ephemeral_5m_input_tokens": 50, "ephemeral_1h_input_tokens": 0}}, {"input.uncached": 30, "input.cache_write.unspecified": 70}),
+    "reasoning": ({"completion_tokens_details": {"reasoning_tokens": 4}}, {"input.uncached": 100, "output.visible": 6, "output.reasoning": 4}),
+    "more read than there is": ({"cache_read_input_tokens": 101}, {"input.unsplit": 100}),
+    "more reasoning than there is": ({"completion_tokens_details": {"reasoning_tokens": 11}}, {"input.unsplit": 100}),
+    "a detail that nobody knows": ({"prompt_tokens_details": {"cached_tokens": 60, "hover_tokens": 5}}, {"input.unsplit": 100}),
+    "a count that nobody knows": ({"hover_tokens": 5}, {"input.unsplit": 100}),
+    "one that is 0": ({"hover_tokens": 0}, {"input.uncached": 100}),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("lost", ["{}", "not json", None])
-def test_litellm_rows_that_lost_their_metadata_say_nothing_of_a_cache(lost, place):
-    place.write("log.jsonl", json.dumps(log(metadata=lost)) + "\n")
-    place.ingest("log.jsonl")
-    assert tokens(place) == {"input.unsplit": 100, "output.unsplit": 10}
+def test_litellm_tells_classes_by_its_usage_object_in_all_its_shapes(place, way):
+    taken_in(place, "litellm", {name: log(name, usage=usage) for name, (usage, _) in SHAPES.items()})
+    found = dict(zip(SHAPES, place.records("convention_proof = 'contradicted'"), strict=True))
+    for name, (_, expected) in SHAPES.items():
+        rest = {} if any(key.startswith("output") for key in expected) else {"output.unsplit": 10}
+        assert found[name] == (expected | rest, "input.unsplit" in expected), name
+        assert sum(found[name][0].values()) == 110, name
+
+
+def test_litellm_rows_that_lost_their_metadata_say_nothing_of_a_cache(place):
+    lost = {"empty": "{}", "no JSON": "not json", "gone": None}
+    taken_in(place, "litellm", {name: log(name, metadata=text) for name, text in lost.items()})
+    found = [tokens for (tokens,) in place.records()]
+    wanted = {name: {"input.unsplit": 100, "output.unsplit": 10} for name in lost}
+    assert dict(zip(lost, found, strict=True)) == wanted
 
 
 def failure(code, **meta):
     return {"status": "failure", "meta": {"error_information": {"error_code": code}} | meta}
 
 
-@pytest.mark.parametrize(
-    ("words", "outcome", "flags"),
-    [
-        ({}, "ok", None),
-        (failure("500"), "platform_error", "estimated"),
-        (failure("500") | {"spend": 0.1}, "platform_error", None),
-        (failure("429"), "platform_error", "estimated"),
-        (failure("400"), "client_error", "estimated"),
-        (failure("499"), "client_abort", "estimated"),
-        (failure("503", attempted_retries=1, max_retries=2), "retry", "estimated"),
-        (failure("503", attempted_retries=2, max_retries=2), "platform_error", "estimated"),
-        (failure("401", attempted_retries=0, max_retries=2), "client_error", "estimated"),
-        ({"meta": {"attempted_retries": 1, "max_retries": 2}}, "ok", None),
-        ({"meta": {"internal_call_origin": "retry"}}, "retry", None),
-        ({"meta": {"azure_spillover": {"from_deployment": "ptu"}}}, "ok", "spillover"),
-        ({"cache_hit": "True"}, "ok", "cache_hit"),
-        ({"request_id": "r_cache_hit1759310000.25"}, "ok", "cache_hit"),
-    ],
-)
-def test_litellm_tells_outcomes_and_flags(words, outcome, flags, place):
-    place.write("log.jsonl", json.dumps(log(**{"spend": 0.0} | words)) + "\n")
-    place.ingest("log.jsonl")
-    assert (told(place, "outcome"), told(place, "flags")) == ([outcome], [flags])
-    assert (tokens(place) == {}) == (flags == "cache_hit")
+OUTCOMES = {  # what a record says, and which outcome and flags that is
+    "nothing of it": ({}, "ok", None),
+    "500": (failure("500"), "platform_error", "estimated"),
+    "500 with a cost": (failure("500") | {"spend": 0.1}, "platform_error", None),
+    "429": (failure("429"), "platform_error", "estimated"),
+    "400": (failure("400"), "client_error", "estimated"),
+    "499": (failure("499"), "client_abort", "estimated"),
+    "503, retried": (failure("503", attempted_retries=1, max_retries=2), "retry", "estimated"),
+    "503, the last retry": (failure("503", attempted_retries=2, max_retries=2), "platform_error", "estimated"),
+    "401, not retried": (failure("401", attempted_retries=0, max_retries=2), "client_error", "estimated"),
+    "ok, retried": ({"meta": {"attempted_retries": 1, "max_retries": 2}}, "ok", None),
+    "a call by the gateway": ({"meta": {"internal_call_origin": "retry"}}, "retry", None),
+    "spilled over": ({"meta": {"azure_spillover": {"from_deployment": "ptu"}}}, "ok", "spillover"),
+    "cache_hit": ({"cache_hit": "True"}, "ok", "cache_hit"),
+    "cache_hit by its id": ({"request_id": "r_cache_hit1759310000.25"}, "ok", "cache_hit"),
+}
+
+
+def test_litellm_tells_outcomes_and_flags(place):
+    taken_in(place, "litellm", {name: log(name, **{"spend": 0.0} | words) for name, (words, *_) in OUTCOMES.items()})
+    found = dict(zip(OUTCOMES, place.records("outcome", "flags"), strict=True))
+    assert {name: tuple(said) for name, (_, *said) in found.items()} == {
+        name: tuple(said) for name, (_, *said) in OUTCOMES.items()
+    }
+    assert {name: tokens == {} for name, (tokens, *_) in found.items()} == {
+        name: flags == "cache_hit" for name, (*_, flags) in OUTCOMES.items()
+    }
 
 
 def test_a_batch_that_was_looked_at_often_counts_once_and_another_one_too(place):
@@ -260,13 +287,12 @@ def cut(place, entity, name, prompt=100, requests=3):
     return name
 
 
-@pytest.mark.parametrize(
-    ("entity", "column"),
-    [("team_id", "team_raw"), ("user_id", "principal"), ("end_user_id", "principal"), ("organization_id", "project"), ("agent_id", "project")],
-)  # fmt: skip
-def test_a_daily_table_tells_its_owner_by_its_cut(entity, column, place):
-    place.ingest(cut(place, entity, "days.csv"))
-    assert told(place, column) == ["x"]
+def test_a_daily_table_tells_its_owner_by_its_cut(place):
+    owners = {"team_id": "team_raw", "user_id": "principal", "end_user_id": "principal", "organization_id": "project", "agent_id": "project"}  # fmt: skip
+    place.take({entity: cut(place, entity, f"{entity}.csv") for entity in owners})
+    said = {source: owner for _, source, *owner in place.records("source", "team_raw", "principal", "project")}
+    columns = ("team_raw", "principal", "project")
+    assert {entity: dict(zip(columns, said[entity], strict=True))[column] for entity, column in owners.items()} == dict.fromkeys(owners, "x")  # fmt: skip
 
 
 def test_a_daily_table_again_is_the_later_state(place):
@@ -289,27 +315,24 @@ def test_the_cut_by_tag_is_refused(place):
         place.ingest(cut(place, "tag", "tags.csv"))
 
 
-@pytest.mark.parametrize(
-    ("usage", "proof", "expected"),
-    [
-        # disjoint, as the integrations of Langfuse itself write it
-        ({"input": 40, "input_cached_tokens": 60, "output": 6, "output_reasoning_tokens": 4, "total": 110}, "proved", [40, 60, 6, 4]),
-        # within, as others do: the total is input and output
-        ({"input": 100, "cache_read_input_tokens": 60, "output": 10, "output_reasoning": 4, "total": 110}, "proved", [40, 60, 6, 4]),
-        # one side each
-        ({"input": 40, "input_cache_read": 60, "output": 10, "output_reasoning": 4, "total": 110}, "proved", [40, 60, 6, 4]),
-        ({"promptTokenCount": 100, "cachedContentTokenCount": 60, "candidatesTokenCount": 6, "thoughtsTokenCount": 4, "totalTokenCount": 110}, "proved", [40, 60, 6, 4]),
-        # nobody gave a total: disjoint, as the documentation says
-        ({"input": 40, "input_cached_tokens": 60, "output": 6, "output_reasoning_tokens": 4}, "declared", [40, 60, 6, 4]),
-    ],
-)  # fmt: skip
-def test_langfuse_tells_by_the_total_what_its_input_contains(usage, proof, expected, place, way):
-    record = first("langfuse") | {"usageDetails": usage, "providedUsageDetails": usage}
-    written(place, "langfuse", "log.jsonl", [record])
-    place.ingest("log.jsonl")
+TOTALS = {  # the usage of an observation, its proof, and what is uncached, read, visible and reasoning
+    "disjoint, as the integrations of Langfuse itself write it": ({"input": 40, "input_cached_tokens": 60, "output": 6, "output_reasoning_tokens": 4, "total": 110}, "proved", [40, 60, 6, 4]),
+    "within, as others do: the total is input and output": ({"input": 100, "cache_read_input_tokens": 60, "output": 10, "output_reasoning": 4, "total": 110}, "proved", [40, 60, 6, 4]),
+    "one side each": ({"input": 40, "input_cache_read": 60, "output": 10, "output_reasoning": 4, "total": 110}, "proved", [40, 60, 6, 4]),
+    "Google's names": ({"promptTokenCount": 100, "cachedContentTokenCount": 60, "candidatesTokenCount": 6, "thoughtsTokenCount": 4, "totalTokenCount": 110}, "proved", [40, 60, 6, 4]),
+    "nobody gave a total: disjoint, as the documentation says": ({"input": 40, "input_cached_tokens": 60, "output": 6, "output_reasoning_tokens": 4}, "declared", [40, 60, 6, 4]),
+}  # fmt: skip
+
+
+def observed(key, usage):
+    return keyed("langfuse", key, usageDetails=usage, providedUsageDetails=usage)
+
+
+def test_langfuse_tells_by_the_total_what_its_input_contains(place, way):
+    taken_in(place, "langfuse", {name: observed(name, usage) for name, (usage, *_) in TOTALS.items()})
     classes = ["input.uncached", "input.cache_read", "output.visible", "output.reasoning"]
-    assert tokens(place) == dict(zip(classes, expected, strict=True))
-    assert told(place, "convention_proof") == [proof]
+    wanted = {name: (dict(zip(classes, counts, strict=True)), proof) for name, (_, proof, counts) in TOTALS.items()}
+    assert dict(zip(TOTALS, place.records("convention_proof"), strict=True)) == wanted
 
 
 def test_a_total_that_langfuse_computed_proves_nothing(place):
@@ -319,27 +342,21 @@ def test_a_total_that_langfuse_computed_proves_nothing(place):
     assert told(place, "convention_proof") == ["declared"]
 
 
-@pytest.mark.parametrize(
-    ("usage", "expected"),
-    [
-        ({"input": 10, "output": 20, "magic_tokens": 5, "total": 35}, {"input.unsplit": 15, "output.unsplit": 20}),
-        ({"input": 10, "output": 20, "magic_tokens": 5}, {"input.unsplit": 15, "output.unsplit": 20}),
-        ({"input": 10, "output": 20, "seconds": 5}, {"input.unsplit": 10, "output.unsplit": 20}),
-        (
-            {"input": 10, "input_cached_tokens": 4, "output": 20, "total": 31},
-            {"input.unsplit": 11, "output.unsplit": 20},
-        ),
-        ({"input": -10, "output": 20}, {"output.unsplit": 20}),
-        ({"input": 1.5, "output": 20}, {"output.unsplit": 20}),
-    ],
-)
-def test_langfuse_loses_no_key_that_it_does_not_know(usage, expected, place):
+UNKNOWN = {  # a usage with what nobody knows or what is no count, and what it tells
+    "a key in the total": ({"input": 10, "output": 20, "magic_tokens": 5, "total": 35}, {"input.unsplit": 15, "output.unsplit": 20}),
+    "a key": ({"input": 10, "output": 20, "magic_tokens": 5}, {"input.unsplit": 15, "output.unsplit": 20}),
+    "a key of no tokens": ({"input": 10, "output": 20, "seconds": 5}, {"input.unsplit": 10, "output.unsplit": 20}),
+    "another total": ({"input": 10, "input_cached_tokens": 4, "output": 20, "total": 31}, {"input.unsplit": 11, "output.unsplit": 20}),
+    "a negative": ({"input": -10, "output": 20}, {"output.unsplit": 20}),
+    "a fraction": ({"input": 1.5, "output": 20}, {"output.unsplit": 20}),
+}  # fmt: skip
+
+
+def test_langfuse_loses_no_key_that_it_does_not_know(place):
     """What a text or a negative number stands for is unknown: no 0."""
-    record = first("langfuse") | {"usageDetails": usage, "providedUsageDetails": usage}
-    written(place, "langfuse", "log.jsonl", [record])
-    place.ingest("log.jsonl")
-    assert tokens(place) == expected
-    assert told(place, "convention_proof") == ["contradicted"]
+    taken_in(place, "langfuse", {name: observed(name, usage) for name, (usage, _) in UNKNOWN.items()})
+    wanted = {name: (tokens, "contradicted") for name, (_, tokens) in UNKNOWN.items()}
+    assert dict(zip(UNKNOWN, place.records("convention_proof"), strict=True)) == wanted
 
 
 def test_langfuse_reads_generations_only_and_counts_the_others(place):
@@ -351,19 +368,18 @@ def test_langfuse_reads_generations_only_and_counts_the_others(place):
     assert place.ask("SELECT rule, records FROM ledger.exclusions") == [("an observation that is no generation", 4)]
 
 
-@pytest.mark.parametrize(
-    ("source", "owner"),
-    [
-        ("langfuse", ("search", "customer", "u-1", "cm-prod")),
-        ("helicone", ("search", "customer", "u-1", None)),
-        ("portkey", ("search", "customer", "u-1", None)),
-        ("openrouter_generation", (None, None, "customer-7", "42")),
-    ],
-)
-def test_owners(source, owner, place):
-    written(place, source, "log.jsonl", [first(source)])
-    place.ingest("log.jsonl")
-    assert place.ask("SELECT team_raw, purpose, principal, project FROM ledger.token_usage") == [owner]
+def test_owners(place):
+    owners = {
+        "langfuse": ("search", "customer", "u-1", "cm-prod"),
+        "helicone": ("search", "customer", "u-1", None),
+        "portkey": ("search", "customer", "u-1", None),
+        "openrouter_generation": (None, None, "customer-7", "42"),
+    }
+    for source in owners:
+        written(place, source, f"{source}.jsonl", [first(source)])
+    place.take({source: f"{source}.jsonl" for source in owners})
+    found = place.records("source", "team_raw", "purpose", "principal", "project")
+    assert {source: tuple(owner) for _, source, *owner in found} == owners
 
 
 def test_openrouter_takes_the_billed_tokens_and_of_own_keys_the_tokens_but_not_the_money(place):
@@ -381,26 +397,24 @@ def test_the_csv_of_openrouters_page_is_refused(place):
         place.ingest("page.csv")
 
 
-@pytest.mark.parametrize(("cost", "dollars"), [(24300000, "0.0243"), (0.0243, "0.0243"), (0, "0"), (None, None)])
-def test_helicones_database_keeps_billionths_of_a_dollar(cost, dollars, place):
-    written(place, "helicone", "log.jsonl", [first("helicone") | {"cost": cost}])
-    place.ingest("log.jsonl")
-    assert told(place, "reported_cost") == [dollars and Decimal(dollars)]
+def test_helicones_database_keeps_billionths_of_a_dollar(place):
+    dollars = {24300000: Decimal("0.0243"), 0.0243: Decimal("0.0243"), 0: Decimal(0), None: None}
+    taken_in(place, "helicone", {cost: keyed("helicone", f"{cost}", cost=cost) for cost in dollars})
+    assert dict(zip(dollars, told(place, "reported_cost"), strict=True)) == dollars
 
 
-@pytest.mark.parametrize(
-    ("words", "convention", "proof"),
-    [
-        ({}, "inclusive", "proved"),
-        ({"total_units": None}, "inclusive", "declared"),
-        ({"total_units": 1800}, "exclusive", "proved"),
-        ({"total_units": 1801}, "inclusive", "contradicted"),
-        ({"ai_org": "anthropic", "total_units": None}, "exclusive", "declared"),
-        ({"response": None}, "unsplit", "declared"),
-    ],
-)
-def test_portkey_proves_by_the_total_what_the_provider_counts(words, convention, proof, place):
+PROVED = {  # what a record says, and which convention and proof that is
+    "a total of both": ({}, "inclusive", "proved"),
+    "no total": ({"total_units": None}, "inclusive", "declared"),
+    "a total of three": ({"total_units": 1800}, "exclusive", "proved"),
+    "another total": ({"total_units": 1801}, "inclusive", "contradicted"),
+    "Anthropic, no total": ({"ai_org": "anthropic", "total_units": None}, "exclusive", "declared"),
+    "no response": ({"response": None}, "unsplit", "declared"),
+}
+
+
+def test_portkey_proves_by_the_total_what_the_provider_counts(place):
     """1,000 units in of which 600 were cached, or beside which they were; 200 out."""
-    written(place, "portkey", "log.jsonl", [first("portkey") | words])
-    place.ingest("log.jsonl")
-    assert place.ask("SELECT convention, convention_proof FROM ledger.token_usage") == [(convention, proof)]
+    taken_in(place, "portkey", {name: keyed("portkey", name, **words) for name, (words, *_) in PROVED.items()})
+    found = dict(zip(PROVED, place.records("convention", "convention_proof"), strict=True))
+    assert {name: said[1:] for name, said in found.items()} == {name: said[1:] for name, said in PROVED.items()}

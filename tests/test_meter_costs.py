@@ -4,7 +4,10 @@ import csv
 import io
 from decimal import Decimal
 
+import pytest
 from test_meters import anthropic, completions, cost, costs, messages, openai, written
+
+pytestmark = pytest.mark.usefixtures("begun")
 
 
 def test_models_of_the_reports_have_one_name(place):

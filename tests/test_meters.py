@@ -64,57 +64,59 @@ def test_the_example_of_openais_reference(place):
     assert place.ask(found) == [(5, "incomplete", "2024-11-01 00:00:00", "2024-11-02 00:00:00")]
 
 
-@pytest.mark.parametrize(
-    ("fields", "classes", "proof"),
-    [
-        # older: text alone, audio on top with what was cached of it
-        ({}, {"input.uncached": 1000, "output.unsplit": 500}, "declared"),
-        (
-            {"input_cached_tokens": 800, "input_audio_tokens": 300, "output_audio_tokens": 20},
-            {"input.uncached": 200, "input.cache_read": 800, "input.unsplit": 300, "output.unsplit": 520},
-            "declared",
-        ),
-        (
-            {"input_cached_tokens": 1001, "input_audio_tokens": 300},
-            {"input.unsplit": 1300, "output.unsplit": 500},
-            "contradicted",
-        ),
-        # newer: all modalities are in it
-        (
-            {"input_uncached_tokens": 150, "input_cached_tokens": 850, "input_audio_tokens": 30, "output_audio_tokens": 20},
-            {"input.uncached": 150, "input.cache_read": 850, "output.unsplit": 500},
-            "proved",
-        ),
-        (
-            {"input_text_tokens": 170, "input_cached_tokens": 800, "input_audio_tokens": 30},
-            {"input.uncached": 200, "input.cache_read": 800, "output.unsplit": 500},
-            "declared",
-        ),
-        (
-            {"input_cached_tokens": 800, "input_cache_write_tokens": 100},
-            {"input.uncached": 100, "input.cache_read": 800, "input.cache_write.unspecified": 100, "output.unsplit": 500},
-            "declared",
-        ),
-        (
-            {"input_uncached_tokens": 50, "input_cached_tokens": 800, "input_cache_write_tokens": 100, "input_cache_write_12h_tokens": 50},
-            {"input.uncached": 50, "input.cache_read": 800, "input.cache_write.30m": 100, "input.cache_write.12h": 50, "output.unsplit": 500},
-            "proved",
-        ),
-        ({"input_uncached_tokens": 199, "input_cached_tokens": 800}, {"input.unsplit": 1000, "output.unsplit": 500}, "contradicted"),
-        # a count that no field of ours names
-        (
-            {"input_uncached_tokens": 200, "input_cached_tokens": 800, "input_video_tokens": 7},
-            {"input.uncached": 200, "input.cache_read": 800, "output.unsplit": 500},
-            "contradicted",
-        ),
-        ({"input_uncached_tokens": 1000, "input_video_tokens": 0}, {"input.uncached": 1000, "output.unsplit": 500}, "proved"),
-    ],
-)  # fmt: skip
-def test_both_generations_of_openais_fields(fields, classes, proof, place):
-    written(place, "usage.json", openai(1, completions(**fields)))
+COMPLETIONS = {  # the fields of a result, the classes that they are, and the proof
+    # older: text alone, audio on top with what was cached of it
+    "no parts": ({}, {"input.uncached": 1000, "output.unsplit": 500}, "declared"),
+    "audio on top": (
+        {"input_cached_tokens": 800, "input_audio_tokens": 300, "output_audio_tokens": 20},
+        {"input.uncached": 200, "input.cache_read": 800, "input.unsplit": 300, "output.unsplit": 520},
+        "declared",
+    ),
+    "more cached than there is": (
+        {"input_cached_tokens": 1001, "input_audio_tokens": 300},
+        {"input.unsplit": 1300, "output.unsplit": 500},
+        "contradicted",
+    ),
+    # newer: all modalities are in it
+    "audio within": (
+        {"input_uncached_tokens": 150, "input_cached_tokens": 850, "input_audio_tokens": 30, "output_audio_tokens": 20},
+        {"input.uncached": 150, "input.cache_read": 850, "output.unsplit": 500},
+        "proved",
+    ),
+    "text, and what was cached": (
+        {"input_text_tokens": 170, "input_cached_tokens": 800, "input_audio_tokens": 30},
+        {"input.uncached": 200, "input.cache_read": 800, "output.unsplit": 500},
+        "declared",
+    ),
+    "cache writes": (
+        {"input_cached_tokens": 800, "input_cache_write_tokens": 100},
+        {"input.uncached": 100, "input.cache_read": 800, "input.cache_write.unspecified": 100, "output.unsplit": 500},
+        "declared",
+    ),
+    "cache writes of two times": (
+        {"input_uncached_tokens": 50, "input_cached_tokens": 800, "input_cache_write_tokens": 100, "input_cache_write_12h_tokens": 50},
+        {"input.uncached": 50, "input.cache_read": 800, "input.cache_write.30m": 100, "input.cache_write.12h": 50, "output.unsplit": 500},
+        "proved",
+    ),
+    "parts of another sum": ({"input_uncached_tokens": 199, "input_cached_tokens": 800}, {"input.unsplit": 1000, "output.unsplit": 500}, "contradicted"),
+    # a count that no field of ours names
+    "a count that nobody knows": (
+        {"input_uncached_tokens": 200, "input_cached_tokens": 800, "input_video_tokens": 7},
+        {"input.uncached": 200, "input.cache_read": 800, "output.unsplit": 500},
+        "contradicted",
+    ),
+    "one that is 0": ({"input_uncached_tokens": 1000, "input_video_tokens": 0}, {"input.uncached": 1000, "output.unsplit": 500}, "proved"),
+}  # fmt: skip
+
+
+def test_both_generations_of_openais_fields(place):
+    """In one file: what fields its other records have does not decide what a record says."""
+    results = {name: completions(**fields, project_id=name) for name, (fields, *_) in COMPLETIONS.items()}
+    written(place, "usage.json", openai(1, *results.values()))
     place.ingest("usage.json")
-    assert dict(place.ask(TOKENS)) == classes
-    assert place.ask(PROOFS) == [(proof, 1)]
+    wanted = {name: said for name, (_, *said) in COMPLETIONS.items()}
+    found = place.records("convention_proof")
+    assert {name: list(said) for name, said in zip(COMPLETIONS, found, strict=True)} == wanted
     assert place.broken() == []
 
 
@@ -155,29 +157,27 @@ def test_anthropics_classes_are_fields_of_their_own(place):
     assert place.ask(PROOFS) == [("declared", 1)]
 
 
-@pytest.mark.parametrize(
-    "more", [{"reasoning_tokens": 3}, {"cache_creation": {"ephemeral_24h_input_tokens": 3, "ephemeral_5m_input_tokens": 0}}]
-)  # fmt: skip
-def test_a_count_that_no_field_names_is_told(more, place):
-    written(place, "usage.json", anthropic(1, messages(**more)))
-    (outcome,) = place.ingest("usage.json")
-    assert outcome.notes == ("1 record whose parts do not add up as the source declares",)
-    assert dict(place.ask(TOKENS))["input.uncached"] == 10
+def test_a_count_that_no_field_names_is_told(place):
+    day = {"ephemeral_24h_input_tokens": 3, "ephemeral_5m_input_tokens": 0}
+    for number, more in enumerate([{"reasoning_tokens": 3}, {"cache_creation": day}]):
+        written(place, f"{number}.json", anthropic(1, messages(**more)))
+    outcomes = place.take({"a count": "0.json", "a part": "1.json"})
+    told = ("1 record whose parts do not add up as the source declares",)
+    assert {outcome.source: outcome.notes for outcome in outcomes} == {"a count": told, "a part": told}
+    assert [tokens["input.uncached"] for (tokens,) in place.records()] == [10, 10]
 
 
-@pytest.mark.parametrize(
-    ("said", "tier", "region"),
-    [
+def test_tier_speed_and_region(place):
+    cases = [
         ({}, None, None),
         ({"service_tier": "standard", "inference_geo": "not_available"}, None, None),
         ({"service_tier": "flex_discount", "inference_geo": "global"}, "flex_discount", "global"),
         ({"service_tier": "standard", "speed": "fast", "inference_geo": "us"}, "fast", "geo:us"),
-    ],
-)
-def test_tier_speed_and_region(said, tier, region, place):
-    written(place, "usage.json", anthropic(1, messages(**said)))
+    ]
+    written(place, "usage.json", anthropic(1, *(messages(**said) for said, *_ in cases)))
     place.ingest("usage.json")
-    assert place.ask("SELECT service_tier, region FROM ledger.token_usage") == [(tier, region)]
+    found = place.records("service_tier", "region")
+    assert [(said, *where) for (said, *_), (_, *where) in zip(cases, found, strict=True)] == cases
 
 
 @pytest.mark.parametrize("page", [anthropic, openai])
@@ -234,14 +234,15 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("what", BAD)
-def test_a_record_that_cannot_be_counted_is_refused_and_named(what, place):
-    written(place, "usage.json", anthropic(1, messages(), BAD[what]))
-    with pytest.raises(InputRefused, match="1 record cannot be taken in") as refused:
-        place.ingest("usage.json")
-    assert "uncached" in str(refused.value.evidence)
-    (outcome,) = place.ingest("usage.json", quarantine_rows=1)
-    assert (outcome.records, outcome.quarantined) == (2, 1)
+def test_a_record_that_cannot_be_counted_is_refused_and_named(place):
+    files = {what: f"{number}.json" for number, what in enumerate(BAD)}
+    for what, name in files.items():
+        written(place, name, anthropic(1, messages(), BAD[what]))
+    said = place.refused(files)
+    assert {what: said[what] for what in BAD if "1 record cannot be taken in" not in said[what]} == {}
+    assert {what: said[what] for what in BAD if "uncached" not in said[what]} == {}
+    outcomes = place.take(files, quarantine_rows=1)
+    assert {found.source: (found.records, found.quarantined) for found in outcomes} == dict.fromkeys(BAD, (2, 1))
 
 
 def test_what_was_cut_is_refused(place):
@@ -252,15 +253,18 @@ def test_what_was_cut_is_refused(place):
     assert "cut.json:1: the record that starts here is not whole JSON" in said.stderr
 
 
-@pytest.mark.parametrize(
-    "result",
-    [messages(product="claude_code"), messages(rbac_group_id="g"), {"amount": "1", "list_amount": "2", "currency": "USD"}],
-)  # fmt: skip
-def test_enterprise_analytics_are_refused_by_name(result, place):
-    written(place, "analytics.json", anthropic(1, result))
-    said = place.costctl("ingest", "analytics.json")
-    assert said.returncode == 3
-    assert "is an Enterprise analytics report" in said.stderr
+def test_enterprise_analytics_are_refused_by_name(place):
+    results = {
+        "product": messages(product="claude_code"),
+        "group": messages(rbac_group_id="g"),
+        "list": {"amount": "1", "list_amount": "2", "currency": "USD"},
+    }
+    files = {name: f"{name}.json" for name in results}
+    for name, result in results.items():
+        written(place, files[name], anthropic(1, result))
+    assert place.costctl("ingest", "product.json").returncode == 3
+    said = place.refused(files)
+    assert {name: said[name] for name in files if "is an Enterprise analytics report" not in said[name]} == {}
 
 
 # Logged answers
@@ -297,41 +301,47 @@ def test_a_stream_that_says_its_usage_again_and_again_counts_once(place):
     assert place.ask("SELECT sum(requests) FROM ledger.token_usage") == [(3,)]
 
 
-@pytest.mark.parametrize(
-    ("given", "classes", "proof"),
-    [
-        (answer(1, cache_creation_input_tokens=5), {"input.cache_write.unspecified": 5}, "declared"),
-        (answer(1, cache_creation={"ephemeral_5m_input_tokens": 5}), {"input.cache_write.5m": 5}, "declared"),
-        (
-            answer(1, cache_creation_input_tokens=6, cache_creation={"ephemeral_5m_input_tokens": 5}),
-            {"input.cache_write.unspecified": 6},
-            "contradicted",
-        ),
-        (answer(1, 9, output_tokens_details={"thinking_tokens": 4}), {"output.visible": 5, "output.reasoning": 4}, "declared"),
-        (answer(1, 9, output_tokens_details={"thinking_tokens": 10}), {"output.unsplit": 9}, "contradicted"),
-        (completion(1), {"input.uncached": 10}, "ambiguous"),
-        (completion(1, prompt_tokens_details={"cached_tokens": 4}), {"input.uncached": 6, "input.cache_read": 4}, "proved"),
-        (completion(1, total=16, prompt_tokens_details={"cached_tokens": 4}), {"input.uncached": 10, "input.cache_read": 4}, "proved"),
-        (completion(1, total=99, prompt_tokens_details={"cached_tokens": 4}), {"input.unsplit": 10}, "contradicted"),
-        (completion(1, total=16, prompt_tokens_details={"cached_tokens": 11}), {"input.unsplit": 10}, "contradicted"),
-        (
-            completion(1, 10, 9, 19, completion_tokens_details={"reasoning_tokens": 4, "rejected_prediction_tokens": 2}),
-            {"output.visible": 3, "output.reasoning": 4, "output.rejected_prediction": 2},
-            "ambiguous",
-        ),
-        (
-            completion(1, 10, 5, 15, completion_tokens_details={"reasoning_tokens": 4, "rejected_prediction_tokens": 2}),
-            {"output.unsplit": 5},
-            "contradicted",
-        ),
-    ],
-)  # fmt: skip
-def test_the_parts_of_an_answer(given, classes, proof, place):
-    written(place, "log.json", given)
-    place.ingest("log.json")
-    found = dict(place.ask(TOKENS))
-    assert {name: found.get(name) for name in classes} == classes
-    assert place.ask(PROOFS) == [(proof, 1)]
+ANSWERS = {  # an answer, the classes that are looked at, and the proof
+    "written": (answer(1, cache_creation_input_tokens=5), {"input.cache_write.unspecified": 5}, "declared"),
+    "written for how long": (answer(1, cache_creation={"ephemeral_5m_input_tokens": 5}), {"input.cache_write.5m": 5}, "declared"),
+    "written, another sum of parts": (
+        answer(1, cache_creation_input_tokens=6, cache_creation={"ephemeral_5m_input_tokens": 5}),
+        {"input.cache_write.unspecified": 6},
+        "contradicted",
+    ),
+    "thought": (answer(1, 9, output_tokens_details={"thinking_tokens": 4}), {"output.visible": 5, "output.reasoning": 4}, "declared"),
+    "more thought than there is": (answer(1, 9, output_tokens_details={"thinking_tokens": 10}), {"output.unsplit": 9}, "contradicted"),
+    "no parts": (completion(1), {"input.uncached": 10}, "ambiguous"),
+    "cached within": (completion(1, prompt_tokens_details={"cached_tokens": 4}), {"input.uncached": 6, "input.cache_read": 4}, "proved"),
+    "cached beside": (completion(1, total=16, prompt_tokens_details={"cached_tokens": 4}), {"input.uncached": 10, "input.cache_read": 4}, "proved"),
+    "another total": (completion(1, total=99, prompt_tokens_details={"cached_tokens": 4}), {"input.unsplit": 10}, "contradicted"),
+    "more cached than there is": (completion(1, total=16, prompt_tokens_details={"cached_tokens": 11}), {"input.unsplit": 10}, "contradicted"),
+    "reasoning and a prediction": (
+        completion(1, 10, 9, 19, completion_tokens_details={"reasoning_tokens": 4, "rejected_prediction_tokens": 2}),
+        {"output.visible": 3, "output.reasoning": 4, "output.rejected_prediction": 2},
+        "ambiguous",
+    ),
+    "more of both than there is": (
+        completion(1, 10, 5, 15, completion_tokens_details={"reasoning_tokens": 4, "rejected_prediction_tokens": 2}),
+        {"output.unsplit": 5},
+        "contradicted",
+    ),
+}  # fmt: skip
+
+
+def test_the_parts_of_an_answer(place):
+    """In one log of each format, every answer under an id of its own."""
+    logs = {"anthropic": {}, "openai": {}}
+    for name, (given, *_) in ANSWERS.items():
+        logs["anthropic" if "type" in given else "openai"][name] = given | {"id": name}
+    for source, given in logs.items():
+        written(place, f"{source}.json", *given.values())
+    place.take({source: f"{source}.json" for source in logs})
+    names = [*logs["anthropic"], *logs["openai"]]
+    found = dict(zip(names, place.records("convention_proof"), strict=True))
+    for name, (_, classes, proof) in ANSWERS.items():
+        tokens, proved = found[name]
+        assert ({key: tokens.get(key) for key in classes}, proved) == (classes, proof), name
     assert place.broken() == []
 
 
@@ -348,11 +358,13 @@ def test_cents_are_shifted_and_dollars_are_not(place):
     assert found["openai_costs"] == [Decimal("123.45"), Decimal("1e-7"), Decimal("0.1")]
 
 
-@pytest.mark.parametrize("amount", ["0.00000000000000001", "1e3", "NaN", "$5", "1,234", None])
-def test_cents_that_cannot_be_kept_whole_are_refused(amount, place):
-    written(place, "bill.json", anthropic(1, cost("1"), cost(amount)))
-    with pytest.raises(InputRefused, match="1 record cannot be taken in"):
-        place.ingest("bill.json")
+def test_cents_that_cannot_be_kept_whole_are_refused(place):
+    amounts = ["0.00000000000000001", "1e3", "NaN", "$5", "1,234", None]
+    files = {f"{amount}": f"{number}.json" for number, amount in enumerate(amounts)}
+    for amount, name in zip(amounts, files.values(), strict=True):
+        written(place, name, anthropic(1, cost("1"), cost(amount)))
+    said = place.refused(files)
+    assert {name: said[name] for name in files if "1 record cannot be taken in" not in said[name]} == {}
 
 
 def test_a_currency_that_is_none_is_refused(place):
@@ -444,35 +456,40 @@ def test_the_month_to_date_counts_as_far_as_it_goes(page, place):
     assert place.ask(BILLED) == [(Decimal(6), 2)]
 
 
-@pytest.mark.parametrize(
-    ("item", "unit", "model", "token_class"),
-    [
-        ("gpt-5.5-2026-04-23, input", "tokens", "gpt-5.5-2026-04-23", "input"),
-        ("gpt-5.5-2026-04-23, cached input", "tokens", "gpt-5.5-2026-04-23", "cache_read"),
-        ("gpt-5.6-luna, cache writes", "1000_tokens", "gpt-5.6-luna", "cache_write"),
-        ("gpt-5.6-luna, cache writes - 12hr", "tokens", "gpt-5.6-luna", "cache_write"),
-        ("gpt-5.4-2026-03-05, cached input, long context", "tokens", "gpt-5.4-2026-03-05", "cache_read"),
-        ("priority | gpt-5.6-sol, output, long context", "tokens", "gpt-5.6-sol", "output"),
-        ("gpt-6-astra, input_tokens", "tokens", "gpt-6-astra", "input"),
-        ("gpt-6-astra, cached_input_tokens", "tokens", "gpt-6-astra", "cache_read"),
-        ("gpt-6-astra, input_cached_tokens", "tokens", "gpt-6-astra", "cache_read"),
-        ("gpt-6-astra, output_tokens", "tokens", "gpt-6-astra", "output"),
-        ("GPT-4o, input", None, "GPT-4o", "input"),
-        ("ft-gpt-4o-2024-08-06, input", None, "ft-gpt-4o-2024-08-06", "input"),
-        ("gpt-audio-mini-2025-12-15 audio, input", None, "gpt-audio-mini-2025-12-15", "input"),
-        ("gpt-image-1 image, output", None, "gpt-image-1", "output"),
-        ("gpt-image-2 text, cached input", None, "gpt-image-2", "cache_read"),
-        ("gpt-4o-transcribe, input", "duration_seconds", None, None),
-        ("whisper-1, audio", None, None, None),
-        ("web search tool calls", None, None, None),
-        ("Vector store storage", "gibibyte_hours", None, None),
-        (None, None, None, None),
-    ],
-)
-def test_what_a_line_item_says(item, unit, model, token_class, place):
-    written(place, "bill.json", openai(1, costs(1, item, quantity=3, quantity_unit=unit)))
+ITEMS = [  # a line item and its unit, and the model and class that it names
+    ("gpt-5.5-2026-04-23, input", "tokens", "gpt-5.5-2026-04-23", "input"),
+    ("gpt-5.5-2026-04-23, cached input", "tokens", "gpt-5.5-2026-04-23", "cache_read"),
+    ("gpt-5.6-luna, cache writes", "1000_tokens", "gpt-5.6-luna", "cache_write"),
+    ("gpt-5.6-luna, cache writes - 12hr", "tokens", "gpt-5.6-luna", "cache_write"),
+    ("gpt-5.4-2026-03-05, cached input, long context", "tokens", "gpt-5.4-2026-03-05", "cache_read"),
+    ("priority | gpt-5.6-sol, output, long context", "tokens", "gpt-5.6-sol", "output"),
+    ("gpt-6-astra, input_tokens", "tokens", "gpt-6-astra", "input"),
+    ("gpt-6-astra, cached_input_tokens", "tokens", "gpt-6-astra", "cache_read"),
+    ("gpt-6-astra, input_cached_tokens", "tokens", "gpt-6-astra", "cache_read"),
+    ("gpt-6-astra, output_tokens", "tokens", "gpt-6-astra", "output"),
+    ("GPT-4o, input", None, "GPT-4o", "input"),
+    ("ft-gpt-4o-2024-08-06, input", None, "ft-gpt-4o-2024-08-06", "input"),
+    ("gpt-audio-mini-2025-12-15 audio, input", None, "gpt-audio-mini-2025-12-15", "input"),
+    ("gpt-image-1 image, output", None, "gpt-image-1", "output"),
+    ("gpt-image-2 text, cached input", None, "gpt-image-2", "cache_read"),
+    ("gpt-4o-transcribe, input", "duration_seconds", None, None),
+    ("whisper-1, audio", None, None, None),
+    ("web search tool calls", None, None, None),
+    ("Vector store storage", "gibibyte_hours", None, None),
+    (None, None, None, None),
+]
+
+
+def test_what_a_line_item_says(place):
+    """Each of a project of its own."""
+    results = [
+        costs(1, item, quantity=3, quantity_unit=unit, project_id=f"p{number}")
+        for number, (item, unit, *_) in enumerate(ITEMS)
+    ]
+    written(place, "bill.json", openai(1, *results))
     place.ingest("bill.json")
-    assert place.ask("SELECT x_model_raw, x_token_class FROM ledger.charges") == [(model, token_class)]
+    found = place.ask("SELECT x_model_raw, x_token_class FROM ledger.charges ORDER BY record_no")
+    assert [(item, unit, *said) for (item, unit, *_), said in zip(ITEMS, found, strict=True)] == ITEMS
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,18 @@ CONFIG = """
 @pytest.fixture
 def place(place, monkeypatch):
     monkeypatch.chdir(place.home)
+    return prepared(place)
+
+
+@pytest.fixture(scope="module")
+def taken(places):
+    """A place of the same, taken in and posted once."""
+    place = prepared(places())
+    assert place.costctl("ingest").returncode == 0
+    return place
+
+
+def prepared(place):
     place.write("costctl.yaml", CONFIG)
     place.write(
         "gateway.csv",
@@ -80,9 +92,9 @@ def owned(place, *columns):
     )
 
 
-def test_the_same_traffic_by_gateway_meter_engine_and_bill_counts_once_and_stands_side_by_side(place, command):
+def test_the_same_traffic_by_gateway_meter_engine_and_bill_counts_once_and_stands_side_by_side(place, taken, command):
     """Of gpt-5 the gateway counted 900 and 100, the bill 950 and 90: 50 of input are short, 10 of output over."""
-    assert command("ingest").code == 0
+    place.copy(taken)
     found = {row["scope"]: row for row in rows(command, "token-match")}
     columns = (
         "gateway",
@@ -140,9 +152,10 @@ DRIVES = {  # configuration → who drives openai, and the pool
 
 
 @pytest.mark.parametrize(("setting", "driving"), DRIVES.items(), ids=DRIVES)
-def test_the_configuration_says_which_role_drives(setting, driving, place, command):
+def test_the_configuration_says_which_role_drives(setting, driving, place, taken, command):
+    place.copy(taken)
     place.write("costctl.yaml", CONFIG + f"    {setting}\n")
-    said = command("ingest")
+    said = command("run")
     if driving is None:
         assert said.code == 2
         assert "there is no pool 'api'" in said.err
@@ -151,7 +164,8 @@ def test_the_configuration_says_which_role_drives(setting, driving, place, comma
     assert (found["openai"], found["h100"]) == driving
 
 
-def test_two_gateways_are_added_and_one_of_them_can_be_named(place, command):
+def test_two_gateways_are_added_and_one_of_them_can_be_named(place, taken, command):
+    place.copy(taken)
     config = CONFIG.replace("sources:", "sources:\n      - {name: proxy, path: proxy.csv, as: hourly, role: gateway}")
     place.write("costctl.yaml", config)
     place.write("proxy.csv", f"{HEADER}{HOUR},openai,,gpt-5,coding,50,0,5,1\n")

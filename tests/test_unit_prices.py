@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import pytest
+from conftest import without_postings
 
 DAY = Path(__file__).parents[1] / "examples" / "deepseek-day"
 COST = Decimal(87072)  # 226.75 nodes x 8 chips x 24 hours x 2 USD
@@ -25,9 +26,19 @@ METHODS = {  # weights → USD per million tokens of input not in the cache, rea
 }
 
 
+@pytest.fixture(scope="module")
+def taken(places):
+    """The day with its ledger, of which nothing is posted yet: every method posts it anew."""
+    place = places()
+    shutil.copytree(DAY, place.home, dirs_exist_ok=True)
+    with without_postings():
+        assert place.costctl("ingest").returncode == 0
+    return place
+
+
 @pytest.fixture
-def day(tmp_path, monkeypatch):
-    shutil.copytree(DAY, tmp_path, dirs_exist_ok=True)
+def day(taken, tmp_path, monkeypatch):
+    shutil.copytree(taken.home, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -43,7 +54,6 @@ def test_a_published_day_costs_what_is_published_by_every_method(weights, wanted
     lines = (day / "costctl.yaml").read_text("utf-8").splitlines()
     changed = [f"    weights: {{{weights}}}" if line.strip().startswith("weights:") else line for line in lines]
     (day / "costctl.yaml").write_text("\n".join(changed) + "\n", "utf-8")
-    assert command("ingest").code == 0
     rows = prices(command)
     found = [Decimal(rows[name]["cost_per_mtok"]) for name in ("input", "cache_read", "output")]
     assert [price.quantize(Decimal("0.0001"), ROUND_HALF_UP) for price in found] == [Decimal(price) for price in wanted]

@@ -176,27 +176,27 @@ def test_a_log_with_a_key_counts_each_record_once_in_whatever_files_it_comes(pla
     assert place.ask(rules) == [("kind is probe", 1), ("the same record again", 1)]
 
 
-@pytest.mark.parametrize(
-    ("row", "evidence"),
-    [
-        (["a", 1, "chat", 1767225600000, "atlas", "", -5, 0, 1, 200], "prompt is not a whole number: '-5'"),
-        (["a", 1, "chat", 1767225600000, "atlas", "", "many", 0, 1, 200], "prompt is not a whole number: 'many'"),
-        (["a", 1, "chat", "soon", "atlas", "", 1, 0, 1, 200], "ts is not a time in unix milliseconds: 'soon'"),
-        (["a", 1, "chat", None, "atlas", "", 1, 0, 1, 200], "ts is empty"),
-        (
-            ["a", 1, "chat", 1767225600000, "atlas", "", 1, 0, 1, 418],
-            "status is not one of the words under `values:`: '418'",
-        ),
-    ],
-)
-def test_what_does_not_fit_is_set_aside_with_its_line(place, row, evidence):
+UNFIT = [  # a record, and what is said of it
+    (["a", 1, "chat", 1767225600000, "atlas", "", -5, 0, 1, 200], "prompt is not a whole number: '-5'"),
+    (["a", 1, "chat", 1767225600000, "atlas", "", "many", 0, 1, 200], "prompt is not a whole number: 'many'"),
+    (["a", 1, "chat", "soon", "atlas", "", 1, 0, 1, 200], "ts is not a time in unix milliseconds: 'soon'"),
+    (["a", 1, "chat", None, "atlas", "", 1, 0, 1, 200], "ts is empty"),
+    (
+        ["a", 1, "chat", 1767225600000, "atlas", "", 1, 0, 1, 418],
+        "status is not one of the words under `values:`: '418'",
+    ),
+]
+
+
+def test_what_does_not_fit_is_set_aside_with_its_line(place):
     mapped(place, LOG)
-    log(place, "log.jsonl", ["b", 1, "chat", 1767225600000, "atlas", "", 1, 0, 1, 200], row)
-    with pytest.raises(InputRefused) as refused:
-        place.ingest("log.jsonl")
-    assert refused.value.evidence[0].endswith(f"log.jsonl:2: {evidence}")
-    place.ingest("log.jsonl", quarantine_rows=1)
-    assert place.ask("SELECT count(*) FROM ledger.token_usage") == [(1,)]
+    files = {evidence: f"log-{number}.jsonl" for number, (_, evidence) in enumerate(UNFIT)}
+    for row, evidence in UNFIT:
+        log(place, files[evidence], ["b", 1, "chat", 1767225600000, "atlas", "", 1, 0, 1, 200], row)
+    said = place.refused(files)
+    assert {what: said[what] for what, name in files.items() if f"{name}:2: {what}" not in said[what]} == {}
+    place.take(files, quarantine_rows=1)
+    assert sorted(source for _, source in place.records("source")) == sorted(files)
 
 
 def test_parts_that_exceed_their_whole_are_said_and_the_whole_counts(place):
