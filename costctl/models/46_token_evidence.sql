@@ -2,21 +2,18 @@
 -- Grain: one row per day, provider, pool, model, role, source, whether it drives money, owner that no team is known for, and token class; requests stand on rows of class '-'.
 -- Keep: yes
 WITH counted AS (
-    SELECT u.day, u.provider, u.pool, CASE WHEN u.pool = 'api' THEN u.bought_model ELSE u.model END AS model, u.evidence_role, u.source, u.drives, u.unknown_owner, q.token_class, q.tokens, CAST(0 AS BIGINT) AS requests
-    FROM named_usage AS u
-    INNER JOIN token_quantity AS q ON q.delivery_id = u.delivery_id AND q.file_no = u.file_no AND q.record_no = u.record_no AND q.part_no = u.part_no
-    WHERE u.day >= $billing_period AND u.day < $billing_period_end
-    UNION ALL
-    SELECT day, provider, pool, CASE WHEN pool = 'api' THEN bought_model ELSE model END, evidence_role, source, drives, unknown_owner, '-', CAST(0 AS BIGINT), requests
-    FROM named_usage
-    WHERE day >= $billing_period AND day < $billing_period_end AND requests IS NOT NULL
+    SELECT
+        day, provider, pool, CASE WHEN pool = 'api' THEN bought_model ELSE model END AS model, evidence_role, source, drives, unknown_owner, token_class,
+        tokens, COALESCE(requests, CAST(0 AS DECIMAL(38, 0))) AS requests
+    FROM counted_tokens
+    WHERE day >= $billing_period AND day < $billing_period_end AND (token_class <> '-' OR requests IS NOT NULL)
     UNION ALL
     SELECT
         CAST(g.slot_start AS DATE), g.provider, 'api', g.bought_model, 'bill', g.source, FALSE, CAST(NULL AS VARCHAR),
         CASE g.x_token_class WHEN 'input' THEN 'input.uncached' WHEN 'cache_read' THEN 'input.cache_read' WHEN 'output' THEN 'output.unsplit' ELSE 'input.cache_write.unspecified' END,
         CAST(exact_quotient(
             CAST(TRY_CAST(g.quantity AS DECIMAL(24, 6)) * 1000000 AS DECIMAL(38, 0)) * CAST(n.multiplier AS DECIMAL(38, 0)), CAST('1000000' AS DECIMAL(38, 0))
-        ) AS BIGINT), CAST(0 AS BIGINT)
+        ) AS DECIMAL(38, 0)), CAST(0 AS DECIMAL(38, 0))
     FROM attributed_groups AS g
     INNER JOIN units AS n ON n.unit = LOWER(TRIM(g.billed_unit)) AND n.measure = 'token'
     WHERE g.is_bought AND g.nature = 'usage' AND g.quantity_unknown = 0
@@ -24,6 +21,6 @@ WITH counted AS (
 
 SELECT
     $billing_period AS billing_period, day, provider, pool, model, evidence_role, source, drives, unknown_owner, token_class,
-    CAST(SUM(CAST(tokens AS DECIMAL(38, 0))) AS BIGINT) AS tokens, CAST(SUM(CAST(requests AS DECIMAL(38, 0))) AS BIGINT) AS requests
+    CAST(SUM(tokens) AS BIGINT) AS tokens, CAST(SUM(requests) AS BIGINT) AS requests
 FROM counted
 GROUP BY ALL
