@@ -134,7 +134,8 @@ SELECT
                 CASE WHEN written_by_age THEN short END, CASE WHEN written_by_age THEN long END),
             CASE
                 WHEN verdict.proof = 'contradicted' THEN output_classes(completion, NULL, FALSE)
-                ELSE list_concat(output_classes(completion - COALESCE(rejected, 0), reasoning, FALSE), [{'token_class': 'output.rejected_prediction', 'tokens': rejected}])
+                WHEN rejected IS NULL THEN output_classes(completion, reasoning, FALSE)
+                ELSE list_concat(output_classes(completion - rejected, reasoning, FALSE), [{'token_class': 'output.rejected_prediction', 'tokens': rejected}])
             END
         )
     END AS quantities
