@@ -99,10 +99,10 @@ def _whole_lines(path: Path) -> Iterator[bytes]:
     """Yield the bytes of a file in parts that end with a line, but for the last."""
     rest = b""
     for block in blocks(path):
-        whole, end, begun = block.rpartition(b"\n")
-        if end:
-            yield rest + whole + end
-        rest = begun if end else rest + begun
+        at = block.rfind(b"\n") + 1
+        if at:
+            yield rest + block[:at]
+        rest = block[at:] if at else rest + block
     if rest:
         yield rest
 

@@ -76,10 +76,11 @@ def write(ledger: Ledger, delivery: Delivery, identity: str, select: str) -> lis
             f"FROM (SELECT file_no, record_no, unnest(quantities) AS q FROM temp.usage_rows WHERE {kept}) WHERE q.tokens IS NOT NULL",
             {"id": identity},
         )
-    if "x_excluded" not in columns:
-        return excluded
-    query = "SELECT file_no, x_excluded, count(*) FROM temp.usage_rows WHERE x_excluded IS NOT NULL GROUP BY ALL ORDER BY ALL"
-    return excluded + [Excluded(file_no, None, rule, records) for file_no, rule, records in ledger.run(query).rows]
+    if "x_excluded" in columns:
+        query = "SELECT file_no, x_excluded, count(*) FROM temp.usage_rows WHERE x_excluded IS NOT NULL GROUP BY ALL ORDER BY ALL"
+        excluded += [Excluded(file_no, None, rule, records) for file_no, rule, records in ledger.run(query).rows]
+    ledger.run("DROP TABLE temp.usage_rows")  # else the commit writes it once more
+    return excluded
 
 
 def _said_again(ledger: Ledger, kept: str) -> list[Excluded]:
