@@ -213,10 +213,9 @@ def _identifier(name: str) -> str:
 
 
 def _are_columns(places: Sequence[tuple[str, ...]]) -> bool:
-    """Tell whether keys of JSON can be the columns of a table: none lies within another, and no two differ by case only."""
-    return all(len(place) == 1 and place[0] for place in places) and len({place[0].lower() for place in places}) == len(
-        places
-    )
+    """Tell whether keys of JSON can be the columns of a table: there are some, none lies within another, and no two differ by case only."""
+    names = {place[0].lower() for place in places if len(place) == 1}
+    return 0 < len(names) == len(places) and "" not in names
 
 
 def is_by_line(reading: Reading) -> bool:
