@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -46,6 +46,7 @@ def _as_list(value: Any) -> Any:
 Texts = Annotated[list[str], BeforeValidator(_as_list)]
 Wanted = Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
 TagName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]  # it becomes the column tag_NAME
+HEAVIEST = 1000
 Role = Literal["gateway", "client", "engine", "provider_meter", "bill"]
 Weight = Annotated[Decimal, Field(ge=0, max_digits=9, decimal_places=6)]
 
@@ -151,14 +152,40 @@ class PoolChips(Part):
             yield from ((setting, field, value) for value in getattr(self, setting))
 
 
-class Weights(Part):
-    """What a token of each class weighs against an uncached input token."""
+class Speed(Part):
+    """How many tokens one machine was measured to read, and to write, in a second."""
 
-    method: Literal["phase.ratio"] = "phase.ratio"
+    prefill: Annotated[Decimal, Field(gt=0)]
+    decode: Annotated[Decimal, Field(gt=0)]
+
+
+class Weights(Part):
+    """What a token of each class weighs against an uncached input token; calibrated, an output token weighs what it takes longer."""
+
+    method: Literal["phase.ratio", "phase.calibrated"] = "phase.ratio"
+    tokens_per_second: Speed | None = None
     input: Weight = Decimal(1)
     output: Weight = Decimal(4)
     cache_read: Weight = Decimal("0.1")
     cache_write: Weight = Decimal(1)
+
+    @model_validator(mode="after")
+    def _measured_where_calibrated(self) -> Weights:
+        if (self.method == "phase.calibrated") != (self.tokens_per_second is not None):
+            raise ValueError("the method `phase.calibrated` goes with `tokens_per_second: {prefill: …, decode: …}`")
+        if self.tokens_per_second and "output" in self.model_fields_set:
+            raise ValueError("`output` follows from `tokens_per_second`: leave one of the two out")
+        if self.tokens_per_second and self.of("output") >= HEAVIEST:
+            raise ValueError(f"an output token would weigh {HEAVIEST} input tokens or more")
+        return self
+
+    def of(self, token_class: str) -> Decimal:
+        """Return the weight of a token class, to six decimals."""
+        if self.tokens_per_second and token_class == "output":  # noqa: S105  no password
+            weight = self.tokens_per_second.prefill / self.tokens_per_second.decode
+            return weight.quantize(Decimal("0.000001"), rounding=ROUND_HALF_UP)
+        found: Decimal = getattr(self, token_class)
+        return found
 
 
 class Idle(Part):

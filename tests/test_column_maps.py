@@ -297,6 +297,7 @@ def test_the_template_s_map_is_a_valid_one(place):
     assert set(config.ColumnMap.model_fields) == {part for item in described.values() for part in item}
 
 
-def test_every_shipped_format_still_reads_commas_only():
-    assert formats.delimiters(pipeline.known()) == [","]
+def test_every_shipped_format_still_reads_commas_only_but_for_slurm():
+    assert formats.delimiters(pipeline.known()) == [",", "|"]
+    assert [name for name, item in pipeline.known().items() if item.delimiter == "|"] == ["slurm_sacct"]
     assert {item.as_written for item in pipeline.known().values()} == {False}

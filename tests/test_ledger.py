@@ -372,7 +372,8 @@ def filled(places):
     )
     place.write("c.csv", "pool,start,end,chips,state\np,2026-10-03,2026-10-03T01:00:00Z,8,serving\n")
     place.write("n-20261003T000000Z.prom", '# TYPE DCGM_FI_DEV_GPU_UTIL gauge\nDCGM_FI_DEV_GPU_UTIL{UUID="a"} 5\n')
-    place.ingest("bill.csv", "t.csv", "c.csv", "n-20261003T000000Z.prom", quarantine_rows=1)
+    place.write("e-20261003T000000Z.prom", 'vllm:generation_tokens_total{model_name="m"} 5\n')
+    place.ingest("bill.csv", "t.csv", "c.csv", "n-20261003T000000Z.prom", "e-20261003T000000Z.prom", quarantine_rows=1)
     return place
 
 

@@ -62,7 +62,8 @@ def is_one(start: bytes) -> bool:
     """Tell metrics by the first bytes of a file."""
     if start.lstrip()[:1] in (b"{", b"["):
         return bool(ANSWER.match(start) or RESOURCES.match(start))
-    lines = [line for line in start.decode("utf-8", "replace").splitlines()[:-1] if line.strip()]
+    whole = start.decode("utf-8", "replace").rpartition("\n")[0]  # what follows the last line end may be cut
+    lines = [line for line in whole.splitlines() if line.strip()]
     return bool(COMMENT.match(start.lstrip())) or (bool(lines) and all(_is_sample(line) for line in lines))
 
 

@@ -22,7 +22,7 @@ HINTS = {
     "owner_rule": "what would place the largest; these go under owners: in costctl.yaml, with a team in place of TEAM:",
     "remedy": "what would count the largest; a line of provider,machine,chip,chips goes into a card of machines, named under cards: in costctl.yaml:",
 }
-FINE = ("cost_per", "card_per", "ratio_", "short", "over")  # columns of which a thousandth matters
+FINE = ("cost_per", "card_per", "ratio_", "short", "over", "weight")  # columns of which a thousandth matters
 WHOLE_MILLIONS = 100
 
 Record = dict[str, Any]

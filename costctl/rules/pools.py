@@ -20,7 +20,7 @@ def tables(config: Config) -> dict[str, list[tuple[Any, ...]]]:
         "pool_tokens": [(*item, name) for name, p in pools.items() for item in p.tokens.listed()],
         "pool_chips": list(dict.fromkeys(found for name, p in pools.items() for found in _chips(name, p))),
         "pool_weights": [
-            (name, kind, getattr(p.weights, kind)) for name, p in {**pools, EVERY: Pool()}.items() for kind in WEIGHTS
+            (name, kind, p.weights.of(kind)) for name, p in {**pools, EVERY: Pool()}.items() for kind in WEIGHTS
         ],
         "pool_fixed": [(name, team, share) for name, p in pools.items() for team, share in _fixed(p).items()],
         "capacity_owner": [(config.policy.capacity_owner,)],
