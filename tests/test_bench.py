@@ -27,3 +27,11 @@ def test_the_goals_are_printed_beside_their_budgets(kind, flag, goals, tmp_path)
     header, *lines = script("goals.py", flag, tmp_path, "-n", 1).splitlines()
     assert "budget" in header
     assert [line.split()[0] for line in lines] == goals
+
+
+def test_requests_are_measured_against_the_bare_statement(tmp_path):
+    file = tmp_path / "requests.jsonl"
+    script("requests.py", "generate", file, "--rows", 200)
+    lines = script("goals.py", "--requests", file, "-n", 1).splitlines()[1:]
+    assert [line.split()[0] for line in lines] == ["14", "15"]
+    assert lines[0].split()[-3] == "1.30"

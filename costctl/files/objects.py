@@ -17,6 +17,10 @@ from costctl.files.packing import blocks
 SAMPLE = 1000  # records whose keys make the header: a key may be absent from the first one
 LONGEST = 17  # digits of a number with a point that every reader keeps; JSON says no more than that numbers are numbers
 _FILLING = re.compile(r"[\s,]*")
+_DIGITS = bytes(ord("d") if chr(byte) in "0123456789." else ord("x") for byte in range(256))
+_RUN = b"d" * (LONGEST + 2)  # the shortest that a number with too many digits may be, its point among them
+_LONG = re.compile(rb"0\.0*[1-9]\d{17}|[1-9][0-9.]{18}")
+_BEFORE = re.compile(rb"[:\[,]\s*-?$")
 
 
 def layout(path: Path) -> str:
@@ -75,6 +79,50 @@ def count(path: Path) -> int:
             raise _malformed(path, lines.number, text, ValueError("a record begins with { and ends with }"))
         total += bool(text)
     return total
+
+
+def surveyed(path: Path) -> tuple[int, bool]:
+    """Count the records, one per line, and tell whether a number of them may have more digits than readers keep.
+
+    A whole block is looked at at once; where its lines are not plain ones each is read.
+    """
+    total, plain, long = 0, True, False
+    for part in _whole_lines(path):
+        lines = part.removesuffix(b"\n").split(b"\n")
+        total += len(lines)
+        plain = plain and b"" not in lines and b"\r" not in part and _is_text(part)
+        long = long or _has_long_number(part)
+    return (total if plain else count(path)), long
+
+
+def _whole_lines(path: Path) -> Iterator[bytes]:
+    """Yield the bytes of a file in parts that end with a line, but for the last."""
+    rest = b""
+    for block in blocks(path):
+        at = block.rfind(b"\n") + 1
+        if at:
+            yield rest + block[:at]
+        rest = block[at:] if at else rest + block
+    if rest:
+        yield rest
+
+
+def _is_text(part: bytes) -> bool:
+    try:
+        return part.isascii() or bool(part.decode("utf-8"))
+    except UnicodeDecodeError:
+        return False
+
+
+def _has_long_number(part: bytes) -> bool:
+    """Tell whether a part has what the macro `has_long_number` finds: runs of digits are searched, few are looked at."""
+    runs = part.translate(_DIGITS)
+    at = runs.find(_RUN)
+    while at >= 0:
+        if _LONG.match(part, at) and _BEFORE.search(part, max(at - 100, 0), at):
+            return True
+        at = runs.find(_RUN, runs.find(b"x", at))
+    return False
 
 
 def examined(path: Path) -> Iterator[str]:

@@ -140,8 +140,10 @@ CREATE OR REPLACE TEMP MACRO money_plain(x) AS regexp_full_match(x, '-?\d{1,20}(
 CREATE OR REPLACE TEMP MACRO money_plain_cast(x) AS CAST(x AS DECIMAL(38, 18));
 CREATE OR REPLACE TEMP MACRO quantity_plain(x) AS money_plain(x);
 CREATE OR REPLACE TEMP MACRO quantity_plain_cast(x) AS CAST(x AS DECIMAL(38, 18));
-CREATE OR REPLACE TEMP MACRO instant_plain(x) AS regexp_full_match(x, '(?:19|20|21)\d{2}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}Z?');
-CREATE OR REPLACE TEMP MACRO instant_plain_cast(x) AS CAST(left(x, 19) AS TIMESTAMP);
+CREATE OR REPLACE TEMP MACRO whole_plain(x) AS regexp_full_match(x, '\d{1,18}');
+CREATE OR REPLACE TEMP MACRO whole_plain_cast(x) AS CAST(x AS BIGINT);
+CREATE OR REPLACE TEMP MACRO instant_plain(x) AS regexp_full_match(x, '(?:19|20|21)\d{2}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?Z?');
+CREATE OR REPLACE TEMP MACRO instant_plain_cast(x) AS CAST(x AS TIMESTAMP);
 
 -- The usual JSON of labels and credits, without escapes: the parts are cut out, no JSON is built.
 CREATE OR REPLACE TEMP MACRO labels_plain(x) AS

@@ -153,10 +153,10 @@ def _fast(ledger: Ledger, intake: Intake, progress: Progress, *, rounding: bool)
                 if rounding:
                     rounded += recounts.rounded(ledger, part, delivery.format, folder)
         fault("written")
-        if any(reading.count.odd for reading in readings):
+        counts = {reading.file_no: records.counted(reading) for reading in readings}
+        if any(reading.count.odd or reading.has_long_number for reading in readings):
             raise Recount
         ledger.insert("ledger.roundings", [(intake.identity, *row) for row in rounded])
-        counts = {reading.file_no: records.counted(reading) for reading in readings}
         if delivery.format.exclusions and settle.kept(ledger, intake) != counts:
             excluded += recounts.left_out(ledger, intake.readings, delivery.format, folder)
         outcome = settle.account(

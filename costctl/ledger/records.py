@@ -34,6 +34,7 @@ class Reading:
     dataset: str | None = None
     count: RecordCount = field(default_factory=RecordCount)
     fault: BaseException | None = None
+    has_long_number: bool = False  # known when it is counted
 
 
 def quoted(text: str) -> str:
@@ -181,8 +182,17 @@ def source_of(
             f"(SELECT {''.join(listed)}CAST(file_index AS INTEGER) + {reading.file_no} AS file_no, file_row_number + 1 AS record_no "
             f"FROM read_parquet([{files}], file_row_number = true, {PLACELESS}))"
         )
+    keys = objects.places(at)
+    if raising and is_by_line(reading) and _are_columns([keys[position] for position in wanted]):
+        names = [keys[position][0] for position in wanted]
+        as_text = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in names)
+        listed = [f"{_identifier(name)} AS c{position}, " for name, position in zip(names, wanted, strict=True)]
+        return (
+            f"(SELECT {''.join(listed)}{reading.file_no} AS file_no, row_number() OVER () AS record_no FROM read_json({quoted(str(at))}, "
+            f"format = 'newline_delimited', columns = {{{as_text}}}, maximum_object_size = {MAX_RECORD}, {PLACELESS}))"
+        )
     long = f"CASE WHEN has_long_number(json) THEN error('{GATE} number ' || record_no) ELSE json END"
-    record, keys = (long if raising else "json"), objects.places(at)
+    record = long if raising else "json"
     paths = ", ".join(quoted("$" + "".join(f".{_named(key)}" for key in keys[position])) for position in wanted)
     listed = [f"v[{number}] AS c{position}, " for number, position in enumerate(wanted, start=1)]
     return (
@@ -197,9 +207,26 @@ def _named(key: str) -> str:
     return '"' + key.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+def _identifier(name: str) -> str:
+    """Quote a name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _are_columns(places: Sequence[tuple[str, ...]]) -> bool:
+    """Tell whether keys of JSON can be the columns of a table: there are some, none lies within another, and no two differ by case only."""
+    names = {place[0].lower() for place in places if len(place) == 1}
+    return 0 < len(names) == len(places) and "" not in names
+
+
+def is_by_line(reading: Reading) -> bool:
+    """Tell a file of JSON records one per line: its fields are read by name, and `surveyed` looks for numbers that the reader would round."""
+    file = reading.file
+    return file.content == "json" and not file.unfolded and objects.layout(reading.bytes_at) == "newline_delimited"
+
+
 def _parquet(place: parquet.Place, type_: str) -> str:
     """Return a Parquet column, or a field within one, in a type; as text a map, list or struct is JSON, a number its shortest exact text."""
-    found = '"' + place.path[0].replace('"', '""') + '"'
+    found = _identifier(place.path[0])
     for name in place.path[1:]:
         found = f"struct_extract({found}, {quoted(name)})"
     if type_ == "VARCHAR" and place.kind in ("map", "nested"):
@@ -241,6 +268,9 @@ def counted(reading: Reading) -> int:
     """Return the number of records in a file, found independently of the reader that loaded it."""
     if reading.file.content == "csv":
         return reading.count.records
+    if is_by_line(reading):
+        number, reading.has_long_number = objects.surveyed(reading.bytes_at)
+        return number
     if reading.file.unfolded:
         return sum(1 for _ in tables.records(reading.bytes_at, reading.file.content, reading.file.way))
     return objects.count(reading.bytes_at) if reading.file.content == "json" else parquet.records(reading.bytes_at)

@@ -18,16 +18,14 @@ from costctl.nouns import Format, unwatched
 
 def left_out(ledger: Ledger, readings: list[Reading], item: Format, folder: Path) -> list[Excluded]:
     """Count the records that each rule of the format leaves out."""
-    with _read_again(readings, item, folder) as relation:
+    with _read_again(readings, item, folder, raising=False) as relation:
         return staging.left_out(ledger, item, relation)
 
 
 def rounded(ledger: Ledger, readings: list[Reading], item: Format, folder: Path) -> list[roundings.Rounding]:
-    """Find what was rounded of the files' texts."""
-    types = records.types_of(readings, item)
-    with _read_again(readings, item, folder) as relation:
-        counted = f"(SELECT * FROM {relation} WHERE {records.rule_of(item)} IS NULL)" if item.exclusions else relation
-        return roundings.of_texts(ledger, item, types, counted)
+    """Find what was rounded of the files' texts: of records that were counted."""
+    with _read_again(readings, item, folder, raising=True) as relation:
+        return roundings.of_texts(ledger, item, records.types_of(readings, item), relation)
 
 
 def unread(readings: list[Reading]) -> list[Reading]:
@@ -36,8 +34,8 @@ def unread(readings: list[Reading]) -> list[Reading]:
 
 
 @contextmanager
-def _read_again(readings: list[Reading], item: Format, folder: Path) -> Iterator[str]:
-    """Yield the text of a relation of the files' records, as they are."""
+def _read_again(readings: list[Reading], item: Format, folder: Path, *, raising: bool) -> Iterator[str]:
+    """Yield the text of a relation of the files' records; where nothing raises, of all of them as they are."""
     again = unread(readings)
     with tempfile.TemporaryDirectory(dir=folder) as place, pipes.piped(again, Path(place), unwatched) as places:
-        yield f"({records.relation(again, item, places, raising=False)})"
+        yield f"({records.relation(again, item, places, raising=raising)})"

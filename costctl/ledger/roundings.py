@@ -19,11 +19,14 @@ def of_texts(ledger: Ledger, item: Format, types: Mapping[str, str], relation: s
         for column in sorted(item.columns, key=lambda column: column.name)
         if column.type in ROUNDED and column.name not in types
     }
+    listed = ", ".join(f'{floats} AS "{name}"' for name, floats in found.items())
+    any_of = " OR ".join(f'"{name}" IS NOT NULL' for name in found)
     sums = [
-        f"sum(len({floats})), sum(list_sum(list_transform({floats}, lambda text: rounded_away(text))))"
-        for floats in found.values()
+        f'sum(len("{name}")), sum(list_sum(list_transform("{name}", lambda text: rounded_away(text))))'
+        for name in found
     ]
-    return _summed(ledger, list(found), f"SELECT file_no, {', '.join(sums)} FROM {relation}") if found else []
+    few = f"SELECT * FROM (SELECT file_no, {listed} FROM {relation}) WHERE {any_of}"
+    return _summed(ledger, list(found), f"SELECT file_no, {', '.join(sums)} FROM ({few})") if found else []
 
 
 def of_doubles(ledger: Ledger, item: Format, types: Mapping[str, str], relation: str) -> list[Rounding]:

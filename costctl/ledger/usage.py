@@ -28,6 +28,13 @@ KEYED = {  # the tables whose records have a key: what of a record tells that it
     ),
 }
 REPEATED, OUTDONE = "the same record again", "another record of the same key says more"
+SAME = (  # the records of a file that say of a request what an earlier one of the same day said: to insert and delete them again costs more than all others
+    "CREATE OR REPLACE TEMP TABLE said_again AS SELECT file_no, record_no FROM ("
+    "SELECT u.file_no, u.record_no, row_number() OVER (PARTITION BY u.file_no, u.natural_key, CAST(u.ts_start AS DATE), u.requests, "
+    "list_sort(list_filter(u.quantities, lambda q: q.tokens IS NOT NULL)) ORDER BY u.record_no) AS place "
+    "FROM temp.usage_rows AS u JOIN (SELECT file_no, natural_key FROM temp.usage_rows WHERE {kept} GROUP BY ALL HAVING count(*) > 1) USING (file_no, natural_key) "
+    "WHERE {kept}) WHERE place > 1"
+)
 FLAGS = {  # what is said of a delivery with such records
     "estimated": "estimated by the source, not counted",
     "incomplete": "of an answer after which more was to come, and it is not here: fetch the next page too",
@@ -57,6 +64,9 @@ def write(ledger: Ledger, delivery: Delivery, identity: str, select: str) -> lis
     key = ", CAST(md5(natural_key) AS UUID) AS usage_key" if "natural_key" in columns else ""
     role = ", $role AS evidence_role" if target in WITH_ROLE else ""
     kept = "x_excluded IS NULL" if "x_excluded" in columns else "TRUE"
+    excluded = list[Excluded]()
+    if delivery.format.grain == "request" and columns >= {"quantities", "natural_key"}:
+        excluded += _said_again(ledger, kept)
     ledger.run(
         f"INSERT INTO ledger.{target} BY NAME {rows}{key}, $source AS source{role}, $id AS delivery_id FROM temp.usage_rows WHERE {kept}",
         {"source": delivery.source, "id": identity} | ({"role": delivery.role or delivery.format.role} if role else {}),
@@ -67,10 +77,22 @@ def write(ledger: Ledger, delivery: Delivery, identity: str, select: str) -> lis
             f"FROM (SELECT file_no, record_no, unnest(quantities) AS q FROM temp.usage_rows WHERE {kept}) WHERE q.tokens IS NOT NULL",
             {"id": identity},
         )
-    if "x_excluded" not in columns:
-        return []
-    query = "SELECT file_no, x_excluded, count(*) FROM temp.usage_rows WHERE x_excluded IS NOT NULL GROUP BY ALL ORDER BY ALL"
-    return [Excluded(file_no, None, rule, records) for file_no, rule, records in ledger.run(query).rows]
+    if "x_excluded" in columns:
+        query = "SELECT file_no, x_excluded, count(*) FROM temp.usage_rows WHERE x_excluded IS NOT NULL GROUP BY ALL ORDER BY ALL"
+        excluded += [Excluded(file_no, None, rule, records) for file_no, rule, records in ledger.run(query).rows]
+    ledger.run("DROP TABLE temp.usage_rows")  # else the commit writes it once more
+    return excluded
+
+
+def _said_again(ledger: Ledger, kept: str) -> list[Excluded]:
+    """Take from `usage_rows` what a file says once more in the same words, and count it."""
+    ledger.run(SAME.replace("{kept}", f"{kept} AND natural_key IS NOT NULL"))
+    found = ledger.run("SELECT file_no, count(*) FROM temp.said_again GROUP BY 1 ORDER BY 1").rows
+    if found:
+        ledger.run(
+            "DELETE FROM temp.usage_rows AS u USING temp.said_again AS s WHERE s.file_no = u.file_no AND s.record_no = u.record_no"
+        )
+    return [Excluded(file_no, None, REPEATED, records) for file_no, records in found]
 
 
 def remove_parts(ledger: Ledger, item: Format, rows: str, values: dict[str, Any]) -> None:

@@ -20,6 +20,8 @@ MODELS = (
     "usage_scopes",
     "named_usage",
     "price_bounds",
+    "spread_tokens",
+    "counted_tokens",
     "token_prices",
     "bought_tokens",
     "priced_tokens",

@@ -2,6 +2,7 @@
 
     python goals.py --cur2 d/cur2-10m --bigger d/cur2-50m --legacy d/legacy-5m -n 5
     python goals.py --again d/cur2-50m d/march --converter d/cur2-1m d/cur2-csv -n 3
+    python goals.py --requests d/requests.jsonl -n 3
 
 Every pair of commands runs in turn, so that a change of the machine's speed hits both alike; ratios are the median of those of the
 rounds. On a machine that does other things too, the cpu ratio is the steadier one. Nothing here passes or fails.
@@ -125,6 +126,15 @@ def again(bench, cur2, month):
     )
 
 
+def requests(bench, file):
+    """Goals 14, 15: a gateway's requests as JSON lines, of which some are there twice."""
+    floor = f"sh -c {shlex.quote(f'rm -f {bench.scratch}/requests.db; ' + bench.python('requests.py', 'floor', file, bench.scratch / 'requests.db'))}"
+    mine, _ = bench.paired(
+        "14", "ingest of JSON lines / bare read_json, each once", bench.ingest(file), floor, "1.30", bench.fresh
+    )
+    bench.row("15", "peak memory of it, MiB", f"{max(run[2] for run in mine):.0f}", "", str(int(1.5e9 / 2**20)))
+
+
 def converter(bench, folder):
     """Goal 13: focus_converter on the same files, without and with the source columns; of CSV it reads one file and no dates."""
     program = shutil.which("focus-converter")
@@ -155,6 +165,7 @@ def main():
         "--again", nargs=2, type=Path, metavar=("ALL", "MONTH"), help="months, and one of them again: goal 9"
     )
     parser.add_argument("--converter", type=Path, nargs="+", help="folders of CUR 2.0, Parquet or CSV.gz: goal 13")
+    parser.add_argument("--requests", type=Path, help="a file of requests as JSON lines: goals 14, 15")
     parser.add_argument("-n", type=int, default=5, help="rounds")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -167,6 +178,8 @@ def main():
             again(bench, *given.again)
         for folder in given.converter or ():
             converter(bench, folder)
+        if given.requests:
+            requests(bench, given.requests)
 
 
 if __name__ == "__main__":

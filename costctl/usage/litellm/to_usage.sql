@@ -6,39 +6,62 @@ WITH parsed AS (
         *,
         whole(prompt_tokens) AS prompt, whole(completion_tokens) AS completion, whole(total_tokens) AS total, lower(COALESCE(call_type, '')) AS call,
         CASE WHEN starts_with(metadata, '{''') AND is_notation(metadata) THEN notation(metadata) WHEN json_valid(metadata) THEN metadata END AS meta,    -- as JSON, or as Python prints it
-        CASE WHEN json_valid(request_tags) THEN from_json(request_tags, '["VARCHAR"]') END AS tags
+        CASE WHEN contains(request_tags, 'purpose:') AND json_valid(request_tags) THEN from_json(request_tags, '["VARCHAR"]') END AS tags
     FROM records
+),
+
+opened AS (     -- the metadata are read once: all that is wanted of them in one list
+    SELECT
+        *,
+        json_extract(meta, [
+            '$.usage_object', '$.additional_usage_values', '$.error_information.error_code', '$.internal_call_origin', '$.status', '$.attempted_retries',
+            '$.max_retries', '$.azure_spillover', '$.user_api_key_team_alias', '$.user_api_key_project_id', '$.user_api_key_org_id'
+        ]) AS m
+    FROM parsed
 ),
 
 told AS (
     SELECT
         *,
-        COALESCE(json_extract(meta, '$.usage_object'), json_extract(meta, '$.additional_usage_values')) AS usage,
-        json_extract_string(meta, '$.error_information.error_code') AS error, json_extract_string(meta, '$.internal_call_origin') AS origin,
-        COALESCE(lower(status), json_extract_string(meta, '$.status'), 'success') = 'failure' AS failed,
-        COALESCE(lower(cache_hit), '') = 'true' OR regexp_matches(request_id, '_cache_hit[0-9.]*$') AS answered_from_cache
-    FROM parsed
+        COALESCE(m[1], m[2]) AS usage, text_of(m[3]) AS error, text_of(m[4]) AS origin, text_of(m[6]) AS attempted, text_of(m[7]) AS most_attempts,
+        COALESCE(CAST(m[8] AS VARCHAR), 'null') <> 'null' AS spilled, text_of(m[9]) AS team_alias, text_of(m[10]) AS project_id, text_of(m[11]) AS org_id,
+        COALESCE(lower(status), text_of(m[5]), 'success') = 'failure' AS failed,
+        COALESCE(lower(cache_hit), '') = 'true' OR contains(request_id, '_cache_hit') AND regexp_matches(request_id, '_cache_hit[0-9.]*$') AS answered_from_cache
+    FROM opened
+),
+
+read_out AS (
+    SELECT
+        *,
+        json_extract_string(usage, [
+            '$.cache_read_input_tokens', '$.prompt_tokens_details.cached_tokens', '$.cache_creation_input_tokens', '$.prompt_tokens_details.cache_creation_tokens',
+            '$.prompt_tokens_details.cache_write_tokens', '$.prompt_tokens_details.cache_creation_token_details.ephemeral_5m_input_tokens',
+            '$.cache_creation.ephemeral_5m_input_tokens', '$.prompt_tokens_details.cache_creation_token_details.ephemeral_1h_input_tokens',
+            '$.cache_creation.ephemeral_1h_input_tokens', '$.completion_tokens_details.reasoning_tokens', '$.reasoning_tokens',
+            '$.completion_tokens_details.rejected_prediction_tokens', '$.speed', '$.service_tier', '$.estimated'
+        ]) AS u
+    FROM told
 ),
 
 counted AS (
     SELECT
         *,
-        COALESCE(json_type(usage), 'NULL') <> 'OBJECT' AS untold,
-        COALESCE(count_at(usage, '$.cache_read_input_tokens'), count_at(usage, '$.prompt_tokens_details.cached_tokens')) AS read,
+        COALESCE(starts_with(CAST(usage AS VARCHAR), '{'), FALSE) AS is_told, lower(u[13]) AS speed, lower(u[14]) AS tier, COALESCE(u[15] = 'true', FALSE) AS is_estimated,
+        COALESCE(count_of(u[1], '$.cache_read_input_tokens'), count_of(u[2], '$.prompt_tokens_details.cached_tokens')) AS read,
         COALESCE(
-            count_at(usage, '$.cache_creation_input_tokens'), count_at(usage, '$.prompt_tokens_details.cache_creation_tokens'),
-            count_at(usage, '$.prompt_tokens_details.cache_write_tokens')
+            count_of(u[3], '$.cache_creation_input_tokens'), count_of(u[4], '$.prompt_tokens_details.cache_creation_tokens'),
+            count_of(u[5], '$.prompt_tokens_details.cache_write_tokens')
         ) AS written,
-        COALESCE(count_at(usage, '$.prompt_tokens_details.cache_creation_token_details.ephemeral_5m_input_tokens'), count_at(usage, '$.cache_creation.ephemeral_5m_input_tokens')) AS short,
-        COALESCE(count_at(usage, '$.prompt_tokens_details.cache_creation_token_details.ephemeral_1h_input_tokens'), count_at(usage, '$.cache_creation.ephemeral_1h_input_tokens')) AS long,
-        COALESCE(count_at(usage, '$.completion_tokens_details.reasoning_tokens'), count_at(usage, '$.reasoning_tokens')) AS reasoning,
-        NULLIF(count_at(usage, '$.completion_tokens_details.rejected_prediction_tokens'), 0) AS rejected,
+        COALESCE(count_of(u[6], '$.prompt_tokens_details.cache_creation_token_details.ephemeral_5m_input_tokens'), count_of(u[7], '$.cache_creation.ephemeral_5m_input_tokens')) AS short,
+        COALESCE(count_of(u[8], '$.prompt_tokens_details.cache_creation_token_details.ephemeral_1h_input_tokens'), count_of(u[9], '$.cache_creation.ephemeral_1h_input_tokens')) AS long,
+        COALESCE(count_of(u[10], '$.completion_tokens_details.reasoning_tokens'), count_of(u[11], '$.reasoning_tokens')) AS reasoning,
+        NULLIF(count_of(u[12], '$.completion_tokens_details.rejected_prediction_tokens'), 0) AS rejected,
         len(unknown_tokens(usage, [
             'prompt_tokens', 'completion_tokens', 'total_tokens', 'input_tokens', 'output_tokens', 'cache_read_input_tokens', 'cache_creation_input_tokens',
             'cached_tokens', 'cache_creation_tokens', 'cache_write_tokens', 'ephemeral_5m_input_tokens', 'ephemeral_1h_input_tokens', 'prompt_cache_hit_tokens',
             'prompt_cache_miss_tokens', 'reasoning_tokens', 'accepted_prediction_tokens', 'rejected_prediction_tokens', 'text_tokens', 'audio_tokens', 'image_tokens', 'video_tokens'
         ])) > 0 AS unclear
-    FROM told
+    FROM read_out
 ),
 
 judged AS (
@@ -54,7 +77,7 @@ ruled AS (
         *,
         CASE
             WHEN unclear OR COALESCE(reasoning, 0) + COALESCE(rejected, 0) > completion THEN {'convention': 'inclusive', 'proof': 'contradicted'}
-            WHEN untold AND found.proof <> 'contradicted' THEN {'convention': 'unsplit', 'proof': found.proof}
+            WHEN NOT is_told AND found.proof <> 'contradicted' THEN {'convention': 'unsplit', 'proof': found.proof}
             ELSE found
         END AS verdict
     FROM judged
@@ -63,13 +86,16 @@ ruled AS (
 SELECT
     file_no, record_no, instant(started) AS ts_start, instant(ended) AS ts_end,
     COALESCE(NULLIF(provider, ''), 'unknown') AS provider,
-    NULLIF(regexp_replace(model_raw, '^' || COALESCE(provider, '') || '/(converse/|invoke/)?', ''), '') AS model_raw,
-    NULLIF(model_group, '') AS deployment, COALESCE(NULLIF(team_raw, ''), json_extract_string(meta, '$.user_api_key_team_alias')) AS team_raw,
+    NULLIF(
+        CASE WHEN starts_with(model_raw, concat(provider, '/')) THEN regexp_replace(substr(model_raw, length(concat(provider, '/')) + 1), '^(converse|invoke)/', '') ELSE model_raw END, ''
+    ) AS model_raw,
+    NULLIF(model_group, '') AS deployment, COALESCE(NULLIF(team_raw, ''), team_alias) AS team_raw,
     CASE WHEN starts_with(api_key, 'sk-') THEN sha256(api_key) ELSE NULLIF(api_key, '') END AS api_key,     -- as LiteLLM itself keeps it
-    COALESCE(json_extract_string(meta, '$.user_api_key_project_id'), NULLIF(organization, ''), json_extract_string(meta, '$.user_api_key_org_id')) AS project,
+    COALESCE(project_id, NULLIF(organization, ''), org_id) AS project,
     COALESCE(NULLIF("user", ''), NULLIF(end_user, '')) AS principal,
     substr(list_filter(tags, lambda t: starts_with(t, 'purpose:'))[1], 9) AS purpose,
     CASE
+        WHEN call IN ('acompletion', 'completion') THEN 'generate'
         WHEN contains(call, 'embedding') THEN 'embed' WHEN contains(call, 'rerank') THEN 'rerank' WHEN contains(call, 'image') THEN 'image'
         WHEN regexp_matches(call, 'speech|transcription|audio') THEN 'audio' WHEN contains(call, 'video') THEN 'video'
         WHEN regexp_matches(call, 'moderation|ocr|search|mcp|vector_store|file') THEN 'other' ELSE 'generate'
@@ -79,24 +105,24 @@ SELECT
         WHEN NOT failed THEN 'ok'
         WHEN error = '499' THEN 'client_abort'
         WHEN regexp_full_match(error, '4\d\d') AND error NOT IN ('408', '429') THEN 'client_error'
-        WHEN try_cast(json_extract_string(meta, '$.attempted_retries') AS INTEGER) < try_cast(json_extract_string(meta, '$.max_retries') AS INTEGER) THEN 'retry'
+        WHEN try_cast(attempted AS INTEGER) < try_cast(most_attempts AS INTEGER) THEN 'retry'
         ELSE 'platform_error'
     END AS outcome,
     1 AS requests, verdict.convention AS convention, verdict.proof AS convention_proof,
     CASE
         WHEN call = 'aretrieve_batch' OR call = 'retrieve_batch' THEN 'batch'
-        WHEN lower(json_extract_string(usage, '$.speed')) = 'fast' THEN 'fast'
-        ELSE list_filter([lower(json_extract_string(usage, '$.service_tier'))], lambda t: t NOT IN ('', 'default', 'standard', 'auto'))[1]
+        WHEN speed = 'fast' THEN 'fast'
+        WHEN tier NOT IN ('', 'default', 'standard', 'auto') THEN tier
     END AS service_tier,
     words([
         CASE WHEN answered_from_cache THEN 'cache_hit' END,
-        CASE WHEN failed AND prompt + completion > 0 AND COALESCE(money(spend), 0) = 0 OR json_extract_string(usage, '$.estimated') = 'true' THEN 'estimated' END,
-        CASE WHEN COALESCE(json_type(meta, '$.azure_spillover'), 'NULL') <> 'NULL' THEN 'spillover' END
+        CASE WHEN failed AND prompt + completion > 0 AND COALESCE(money(spend), 0) = 0 OR is_estimated THEN 'estimated' END,
+        CASE WHEN spilled THEN 'spillover' END
     ]) AS flags,
     money(spend) AS reported_cost, CASE WHEN spend IS NOT NULL THEN 'USD' END AS reported_currency,
     -- A batch is looked at again and again: its rows are called by the batch where that is told, else by what they count.
     CASE
-        WHEN NOT regexp_full_match(call, 'a?retrieve_batch') THEN key_of([request_id])
+        WHEN call NOT IN ('retrieve_batch', 'aretrieve_batch') THEN key_of([request_id])
         WHEN starts_with(request_id, 'batch_') THEN key_of(['batch', replace(request_id, '_batch_cost', '')])
         ELSE key_of(['batch', api_key, model_raw, team_raw, prompt_tokens, completion_tokens])
     END AS natural_key,
@@ -108,7 +134,8 @@ SELECT
                 CASE WHEN written_by_age THEN short END, CASE WHEN written_by_age THEN long END),
             CASE
                 WHEN verdict.proof = 'contradicted' THEN output_classes(completion, NULL, FALSE)
-                ELSE list_concat(output_classes(completion - COALESCE(rejected, 0), reasoning, FALSE), [{'token_class': 'output.rejected_prediction', 'tokens': rejected}])
+                WHEN rejected IS NULL THEN output_classes(completion, reasoning, FALSE)
+                ELSE list_concat(output_classes(completion - rejected, reasoning, FALSE), [{'token_class': 'output.rejected_prediction', 'tokens': rejected}])
             END
         )
     END AS quantities

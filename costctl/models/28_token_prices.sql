@@ -3,7 +3,7 @@
 -- Of the prices in force the first wins: by layer (contract, realised, list, model), by region (the region itself, then the route, then `*`),
 -- of the channel before of any, for some hours or days of the week before for the whole day, for a step before for all prompts. lowest and highest are the
 -- same but where nothing tells between them: channels, or currencies. A `*` price is of no route where others of its model name routes.
--- Empty without: named_usage
+-- Empty without: counted_tokens
 WITH cards AS (
     SELECT
         card, provider, channel, LOWER(model) AS model, region, service_tier, token_class, layer, price_per_million, currency, valid_from, valid_to, COALESCE(confidence, '-') = 'estimate' AS is_estimate,
@@ -13,8 +13,8 @@ WITH cards AS (
 ),
 
 spans AS (
-    SELECT DISTINCT provider, channel, LOWER(bought_model) AS model, region, route, service_tier, day, CAST(ts_last AS DATE) AS last_day
-    FROM named_usage
+    SELECT DISTINCT provider, channel, LOWER(bought_model) AS model, region, route, service_tier, day, last_day
+    FROM counted_tokens
     WHERE is_bought AND drives
 ),
 
