@@ -395,6 +395,9 @@ def _driven_twice(config: Config) -> Iterator[Problem]:
         if item.pool and item.pool not in config.pools:
             near = nearest(item.pool, config.pools)
             yield Problem(at, f"there is no pool {shown(item.pool)} under `pools:`. {near}".rstrip())
+        if item.source and config.sources and item.source not in {source.name for source in config.sources}:
+            near = nearest(item.source, [source.name for source in config.sources])
+            yield Problem((*at, "source"), f"there is no source {shown(item.source)} under `sources:`. {near}".rstrip())
         named.add((item.pool, item.provider))
 
 

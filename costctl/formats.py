@@ -78,7 +78,7 @@ def _read(folder: Path, kind: str) -> Format:
         refines=values.get("refines"),
         not_read=tuple(_not_read(item) for item in values.get("not_read") or ()),
         columns=tuple(_column(name, column or {}) for name, column in values["columns"].items()),
-        null_words=tuple(values.get("null_words") or ()),
+        null_words=(*(values.get("null_words") or ()), *([""] if kind == "usage" else [])),  # JSON has empty texts
         tag_prefixes=tuple((item["header"], item["namespace"] or "") for item in values.get("tag_prefixes") or ()),
         exclusions=tuple((item["name"], item["when"]) for item in values.get("exclusions") or ()),
         target=values.get("target", "charges"),

@@ -80,6 +80,11 @@ class Format:
     way: str = ""  # to the records within a JSON value, as `files.unfolded` reads it; empty: each value is a record
 
 
+def named_content(sha256: str, name: str) -> str:
+    """Return a content with the last part of its name."""
+    return f"{sha256} {name.rpartition('/')[2]}"
+
+
 @dataclass(frozen=True)
 class InputFile:
     """A file as found on disk, its content known by hash."""
@@ -94,6 +99,11 @@ class InputFile:
     delimiter: str = ","
     sealed: bool = False  # a checksum inside (gzip, zip, parquet) proves that the file is whole
     way: str = ""  # to the records within a JSON value
+
+    @property
+    def identity(self) -> str:
+        """Return what makes it this file and no other: its content, and of metrics its name, which tells when and from whom."""
+        return named_content(self.sha256, self.name) if self.content == "metrics" else self.sha256
 
     @property
     def unfolded(self) -> bool:

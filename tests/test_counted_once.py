@@ -55,7 +55,7 @@ def test_pulls_that_overlap_give_the_same_in_any_order_and_at_once(order, place)
     hours = {"01 00": 11, "01 01": 16, "01 02": 31, "02 00": 2, "03 00": 3}
     assert place.ask(COUNTED) == [(f"2026-10-{hour}:00:00", "p", 1, tokens) for hour, tokens in hours.items()]
     assert place.ask(ACCOUNTED) == [(8, 5, 3)]
-    assert place.ask(RULES) == [("another record of the same key says more", 2), ("the same record again", 1)]
+    assert place.ask(RULES) == [("another record of the same key counts", 2), ("the same record again", 1)]
 
 
 def test_pages_of_one_pull_in_one_file_in_several_or_one_after_the_other(places):

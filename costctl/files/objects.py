@@ -14,6 +14,7 @@ from costctl.errors import InputRefused, shown
 from costctl.files.delimited import MAX_RECORD, Lines
 from costctl.files.packing import blocks
 
+LARGEST = 64 << 20  # characters of a value that is laid out over several lines
 SAMPLE = 1000  # records whose keys make the header: a key may be absent from the first one
 LONGEST = 17  # digits of a number with a point that every reader keeps; JSON says no more than that numbers are numbers
 _FILLING = re.compile(r"[\s,]*")
@@ -174,7 +175,7 @@ def _of_text(path: Path, number: Callable[[str], float]) -> Iterator[tuple[int, 
         try:
             record, at = decoder.raw_decode(text, begin)
         except (ValueError, RecursionError) as error:
-            more = next(texts, "") if len(text) - begin <= MAX_RECORD else ""
+            more = next(texts, "") if len(text) - begin <= LARGEST else ""
             if not (more or array or text[begin:].strip()):
                 return
             if not more:

@@ -8,6 +8,7 @@ The way to the records names keys, dots between them; a list on the way is walke
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,20 @@ from typing import Any
 from costctl.errors import InputRefused, shown
 from costctl.files import nested
 
+SHOWN = 120  # characters of what is not as expected
+
 
 def read(path: Path, way: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (line of the value it lies in, record), numbers as the texts they are written in; raise InputRefused for what is no JSON."""
     steps = tuple(way.split("."))
+    names = set(steps[0].split("+"))
     for line, value in nested.values(path):
+        if isinstance(value, dict) and not value.keys() & names:
+            what = f"has no {' or '.join(sorted(names))}, in which its records are"
+            evidence = shown(json.dumps(value, ensure_ascii=False)[:SHOWN])
+            raise InputRefused(
+                f"{path}:{line}", what, evidence=evidence, remedy="An error in the place of an answer? Fetch it again."
+            )
         for record in _within(value, steps):
             if not isinstance(record, dict):
                 what = f"holds a value where a record at {way} is expected"

@@ -21,12 +21,12 @@ def hashed(delivery: Delivery) -> Delivery:
     seen: dict[str, object] = {}
     unique, notes = [], list(delivery.notes)
     for file in delivery.files:
-        digest = packing.sha256(file.path)
-        if digest in seen:
-            notes.append(f"{file.name} has the same content as {seen[digest]}; taken once")
+        known = replace(file, sha256=packing.sha256(file.path), bytes=file.path.stat().st_size)
+        if known.identity in seen:
+            notes.append(f"{file.name} has the same content as {seen[known.identity]}; taken once")
             continue
-        seen[digest] = file.name
-        unique.append(replace(file, sha256=digest, bytes=file.path.stat().st_size))
+        seen[known.identity] = file.name
+        unique.append(known)
     return replace(delivery, files=tuple(unique), notes=tuple(notes))
 
 

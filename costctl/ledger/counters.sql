@@ -4,7 +4,7 @@
 -- split by time, in whole tokens. Nothing is made up for what was counted between the last sample and a restart: how much it may be is said.
 
 -- Grain: one row per sample that counts, with its step. Of several that scrape one counter the one with the most samples of a day counts; of a
--- model's tokens counted by a frontend and by its workers the frontend's; of the families of one worker that say the same the best.
+-- model's tokens counted by a frontend and by its workers, of one namespace, the frontend's; of the families of one worker that say the same the best.
 CREATE OR REPLACE TEMP TABLE counter_steps AS
 WITH edges AS (
     SELECT series, max(ts) FILTER (WHERE ts < $since) AS before, min(ts) FILTER (WHERE ts >= $until) AS behind
@@ -18,7 +18,7 @@ days AS (    -- of the samples before and behind, so that what is chosen of a da
 ),
 
 seen AS (
-    SELECT *, CAST(ts AS DATE) AS day, COALESCE(model_raw, '') AS name
+    SELECT *, CAST(ts AS DATE) AS day, COALESCE(model_raw, '') AS name, COALESCE(namespace, '') AS place
     FROM ledger.counter_samples
     WHERE source = $source AND (ts >= $since AND ts < $until OR CAST(ts AS DATE) IN (SELECT day FROM days))
 ),
@@ -30,7 +30,7 @@ scrapers AS (
     QUALIFY row_number() OVER (PARTITION BY series, day ORDER BY count(DISTINCT ts) DESC, scraped_by) = 1
 ),
 
-layers AS (SELECT name, counts, day, min(layer) AS layer FROM seen GROUP BY ALL),
+layers AS (SELECT name, place, counts, day, min(layer) AS layer FROM seen GROUP BY ALL),
 
 families AS (SELECT worker, counts, day, layer, min(family_rank) AS family_rank FROM seen GROUP BY ALL),
 
@@ -38,12 +38,10 @@ samples AS (
     SELECT s.*
     FROM seen AS s
     SEMI JOIN scrapers USING (series, day, scraped_by)
-    SEMI JOIN layers USING (name, counts, day, layer)
-    SEMI JOIN families USING (worker, counts, day, layer, family_rank)
     QUALIFY row_number() OVER (PARTITION BY s.series, s.ts ORDER BY s.delivery_id, s.file_no, s.record_no) = 1
 ),
 
-following AS (
+following AS (     -- of every series, so that no step reaches over a day on which another one counts
     SELECT *, lag(ts) OVER one AS last_ts, lag(value) OVER one AS last_value
     FROM samples
     WINDOW one AS (PARTITION BY series ORDER BY ts)
@@ -59,6 +57,8 @@ steps AS (
             ELSE 'step'
         END AS kind
     FROM following
+    SEMI JOIN layers USING (name, place, counts, day, layer)
+    SEMI JOIN families USING (worker, counts, day, layer, family_rank)
 ),
 
 usual AS (

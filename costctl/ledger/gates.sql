@@ -29,10 +29,10 @@ CREATE OR REPLACE TEMP MACRO is_printed_float(x) AS
 CREATE OR REPLACE TEMP MACRO rounded_away(x) AS
     CAST(trim(x) AS DECIMAL(38, 30)) - CAST(CAST(trim(x) AS DECIMAL(38, 18)) AS DECIMAL(38, 30));
 CREATE OR REPLACE TEMP MACRO whole_fits(x) AS
-    regexp_full_match(x, '\s*\d{1,18}(\.0*)?\s*')
+    regexp_full_match(x, '\s*0*\d{1,15}(\.0*)?\s*')
     OR CASE    -- 3.675428e+06, as Prometheus prints a counter
         WHEN regexp_full_match(x, '\s*\d(\.\d{1,17})?[eE]\+?\d{1,2}\s*') AND money_fits(x)
-        THEN CAST(trim(x) AS DECIMAL(38, 18)) % 1 = 0 AND CAST(trim(x) AS DECIMAL(38, 18)) < 1000000000000000000
+        THEN CAST(trim(x) AS DECIMAL(38, 18)) % 1 = 0 AND CAST(trim(x) AS DECIMAL(38, 18)) < 1000000000000000
         ELSE FALSE
     END;
 -- Seconds, or milliseconds, since 1970 began in UTC, of the years 1973 to 2199; told by the size.
@@ -140,7 +140,7 @@ CREATE OR REPLACE TEMP MACRO money_plain(x) AS regexp_full_match(x, '-?\d{1,20}(
 CREATE OR REPLACE TEMP MACRO money_plain_cast(x) AS CAST(x AS DECIMAL(38, 18));
 CREATE OR REPLACE TEMP MACRO quantity_plain(x) AS money_plain(x);
 CREATE OR REPLACE TEMP MACRO quantity_plain_cast(x) AS CAST(x AS DECIMAL(38, 18));
-CREATE OR REPLACE TEMP MACRO whole_plain(x) AS regexp_full_match(x, '\d{1,18}');
+CREATE OR REPLACE TEMP MACRO whole_plain(x) AS regexp_full_match(x, '\d{1,15}');
 CREATE OR REPLACE TEMP MACRO whole_plain_cast(x) AS CAST(x AS BIGINT);
 CREATE OR REPLACE TEMP MACRO instant_plain(x) AS regexp_full_match(x, '(?:19|20|21)\d{2}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?Z?');
 CREATE OR REPLACE TEMP MACRO instant_plain_cast(x) AS CAST(x AS TIMESTAMP);
@@ -185,7 +185,12 @@ CREATE OR REPLACE TEMP MACRO instant_cast(x) AS
         ELSE CAST(replace(replace(trim(x), ' UTC', ''), 'Z', '') AS TIMESTAMP)
     END;
 CREATE OR REPLACE TEMP MACRO us_date_cast(x) AS CASE WHEN contains(x, '/') THEN strptime(split_part(trim(x), ' ', 1), '%m/%d/%Y') ELSE instant_cast(x) END;
-CREATE OR REPLACE TEMP MACRO is_not_after(x, y) AS CASE WHEN instant_fits(x) AND instant_fits(y) THEN instant_cast(x) <= instant_cast(y) ELSE FALSE END;
+CREATE OR REPLACE TEMP MACRO is_not_after(x, y) AS
+    CASE
+        WHEN instant_fits(x) AND instant_fits(y) THEN instant_cast(x) <= instant_cast(y)
+        WHEN unix_time_fits(x) AND unix_time_fits(y) THEN unix_time_cast(x) <= unix_time_cast(y)
+        ELSE FALSE
+    END;
 CREATE OR REPLACE TEMP MACRO currency_cast(x) AS x;
 CREATE OR REPLACE TEMP MACRO category_cast(x) AS x;
 CREATE OR REPLACE TEMP MACRO nested_cast(x) AS x;

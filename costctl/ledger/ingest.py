@@ -87,7 +87,7 @@ def load(ledger: Ledger, delivery: Delivery, settings: Settings) -> Outcome:
 
 
 def _identity(delivery: Delivery) -> str:
-    parts = [delivery.source, delivery.scope, delivery.dataset, *sorted(file.sha256 for file in delivery.files)]
+    parts = [delivery.source, delivery.scope, delivery.dataset, *sorted(file.identity for file in delivery.files)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 

@@ -87,9 +87,7 @@ def columns_of(reading: Reading, item: Format, types: Mapping[str, str], *, rais
         if column.type == "nested" and raising:
             source = f"nested({source})"
         if column.filled and raising:
-            source = (
-                f"CASE WHEN {source} IS NULL THEN error('{GATE} empty {column.name} ' || record_no) ELSE {source} END"
-            )
+            source = f"CASE WHEN {_is_empty(source, type_)} THEN error('{GATE} empty {column.name} ' || record_no) ELSE {source} END"
         if column.after and raising:
             other = next(one for one in item.columns if one.name == column.after)
             early = f"is_not_after({source}, {_text_of(reading, item, other)})"
@@ -105,6 +103,10 @@ def columns_of(reading: Reading, item: Format, types: Mapping[str, str], *, rais
     if item.tag_prefixes or item.tag_headers:
         listed.append(f'{_prefixed_tags(reading, item)} AS "Tags"')
     return listed
+
+
+def _is_empty(source: str, type_: str) -> str:
+    return f"NULLIF(trim({source}), '') IS NULL" if type_ == "VARCHAR" else f"{source} IS NULL"
 
 
 def _text_of(reading: Reading, item: Format, column: Column) -> str:

@@ -9,12 +9,12 @@ from costctl.errors import InputRefused
 from costctl.ledger import replaced
 from costctl.ledger.intake import IS_REPLACED, REPLACED, Intake, Settings, Standing
 from costctl.ledger.store import Ledger
-from costctl.nouns import Delivery, Outcome
+from costctl.nouns import Delivery, Outcome, named_content
 
 NO_SCOPE = "-"
 OLD = "read as its format was defined before; costctl rebuild reads it again"
 WHOLE = (  # files of deliveries that count in all their periods, with nothing of the file left out
-    "SELECT d.delivery_id, f.sha256, d.definition FROM ledger.deliveries AS d JOIN ledger.delivery_files AS f USING (delivery_id) "
+    "SELECT d.delivery_id, f.sha256, f.name, d.definition FROM ledger.deliveries AS d JOIN ledger.delivery_files AS f USING (delivery_id) "
     "WHERE d.source = $source AND d.scope = $scope AND d.dataset = $dataset AND d.manifest IS NULL "
     "AND d.delivery_id IN (SELECT delivery_id FROM ledger.delivery_periods GROUP BY 1 HAVING bool_and(live)) "
     f"AND NOT EXISTS (SELECT 1 FROM ledger.exclusions AS x WHERE {IS_REPLACED}) "
@@ -53,13 +53,12 @@ def new_of(ledger: Ledger, delivery: Delivery, settings: Settings) -> Delivery:
     if delivery.kind != "log" or settings.replayed or settings.decision is not None:
         return delivery
     query = (
-        "SELECT f.sha256 FROM ledger.delivery_files AS f JOIN ledger.deliveries AS d USING (delivery_id) WHERE d.source = $source "
+        "SELECT f.sha256, f.name FROM ledger.delivery_files AS f JOIN ledger.deliveries AS d USING (delivery_id) WHERE d.source = $source "
         "AND d.scope = $scope AND d.dataset = $dataset AND list_contains($files, f.sha256)"
     )
-    there = {
-        row[0] for row in ledger.run(query, delivery.key | {"files": [file.sha256 for file in delivery.files]}).rows
-    }
-    new = tuple(file for file in delivery.files if file.sha256 not in there)
+    found = ledger.run(query, delivery.key | {"files": [file.sha256 for file in delivery.files]}).rows
+    there = {found_as for sha256, name in found for found_as in (sha256, named_content(sha256, name))}
+    new = tuple(file for file in delivery.files if file.identity not in there)
     return replace(delivery, files=new) if new else delivery
 
 
@@ -120,9 +119,9 @@ def refuse_elsewhere(ledger: Ledger, intake: Intake) -> None:
 
     Two datasets of one format are two views of it, which may be the same, byte for byte, where there is no commitment.
     """
-    if intake.standing or intake.settings.decision == "add":
-        return
     delivery = intake.delivery
+    if intake.standing or intake.settings.decision == "add" or delivery.files[0].content == "metrics":
+        return  # two engines that do nothing say the same
     found = ledger.run(
         "SELECT f.sha256, d.source, d.scope FROM ledger.delivery_files AS f JOIN ledger.deliveries AS d USING (delivery_id) "
         "WHERE list_contains($files, f.sha256) AND f.kept > 0 AND d.delivery_id IN (SELECT delivery_id FROM ledger.delivery_periods WHERE live) "
@@ -187,7 +186,8 @@ def _contained(ledger: Ledger, delivery: Delivery) -> tuple[list[str], tuple[str
         return [], ()
     values = delivery.key | {"replaced": REPLACED, "files": [file.sha256 for file in delivery.files]}
     found = ledger.run(WHOLE, values).rows
-    if {file.sha256 for file in delivery.files} - {sha256 for _, sha256, _ in found}:
+    there = {found_as for _, sha256, name, _ in found for found_as in (sha256, named_content(sha256, name))}
+    if {file.identity for file in delivery.files} - there:
         return [], ()
     query = "SELECT DISTINCT CAST(period AS VARCHAR) FROM ledger.delivery_periods WHERE list_contains($ids, delivery_id) ORDER BY 1"
     periods = ledger.run(query, {"ids": sorted({identity for identity, *_ in found})}).rows

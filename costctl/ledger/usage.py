@@ -27,7 +27,7 @@ KEYED = {  # the tables whose records have a key: what of a record tells that it
         "u.chips * date_diff('second', u.ts_start, u.ts_end)",
     ),
 }
-REPEATED, OUTDONE = "the same record again", "another record of the same key says more"
+REPEATED, OUTDONE = "the same record again", "another record of the same key counts"
 SAME = (  # the records of a file that say of a request what an earlier one of the same day said: to insert and delete them again costs more than all others
     "CREATE OR REPLACE TEMP TABLE said_again AS SELECT file_no, record_no FROM ("
     "SELECT u.file_no, u.record_no, row_number() OVER (PARTITION BY u.file_no, u.natural_key, CAST(u.ts_start AS DATE), u.requests, "

@@ -2,6 +2,13 @@
 -- Grain: one row per charge group of bought tokens whose unit counts tokens, on the day on which its slot begins. bill_class is as the bill has it.
 WITH driven AS (SELECT DISTINCT day, provider FROM usage_scopes WHERE drives AND pool = 'api'),
 
+touched AS (     -- lines of which somebody counted a day
+    SELECT DISTINCT g.group_id
+    FROM attributed_groups AS g
+    INNER JOIN driven AS d ON d.provider = g.provider AND d.day >= CAST(g.slot_start AS DATE) AND CAST(d.day AS TIMESTAMP) < g.slot_end
+    WHERE g.is_bought
+),
+
 scopes AS (SELECT DISTINCT scope FROM driving_roles)
 
 SELECT
@@ -9,10 +16,11 @@ SELECT
     CAST(exact_quotient(
         CAST(TRY_CAST(g.quantity AS DECIMAL(24, 6)) * 1000000 AS DECIMAL(38, 0)) * CAST(n.multiplier AS DECIMAL(38, 0)), CAST('1000000' AS DECIMAL(38, 0))
     ) AS BIGINT) AS tokens,
-    d.day IS NULL AND r.place IS NOT NULL AS drives
+    d.group_id IS NULL AND r.place IS NOT NULL AS drives
 FROM attributed_groups AS g
 INNER JOIN units AS n ON n.unit = LOWER(TRIM(g.billed_unit)) AND n.measure = 'token'
-LEFT JOIN driven AS d ON d.day = CAST(g.slot_start AS DATE) AND d.provider = g.provider
+LEFT JOIN touched AS d ON d.group_id = g.group_id
 LEFT JOIN scopes AS s ON s.scope = CONCAT('provider ', g.provider)
 LEFT JOIN driving_roles AS r ON r.scope = COALESCE(s.scope, '*') AND r.evidence_role = 'bill' AND COALESCE(r.source, g.source) = g.source
 WHERE g.is_bought AND g.nature = 'usage' AND g.quantity_unknown = 0
+    AND ABS(CAST(TRY_CAST(g.quantity AS DECIMAL(24, 6)) * 1000000 AS DECIMAL(38, 0))) * CAST(n.multiplier AS DECIMAL(38, 0)) < CAST('1000000000000000000000' AS DECIMAL(38, 0))

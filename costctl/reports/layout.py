@@ -22,6 +22,8 @@ HINTS = {
     "owner_rule": "what would place the largest; these go under owners: in costctl.yaml, with a team in place of TEAM:",
     "remedy": "what would count the largest; a line of provider,machine,chip,chips goes into a card of machines, named under cards: in costctl.yaml:",
 }
+NAMED = ("drives", "against")  # texts of which nothing is a finding
+COUNTED = ("gateway", "client", "engine", "provider_meter", "bill")  # millions of tokens
 FINE = ("cost_per", "card_per", "ratio_", "short", "over", "weight")  # columns of which a thousandth matters
 WHOLE_MILLIONS = 100
 
@@ -220,7 +222,8 @@ def _written(column: str, value: Any, types: dict[str, str], record: Record, *, 
     """Write one value; unknown is `-`, an incomplete sum carries `≥`."""
     is_money = types.get(column) == MONEY or column == "other"
     if value is None or (is_money and not value and record.get("incomplete")):
-        return UNKNOWN if _numeric(column, types) and "exact" not in record else ""
+        dashed = _numeric(column, types) or column in NAMED
+        return UNKNOWN if dashed and "exact" not in record else ""
     if column == "change_percent":
         return f"{_rounded(value, 1):+,}%"
     if column == "mtok" and "delivered_tokens" in record:
@@ -229,7 +232,8 @@ def _written(column: str, value: Any, types: dict[str, str], record: Record, *, 
         partial = record.get("incomplete") and column in ("total", "cost")
         return ("≥" if partial else "") + _money(value, coin_places(record.get("currency") or "") if cents else 0)
     if isinstance(value, Decimal) or _numeric(column, types):
-        return f"{_rounded(value, 3 if column.startswith(FINE) else 0):,}"
+        fine = column.startswith(FINE) or (column in COUNTED and value < WHOLE_MILLIONS)
+        return f"{_rounded(value, 3 if fine else 0):,}"
     return f"{value:%Y-%m}" if column == "period" else str(value)
 
 

@@ -44,9 +44,10 @@ days AS (
 
 compared AS (
     SELECT
-        *, GREATEST(other_input - COALESCE(driving_input, CAST(0 AS DECIMAL(38, 0))), CAST(0 AS DECIMAL(38, 0)))
-        + GREATEST(other_output - COALESCE(driving_output, CAST(0 AS DECIMAL(38, 0))), CAST(0 AS DECIMAL(38, 0))) AS short,
-        GREATEST(driving_input - other_input, CAST(0 AS DECIMAL(38, 0))) + GREATEST(driving_output - other_output, CAST(0 AS DECIMAL(38, 0))) AS over
+        *, CASE WHEN other IS NOT NULL THEN GREATEST(other_input - COALESCE(driving_input, CAST(0 AS DECIMAL(38, 0))), CAST(0 AS DECIMAL(38, 0)))
+        + GREATEST(other_output - COALESCE(driving_output, CAST(0 AS DECIMAL(38, 0))), CAST(0 AS DECIMAL(38, 0))) END AS short,
+        CASE WHEN other IS NOT NULL THEN GREATEST(driving_input - other_input, CAST(0 AS DECIMAL(38, 0)))
+        + GREATEST(driving_output - other_output, CAST(0 AS DECIMAL(38, 0))) END AS over
     FROM days
 )
 
