@@ -122,7 +122,7 @@ def test_two_cuts_of_one_source_are_refused(place, places):
     there, new = ({name: f"{number} {at}.json" for number, name in enumerate(TWICE)} for at in ("there", "new"))
     for number, (name, (first, second, _)) in enumerate(TWICE.items()):
         place.write(there[name], first)
-        place.write(new[name], second + "\n" * number)  # no bytes of another source
+        place.write(new[name], second + "\n" * (number + 1))  # no bytes of another source
     place.take(there)
     before = place.ask(COUNTED)
     said = place.refused(new)

@@ -22,6 +22,10 @@ TOTALS = """
     SELECT q.token_class, CAST(sum(q.tokens) AS BIGINT)
     FROM ledger.token_usage AS u JOIN ledger.token_quantity AS q USING (delivery_id, file_no, record_no, part_no) GROUP BY ALL ORDER BY ALL
 """
+MODELS = """
+    SELECT u.model_raw, CAST(COALESCE(sum(q.tokens), 0) AS BIGINT), min(u.ts_start), max(u.ts_start)
+    FROM ledger.token_usage AS u LEFT JOIN ledger.token_quantity AS q USING (delivery_id, file_no, record_no, part_no) GROUP BY ALL ORDER BY ALL
+"""
 GAPS = "SELECT kind, counts, at_most FROM ledger.counter_gaps ORDER BY ALL"
 MIDNIGHT = 1790812800  # 2026-10-01T00:00:00Z
 
@@ -250,12 +254,6 @@ def test_whatever_a_counter_grows_by_is_counted_to_the_last_token(counters, plac
     assert {model: tokens for model, tokens, *_ in said} == {model: counted for model, (counted, _) in wanted.items()}
     assert {first for *_, first, _ in said} == {datetime(2026, 10, 1)}  # noqa: DTZ001
     assert all(last < wanted[model][1] for model, *_, last in said)
-
-
-MODELS = """
-    SELECT u.model_raw, CAST(sum(q.tokens) AS BIGINT), min(u.ts_start), max(u.ts_start)
-    FROM ledger.token_usage AS u JOIN ledger.token_quantity AS q USING (delivery_id, file_no, record_no, part_no) GROUP BY ALL ORDER BY ALL
-"""
 
 
 @unposted

@@ -290,7 +290,9 @@ def cut(place, entity, name, prompt=100, requests=3):
 def test_a_daily_table_tells_its_owner_by_its_cut(place):
     owners = {"team_id": "team_raw", "user_id": "principal", "end_user_id": "principal", "organization_id": "project", "agent_id": "project"}  # fmt: skip
     place.take({entity: cut(place, entity, f"{entity}.csv") for entity in owners})
-    said = {source: owner for _, source, *owner in place.records("source", "team_raw", "principal", "project")}
+    found = place.records("source", "team_raw", "principal", "project")
+    said = {source: owner for _, source, *owner in found}
+    assert len(found) == len(owners)
     columns = ("team_raw", "principal", "project")
     assert {entity: dict(zip(columns, said[entity], strict=True))[column] for entity, column in owners.items()} == dict.fromkeys(owners, "x")  # fmt: skip
 
@@ -380,6 +382,7 @@ def test_owners(place):
     place.take({source: f"{source}.jsonl" for source in owners})
     found = place.records("source", "team_raw", "purpose", "principal", "project")
     assert {source: tuple(owner) for _, source, *owner in found} == owners
+    assert len(found) == len(owners)
 
 
 def test_openrouter_takes_the_billed_tokens_and_of_own_keys_the_tokens_but_not_the_money(place):
