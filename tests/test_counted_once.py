@@ -151,3 +151,38 @@ def test_a_rebuild_gives_the_same_records_and_the_same_hours(place):
     before = place.ask(COUNTED)
     said = place.costctl("rebuild")
     assert (said.returncode, place.ask(COUNTED)) == (0, before), said.stderr
+
+
+def test_a_blank_id_is_no_id(place):
+    """Three answers without one would count as one: each is set aside by name."""
+    lines = [
+        {
+            "id": "",
+            "object": "chat.completion",
+            "created": DAY + n,
+            "model": "gpt-5",
+            "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
+        }
+        for n in range(3)
+    ]
+    place.write("a.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    (outcome,) = place.ingest("a.jsonl", quarantine_rows=3)
+    assert (outcome.records, outcome.quarantined) == (3, 3)
+    assert place.ask("SELECT DISTINCT column_name, reason FROM ledger.quarantine") == [("id", "is empty")]
+
+
+def test_an_error_among_pages_is_no_page(place):
+    place.write(
+        "a.json",
+        page(bucket(0, result(10))) + '\n{"error": {"message": "Rate limit reached"}}\n' + page(bucket(1, result(20))),
+    )
+    with pytest.raises(InputRefused, match=r"a\.json:2: has no data") as refused:
+        place.ingest("a.json")
+    assert "Rate limit reached" in refused.value.text()
+
+
+def test_a_bucket_that_ends_before_it_begins_is_named(place):
+    place.write("a.json", page(bucket(2, result(10), hours=-1)))
+    with pytest.raises(InputRefused) as refused:
+        place.ingest("a.json")
+    assert "record 1" in refused.value.text()

@@ -317,3 +317,58 @@ def test_a_broken_export_is_refused_with_its_place(place):
     said = place.refused(files)
     assert {name: said[name] for name, (_, what) in TEXTS.items() if what not in said[name]} == {}
     assert not place.path.exists() or place.ask("SELECT count(*) FROM ledger.deliveries") == [(0,)]
+
+
+IDLE = 'vllm:generation_tokens_total{{model_name="m"}} {}\n'
+
+
+@unposted
+def test_scrapes_that_say_the_same_are_scrapes_of_their_own(place):
+    """Two engines that begin alike, and one that stands still over midnight: what a file is called tells which and when."""
+    scrapes = {"w1-2026-10-01T05:00:00Z": 0, "w2-2026-10-01T05:00:00Z": 0, "w1-2026-10-01T06:00:00Z": 1000}
+    scrapes |= {"w2-2026-10-01T06:00:00Z": 2000, "w1-2026-10-02T06:00:00Z": 1000, "w1-2026-10-02T07:00:00Z": 1500}
+    for name, value in scrapes.items():
+        place.write(f"pull/{name}.prom", IDLE.format(value))
+    place.ingest("pull")
+    assert [(hour[8:13], tokens) for hour, _, tokens in place.ask(TOKENS) if tokens] == [
+        ("01 05", 3000),
+        ("02 06", 500),
+    ]
+    place.write("pull/w2-2026-10-02T06:00:00Z.prom", IDLE.format(2000))
+    (outcome,) = place.ingest("pull")
+    assert (outcome.status, outcome.files) == ("loaded", 1)
+    assert [outcome.status for outcome in place.ingest("pull")] == ["nothing to do"]
+
+
+@unposted
+def test_a_frontend_that_is_looked_at_on_one_day_counts_on_that_day_alone(places):
+    """The worker counts 100 an hour for four days; the frontend, of the second day only, no more than that day's."""
+    hours = [(hour * 3600, 100 * hour) for hour in range(97)]
+    front = [(hour * 3600, 90 * (hour - 24)) for hour in range(24, 48)]
+    worker, frontend = output(*hours), series("dynamo_frontend_output_tokens_total", *front)
+    found = []
+    for files in ([answer(worker, frontend)], [answer(worker), answer(frontend)], [answer(frontend), answer(worker)]):
+        place = places()
+        for number, text in enumerate(files):
+            place.write(f"{number}.json", text)
+            place.ingest(f"{number}.json")
+        found.append(
+            place.ask(
+                "SELECT CAST(ts_start AS DATE), CAST(sum(tokens) AS BIGINT) FROM ledger.token_usage JOIN ledger.token_quantity USING (delivery_id, file_no, record_no, part_no) GROUP BY 1 ORDER BY 1"
+            )
+        )
+    assert found[0] == found[1] == found[2]
+    assert [tokens for _, tokens in found[0]] == [2400, 2070, 2400, 2400]  # its last hour nobody looked at
+
+
+@unposted
+def test_a_frontend_of_one_namespace_leaves_the_engines_of_another(place):
+    a, b = {"namespace": "a"}, {"namespace": "b"}
+    found = [
+        output((0, 0), (60, 6000), **b),
+        output((0, 0), (60, 70), **a),
+        series("dynamo_frontend_output_tokens_total", (0, 0), (60, 60), **a),
+    ]
+    place.write("a.json", answer(*found))
+    place.ingest("a.json")
+    assert place.ask(TOTALS) == [("output.unsplit", 6060)]

@@ -77,7 +77,10 @@ def header(path: Path, kind: str, delimiter: str = ",", way: str = "") -> tuple[
     if kind == "parquet":
         return parquet.header(path)
     named = metrics.names(path) if kind == "metrics" else ()
-    return (*(".".join(place) for place in objects.places_in(path, records(path, kind, way))), *named)
+    found = (
+        unfolded.read(path, way, every=False) if way else records(path, kind)
+    )  # what is no page is told when it is read
+    return (*(".".join(place) for place in objects.places_in(path, found)), *named)
 
 
 def records(path: Path, kind: str, way: str = "", name: str = "") -> Iterator[tuple[int, dict[str, Any]]]:

@@ -19,12 +19,15 @@ from costctl.files import nested
 SHOWN = 120  # characters of what is not as expected
 
 
-def read(path: Path, way: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (line of the value it lies in, record), numbers as the texts they are written in; raise InputRefused for what is no JSON."""
+def read(path: Path, way: str, *, every: bool = True) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line of the value it lies in, record), numbers as the texts they are written in; raise InputRefused for what is no JSON.
+
+    `every` value must have records on the way, if only none: what has not is no page.
+    """
     steps = tuple(way.split("."))
     names = set(steps[0].split("+"))
     for line, value in nested.values(path):
-        if isinstance(value, dict) and not value.keys() & names:
+        if every and isinstance(value, dict) and not value.keys() & names:
             what = f"has no {' or '.join(sorted(names))}, in which its records are"
             evidence = shown(json.dumps(value, ensure_ascii=False)[:SHOWN])
             raise InputRefused(

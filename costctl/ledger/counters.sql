@@ -3,8 +3,27 @@
 -- by its value. The first sample of a series is where counting begins, unless it says since when it counts. A step over several hours is
 -- split by time, in whole tokens. Nothing is made up for what was counted between the last sample and a restart: how much it may be is said.
 
--- Grain: one row per sample that counts, with its step. Of several that scrape one counter the one with the most samples of a day counts; of a
+-- Grain: one row per sample, with its step. Of several that scrape one counter the one with the most samples of a day counts; of a
 -- model's tokens counted by a frontend and by its workers, of one namespace, the frontend's; of the families of one worker that say the same the best.
+CREATE OR REPLACE TEMP TABLE counter_choices AS
+WITH seen AS (
+    SELECT DISTINCT series, worker, counts, layer, family_rank, COALESCE(model_raw, '') AS name, COALESCE(namespace, '') AS place, CAST(ts AS DATE) AS day
+    FROM ledger.counter_samples
+    WHERE source = $source AND ts >= $since AND ts < $until
+),
+
+layers AS (SELECT name, place, counts, day, min(layer) AS layer FROM seen GROUP BY ALL),
+
+families AS (SELECT worker, counts, day, layer, min(family_rank) AS family_rank FROM seen GROUP BY ALL)
+
+SELECT s.series, s.day
+FROM seen AS s
+SEMI JOIN layers USING (name, place, counts, day, layer)
+SEMI JOIN families USING (worker, counts, day, layer, family_rank);
+
+CREATE OR REPLACE TEMP TABLE counter_days AS
+SELECT DISTINCT worker, counts, CAST(ts AS DATE) AS day FROM ledger.counter_samples WHERE source = $source AND ts >= $since AND ts < $until;
+
 CREATE OR REPLACE TEMP TABLE counter_steps AS
 WITH edges AS (
     SELECT series, max(ts) FILTER (WHERE ts < $since) AS before, min(ts) FILTER (WHERE ts >= $until) AS behind
@@ -18,7 +37,7 @@ days AS (    -- of the samples before and behind, so that what is chosen of a da
 ),
 
 seen AS (
-    SELECT *, CAST(ts AS DATE) AS day, COALESCE(model_raw, '') AS name, COALESCE(namespace, '') AS place
+    SELECT *, CAST(ts AS DATE) AS day
     FROM ledger.counter_samples
     WHERE source = $source AND (ts >= $since AND ts < $until OR CAST(ts AS DATE) IN (SELECT day FROM days))
 ),
@@ -29,10 +48,6 @@ scrapers AS (
     GROUP BY series, day, scraped_by
     QUALIFY row_number() OVER (PARTITION BY series, day ORDER BY count(DISTINCT ts) DESC, scraped_by) = 1
 ),
-
-layers AS (SELECT name, place, counts, day, min(layer) AS layer FROM seen GROUP BY ALL),
-
-families AS (SELECT worker, counts, day, layer, min(family_rank) AS family_rank FROM seen GROUP BY ALL),
 
 samples AS (
     SELECT s.*
@@ -57,8 +72,6 @@ steps AS (
             ELSE 'step'
         END AS kind
     FROM following
-    SEMI JOIN layers USING (name, place, counts, day, layer)
-    SEMI JOIN families USING (worker, counts, day, layer, family_rank)
 ),
 
 usual AS (
@@ -71,14 +84,18 @@ usual AS (
 ),
 
 grown AS (
-    SELECT *, CASE kind WHEN 'step' THEN value - last_value WHEN 'first' THEN CASE WHEN started < ts THEN value ELSE 0 END ELSE value END AS grew
-    FROM steps
+    SELECT
+        s.*, CASE s.kind WHEN 'step' THEN s.value - s.last_value WHEN 'first' THEN CASE WHEN s.started < s.ts THEN s.value ELSE 0 END ELSE s.value END AS grew,
+        c.series IS NOT NULL AS is_chosen
+    FROM steps AS s
+    LEFT JOIN temp.counter_choices AS c ON c.series = s.series AND c.day = s.day
 )
 
 SELECT
     s.*,
-    sum(s.grew) FILTER (WHERE s.counts = 'input') OVER scrape
-    = sum(s.grew) FILTER (WHERE s.counts = 'input.uncached') OVER scrape + COALESCE(sum(s.grew) FILTER (WHERE s.counts IN ('input.cache_read', 'input.cache_write')) OVER scrape, 0) AS adds_up,
+    sum(s.grew) FILTER (WHERE s.counts = 'input' AND s.is_chosen) OVER scrape
+    = sum(s.grew) FILTER (WHERE s.counts = 'input.uncached' AND s.is_chosen) OVER scrape
+    + COALESCE(sum(s.grew) FILTER (WHERE s.counts IN ('input.cache_read', 'input.cache_write') AND s.is_chosen) OVER scrape, 0) AS adds_up,
     CASE WHEN s.kind IN ('delta', 'first') THEN LEAST(s.started, s.ts) WHEN s.kind = 'reset' THEN GREATEST(s.started, s.last_ts) ELSE s.last_ts END AS since,
     s.kind IN ('step', 'reset') AND date_diff('second', s.last_ts, s.ts) > 5 * u.seconds AS is_gap,
     CASE WHEN s.kind = 'reset' THEN CAST(ceil(u.fastest * date_diff('microsecond', s.last_ts, CASE WHEN s.started > s.last_ts THEN s.started ELSE s.ts END)) AS BIGINT) END AS at_most
@@ -86,7 +103,7 @@ FROM grown AS s
 LEFT JOIN usual AS u USING (series)
 WINDOW scrape AS (PARTITION BY s.worker, s.ts);
 
--- Grain: one row per step and hour that it touches, in the order of the hours.
+-- Grain: one row per step that counts and hour that it touches, in the order of the hours. A day of which nothing was sampled is of all.
 CREATE OR REPLACE TEMP TABLE counter_parts AS
 WITH long AS (
     SELECT *, unnest(generate_series(date_trunc('hour', since), ts - INTERVAL 1 MICROSECOND, INTERVAL 1 HOUR)) AS hour
@@ -102,13 +119,15 @@ cut AS (
     FROM long
 )
 
-SELECT * EXCLUDE (until_then, until_before), CAST(until_then - until_before AS BIGINT) AS tokens
-FROM cut
-WHERE hour >= $since AND hour < $until
+SELECT p.* EXCLUDE (until_then, until_before), CAST(p.until_then - p.until_before AS BIGINT) AS tokens
+FROM cut AS p
+LEFT JOIN temp.counter_choices AS c ON c.series = p.series AND c.day = CAST(p.hour AS DATE)
+LEFT JOIN temp.counter_days AS d ON d.worker = p.worker AND d.counts = p.counts AND d.day = CAST(p.hour AS DATE)
+WHERE p.hour >= $since AND p.hour < $until AND (c.series IS NOT NULL OR d.day IS NULL AND p.is_chosen)
 UNION ALL BY NAME
 SELECT * EXCLUDE (grew), date_trunc('hour', ts) AS hour, 1 AS part_no, grew AS tokens
 FROM temp.counter_steps
-WHERE (since = ts OR since IS NULL) AND kind = 'delta' AND ts >= $since AND ts < $until;
+WHERE (since = ts OR since IS NULL) AND kind = 'delta' AND is_chosen AND ts >= $since AND ts < $until;
 
 -- Grain: one row per hour and everything that counters are labelled with; it stands under the last sample of the hour.
 CREATE OR REPLACE TEMP TABLE counted_hours AS
@@ -169,4 +188,4 @@ SELECT
     delivery_id, file_no, record_no, $source AS source, series, counts, model_raw, CASE WHEN kind = 'step' THEN 'gap' ELSE kind END AS kind,
     last_ts AS ts_start, ts AS ts_end, at_most
 FROM temp.counter_steps
-WHERE (kind = 'reset' OR is_gap OR kind = 'first' AND started IS NULL AND value > 0) AND ts >= $since AND ts < $until;
+WHERE is_chosen AND (kind = 'reset' OR is_gap OR kind = 'first' AND started IS NULL AND value > 0) AND ts >= $since AND ts < $until;

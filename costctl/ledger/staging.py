@@ -35,7 +35,7 @@ REASONS = {
     "money": "is not a plain decimal number of at most 20 digits before and 18 after the point",
     "quantity": "is not a plain decimal number of at most 20 digits before and 18 after the point",
     "cents": "is not a plain decimal number of cents, of at most 20 digits before and 16 after the point",
-    "whole": "is not a whole number of at most 15 digits",
+    "whole": "is not a whole number",
     "instant": "is not a date and time like 2026-10-01T00:00:00Z, of 1900 to 2199",
     "unix_time": "is not a time in seconds or milliseconds since 1970, of 1973 to 2199",
     "us_date": "is not a date like 2026-10-31 or, month first, 10/31/2026, of 1900 to 2199",
