@@ -243,6 +243,13 @@ def _warnings(ledger: Ledger, span: Span) -> list[str]:
         values,
     ).rows:
         lines.append(f"{_counted(tokens)} name the pool {pool}, which the configuration does not have")
+    for source, tokens in ledger.run(
+        "SELECT source, sum(tokens) FROM ledger.token_evidence WHERE evidence_role = 'engine' AND drives AND pool IS NULL AND day >= $start AND day < $end GROUP BY 1 ORDER BY 1",
+        values,
+    ).rows:
+        lines.append(
+            f"{_counted(tokens)} of the engines of {source} are of no pool: name their deployment or namespace under `tokens:` of a pool"
+        )
     added = ledger.run(build.qualified(_text("_added.sql"), set(), build.known()), values).dicts()
     for found in added[:1]:
         more = f" and {len(added) - 1} other models" if len(added) > 1 else ""
