@@ -61,7 +61,8 @@ joined AS (
         NULLIF(t.tokens, 0) AS tokens, t.cached, NULLIF(t.entered, 0) AS entered, t.written, NULLIF(t.weighted, 0) AS weighted
     FROM spent AS s
     FULL JOIN delivered AS t ON t.model = s.model AND t.chip = s.chip AND t.source = s.source AND s.place = 1
-    WHERE COALESCE(s.chip_hours, CAST('0' AS DECIMAL(38, 18))) <> 0 OR COALESCE(t.tokens, 0) <> 0 OR (s.model IS NOT NULL AND s.chip_hours IS NULL)
+    LEFT JOIN delivered AS e ON e.model = s.model AND e.chip = s.chip AND e.source = s.source     -- beside another currency
+    WHERE COALESCE(e.tokens, 0) <> 0 OR COALESCE(s.chip_hours, CAST('0' AS DECIMAL(38, 18))) <> 0 OR COALESCE(t.tokens, 0) <> 0 OR (s.model IS NOT NULL AND s.chip_hours IS NULL)
 )
 
 SELECT
