@@ -29,10 +29,10 @@ CREATE OR REPLACE TEMP MACRO is_printed_float(x) AS
 CREATE OR REPLACE TEMP MACRO rounded_away(x) AS
     CAST(trim(x) AS DECIMAL(38, 30)) - CAST(CAST(trim(x) AS DECIMAL(38, 18)) AS DECIMAL(38, 30));
 CREATE OR REPLACE TEMP MACRO whole_fits(x) AS
-    regexp_full_match(x, '\s*0*\d{1,15}(\.0*)?\s*')
+    regexp_full_match(x, '\s*\d{1,18}(\.0*)?\s*')
     OR CASE    -- 3.675428e+06, as Prometheus prints a counter
         WHEN regexp_full_match(x, '\s*\d(\.\d{1,17})?[eE]\+?\d{1,2}\s*') AND money_fits(x)
-        THEN CAST(trim(x) AS DECIMAL(38, 18)) % 1 = 0 AND CAST(trim(x) AS DECIMAL(38, 18)) < 1000000000000000
+        THEN CAST(trim(x) AS DECIMAL(38, 18)) % 1 = 0 AND CAST(trim(x) AS DECIMAL(38, 18)) < 1000000000000000000
         ELSE FALSE
     END;
 -- Seconds, or milliseconds, since 1970 began in UTC, of the years 1973 to 2199; told by the size.
@@ -140,7 +140,7 @@ CREATE OR REPLACE TEMP MACRO money_plain(x) AS regexp_full_match(x, '-?\d{1,20}(
 CREATE OR REPLACE TEMP MACRO money_plain_cast(x) AS CAST(x AS DECIMAL(38, 18));
 CREATE OR REPLACE TEMP MACRO quantity_plain(x) AS money_plain(x);
 CREATE OR REPLACE TEMP MACRO quantity_plain_cast(x) AS CAST(x AS DECIMAL(38, 18));
-CREATE OR REPLACE TEMP MACRO whole_plain(x) AS regexp_full_match(x, '\d{1,15}');
+CREATE OR REPLACE TEMP MACRO whole_plain(x) AS regexp_full_match(x, '\d{1,18}');
 CREATE OR REPLACE TEMP MACRO whole_plain_cast(x) AS CAST(x AS BIGINT);
 CREATE OR REPLACE TEMP MACRO instant_plain(x) AS regexp_full_match(x, '(?:19|20|21)\d{2}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?Z?');
 CREATE OR REPLACE TEMP MACRO instant_plain_cast(x) AS CAST(x AS TIMESTAMP);
@@ -261,7 +261,7 @@ CREATE OR REPLACE TEMP MACRO rounded_away_of_double(x) AS
 CREATE OR REPLACE TEMP MACRO money_of_decimal(x) AS x;
 CREATE OR REPLACE TEMP MACRO quantity_of_double(x) AS money_of_double(x);
 CREATE OR REPLACE TEMP MACRO quantity_of_decimal(x) AS x;
-CREATE OR REPLACE TEMP MACRO whole_of_bigint(x) AS CASE WHEN x BETWEEN 0 AND 999999999999999 THEN x END;
+CREATE OR REPLACE TEMP MACRO whole_of_bigint(x) AS CASE WHEN x BETWEEN 0 AND 999999999999999999 THEN x END;
 CREATE OR REPLACE TEMP MACRO instant_of_timestamp(x) AS
     CASE WHEN x BETWEEN TIMESTAMP '1900-01-01 00:00:00' AND TIMESTAMP '2199-12-31 23:59:59.999999' THEN x END;
 CREATE OR REPLACE TEMP MACRO us_date_of_timestamp(x) AS instant_of_timestamp(x);

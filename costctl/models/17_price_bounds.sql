@@ -1,7 +1,7 @@
 -- The lengths of prompt, and the parts of the day, that the cards of a model tell apart.
 -- Grain: one row per provider, model in lower case, kind and piece. A step goes from more than from_value to and with to_value tokens of prompt
 -- (NULL: without end), a part of the day from minute from_value to before to_value; those of a model tile all prompts, and the day.
--- Empty without: token_usage
+-- Empty without: model_prices
 WITH cards AS (
     SELECT provider, LOWER(model) AS model, prompt_above, prompt_up_to, CAST(minute_from AS BIGINT) AS minute_from, CAST(minute_to AS BIGINT) AS minute_to
     FROM model_prices
