@@ -40,7 +40,7 @@ def answer(message="msg_1", request="req_1", tokens=(1, 0, 0, 1), **more):
     counts = dict(zip(names, tokens, strict=True)) | more.pop("usage", {})
     said = {"id": message, "model": more.pop("model", "claude-sonnet-4-5"), "usage": counts}
     line = {"type": "assistant", "timestamp": "2026-10-01T09:00:00Z", "sessionId": "s", "requestId": request}
-    line |= {"cwd": "/home/ada/work/parser", "message": said} | more
+    line |= {"cwd": "/srv/parser", "message": said} | more
     return {key: value for key, value in line.items() if value is not None}
 
 
@@ -168,7 +168,7 @@ def named(line, message):
 
 def test_who_billed_an_answer_and_for_which_project_is_told_by_its_line(place):
     cases = [
-        ("msg_01", "claude-sonnet-4-5", "/home/ada/work/parser", "anthropic", "parser"),
+        ("msg_01", "claude-sonnet-4-5", "/srv/parser", "anthropic", "parser"),
         ("msg_bdrk_01", "us.anthropic.claude-sonnet-4-5-v1:0", "C:\\work\\billing\\", "aws.bedrock", "billing"),
         ("msg_vrtx_01", "claude-sonnet-4-5@20250929", None, "gcp.vertex_ai", None),
         ("chatcmpl-1", "kimi-k2.5", "/", "unknown", None),

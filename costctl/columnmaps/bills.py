@@ -90,14 +90,7 @@ def _spelling(item: ColumnMap, column: Column) -> tuple[str | None, str]:
     """Return the SQL that reads a mapped column, and what is wrong with a text that does not fit."""
     if column.type in MONEY and item.money:
         return spellings.amount(item.money), f"is not an amount written like {spellings.example(item.money)}"
-    ends = item.ends == "included" and column.name.endswith("PeriodEnd")
-    if column.type == "instant" and (item.dates or ends):
-        return spellings.instant(item.dates, shift=spellings.last(item.dates) if ends else ""), spellings.no_date(
-            item.dates
-        )
-    if column.name in item.values:
-        return spellings.words(item.values[column.name]), spellings.NO_WORD
-    return None, ""
+    return parts.spelt(item, column, is_end=column.name.endswith("PeriodEnd"))
 
 
 def _origin(item: ColumnMap, column: str) -> str | None:

@@ -73,3 +73,14 @@ def mapped(column: Column, header: str, spelling: str | None = None, reason: str
     return replace(
         column, headers=headers, header=header, required=True, filled=filled, spelling=spelling, reason=reason
     )
+
+
+def spelt(item: ColumnMap, column: Column, *, is_end: bool) -> tuple[str | None, str]:
+    """Return the SQL that reads a mapped column, and what is wrong with a text that does not fit."""
+    ends = item.ends == "included" and is_end
+    if column.type == "instant" and (item.dates or ends):
+        shift = spellings.last(item.dates) if ends else ""
+        return spellings.instant(item.dates, shift=shift), spellings.no_date(item.dates)
+    if column.header in item.values:
+        return spellings.words(item.values[column.header]), spellings.NO_WORD
+    return None, ""

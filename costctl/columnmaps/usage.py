@@ -137,7 +137,7 @@ def _column(item: ColumnMap, base: Format, column: Column) -> Column:
         spelling = spellings.instant(item.dates, strict=False)
         return parts.mapped(column, item.columns[MOMENT], spelling, filled=False)
     if header is not None:
-        return parts.mapped(column, header, *_spelling(item, column), filled=column.filled)
+        return parts.mapped(column, header, *parts.spelt(item, column, is_end=column.name == END), filled=column.filled)
     if constant is not None:
         return replace(column, headers=(), constant=constant, required=False, filled=False)
     start = _named(_column_of(base, START), item.columns)
@@ -145,18 +145,6 @@ def _column(item: ColumnMap, base: Format, column: Column) -> Column:
         step = spellings.STEPS[item.grain]
         return parts.mapped(column, start, spellings.instant(item.dates, shift=step, strict=False), filled=False)
     return replace(column, headers=(), required=False, filled=False)
-
-
-def _spelling(item: ColumnMap, column: Column) -> tuple[str | None, str]:
-    """Return the SQL that reads a mapped column, and what is wrong with a text that does not fit."""
-    ends = item.ends == "included" and column.name == END
-    if column.type == "instant" and (item.dates or ends):
-        return spellings.instant(item.dates, shift=spellings.last(item.dates) if ends else ""), spellings.no_date(
-            item.dates
-        )
-    if column.header in item.values:
-        return spellings.words(item.values[column.header]), spellings.NO_WORD
-    return None, ""
 
 
 def _keyed(sql: str, keys: list[str]) -> str:

@@ -3,8 +3,8 @@
 -- by its value. The first sample of a series is where counting begins, unless it says since when it counts. A step over several hours is
 -- split by time, in whole tokens. Nothing is made up for what was counted between the last sample and a restart: how much it may be is said.
 
--- Grain: one row per sample, with its step. Of several that scrape one counter the one with the most samples of a day counts; of a
--- model's tokens counted by a frontend and by its workers, of one namespace, the frontend's; of the families of one worker that say the same the best.
+-- Grain: one row per series and day that counts. Of a model's tokens counted by a frontend and by its workers, of one namespace, the
+-- frontend's count; of the families of one worker that say the same the best.
 CREATE OR REPLACE TEMP TABLE counter_choices AS
 WITH seen AS (
     SELECT DISTINCT series, worker, counts, layer, family_rank, COALESCE(model_raw, '') AS name, COALESCE(namespace, '') AS place, CAST(ts AS DATE) AS day
@@ -21,9 +21,11 @@ FROM seen AS s
 SEMI JOIN layers USING (name, place, counts, day, layer)
 SEMI JOIN families USING (worker, counts, day, layer, family_rank);
 
+-- Grain: one row per worker, what it counts, and day of which something was sampled.
 CREATE OR REPLACE TEMP TABLE counter_days AS
 SELECT DISTINCT worker, counts, CAST(ts AS DATE) AS day FROM ledger.counter_samples WHERE source = $source AND ts >= $since AND ts < $until;
 
+-- Grain: one row per sample, with its step. Of several that scrape one counter the one with the most samples of a day counts.
 CREATE OR REPLACE TEMP TABLE counter_steps AS
 WITH edges AS (
     SELECT series, max(ts) FILTER (WHERE ts < $since) AS before, min(ts) FILTER (WHERE ts >= $until) AS behind
