@@ -8,6 +8,7 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from costctl import pipeline
@@ -285,11 +286,10 @@ def test_what_is_left_out_is_told_by_name(place):
 def test_a_log_of_vertex_as_parquet_gives_the_same(place):
     sample = SAMPLES / "vertex_request_log" / "sample.json"
     columns = "{'endpoint': 'VARCHAR', 'logging_time': 'VARCHAR', 'request_id': 'DECIMAL(38,9)', 'model': 'VARCHAR', 'full_request': 'VARCHAR', 'full_response': 'VARCHAR', 'sampling_rate': 'DOUBLE'}"
-    with store.in_memory() as ledger:
-        ledger.run(
-            f"COPY (SELECT * REPLACE (CAST(replace(logging_time, ' UTC', '+00') AS TIMESTAMPTZ) AS logging_time) "
-            f"FROM read_json('{sample}', columns = {columns})) TO '{place.home}/rows.parquet' (FORMAT parquet)"
-        )
+    duckdb.connect().execute(
+        f"COPY (SELECT * REPLACE (CAST(replace(logging_time, ' UTC', '+00') AS TIMESTAMPTZ) AS logging_time) "
+        f"FROM read_json('{sample}', columns = {columns})) TO '{place.home}/rows.parquet' (FORMAT parquet)"
+    )
     place.ingest("rows.parquet")
     assert classes(place) == ANSWERS["vertex_request_log"]
 
