@@ -140,6 +140,7 @@ def test_hours_of_several_days_do_not_overlap(place):
     assert len(place.ask(COUNTED)) == 100
 
 
+@pytest.mark.slow
 def test_a_rebuild_gives_the_same_records_and_the_same_hours(place):
     for name in "cab":
         place.write(f"{name}.json", PULLS[name])

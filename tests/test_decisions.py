@@ -62,6 +62,7 @@ class TestTheDefinitionChanges:
         rebuilt(place)
         assert billed(place) == {("neo", "2026-09"): 7, ("neo", "2026-10"): 9}
 
+    @pytest.mark.slow
     def test_what_was_replaced_stays_so_among_appended_files(self, place):
         configure(place, "oci", "append")
         place.bill("bills/a.csv", [{"cost": "10", "SkuId": "s1"}, {"cost": "10", "SkuId": "s2"}])
@@ -73,6 +74,7 @@ class TestTheDefinitionChanges:
         assert billed(place) == {("oci", "2026-10"): 18}
         rebuilt(place)
 
+    @pytest.mark.slow
     def test_who_went_back_stays_there(self, place):
         configure(place, "neo", "month_to_date")
         place.bill("bills/to-5.csv", until(5))
@@ -85,6 +87,7 @@ class TestTheDefinitionChanges:
         assert billed(place) == {("neo", "2026-10"): 5}
         rebuilt(place)
 
+    @pytest.mark.slow
     def test_what_was_added_although_it_looks_doubled_is_read_again(self, place):
         configure(place, "neo", "month_to_date")
         place.bill("bills/a.csv", until(3))
@@ -99,6 +102,7 @@ class TestTheDefinitionChanges:
         rebuilt(place)
         assert billed(place) == {("neo", "2026-10"): 3, ("other", "2026-10"): 7}
 
+    @pytest.mark.slow
     def test_a_month_that_it_leaves_out_comes_back_with_the_one_before(self, place, monkeypatch):
         """What counts for a month counts for it, also while the definition says nothing of the month."""
         october_is_replaced(place)
@@ -129,6 +133,7 @@ class TestTheDefinitionChanges:
         assert any("read as its format was defined before" in line for line in daily(place))
         assert billed(place) == {("neo", "2026-10"): 6}
 
+    @pytest.mark.slow
     def test_the_history_of_what_was_superseded_stays(self, place):
         configure(place, "neo", "month_to_date")
         two = [{"cost": "7", "day": "2026-09-03"}, {"cost": "1", "day": "2026-10-01"}]
@@ -156,6 +161,7 @@ class TestAnOldLedgerIsMadeAgain:
         rebuilt(place)
         assert statuses(place.ingest("bills/a.csv")) == ["nothing to do"]
 
+    @pytest.mark.slow
     def test_with_what_was_said_since(self, place):
         """Behind a run that was gone back from, what is older than it stays older in the new ledger too."""
         for day, name in (("06", "a"), ("08", "b")):
@@ -182,6 +188,7 @@ class TestMonthsOfOneDelivery:
         assert statuses(place.ingest("1", "2")) == ["nothing to do"] * 2
         rebuilt(place)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("order", few([("early", "late"), ("late", "early")]))
     def test_one_goes_further_and_one_less_far(self, place, order):
         configure(place, "neo", "month_to_date")
@@ -203,6 +210,7 @@ class TestMonthsOfOneDelivery:
         daily(place)
         assert billed(place) == {("neo", "2026-09"): 7, ("neo", "2026-10"): 4}
 
+    @pytest.mark.slow
     def test_what_one_lost_is_not_derived_again(self, place):
         configure(place, "g", "append")
         old = {"day": "2026-09-05", "month": "202609"}
@@ -215,6 +223,7 @@ class TestMonthsOfOneDelivery:
         assert billed(place) == {("g", "2026-09"): 11, ("g", "2026-10"): 21}
         rebuilt(place)
 
+    @pytest.mark.slow
     def test_a_file_of_which_a_month_stays_out_does_not_count_already(self, place):
         october_is_replaced(place)
         place.bill("bills/c.csv", [{"cost": "4", "day": "2026-11-02"}])
@@ -227,6 +236,7 @@ class TestMonthsOfOneDelivery:
         assert billed(place) == expected
         rebuilt(place)
 
+    @pytest.mark.slow
     def test_a_file_that_was_replaced_is_not_derived_again(self, place):
         configure(place, "g", "files")
         google(place, "bills/1.csv", [{"sku": "a", "cost": "10"}])
@@ -254,6 +264,7 @@ class TestWhatWasAdded:
         assert billed(place) == {("neo", "2026-10"): 9}
         rebuilt(place)
 
+    @pytest.mark.slow
     def test_from_another_folder(self, place):
         configure(place, "neo", "files")
         place.bill("bills/oct.csv", [{"cost": "10"}])
@@ -301,6 +312,7 @@ class TestEveryDay:
         assert statuses(place.ingest("bills")) == ["nothing to do"]
         assert billed(place) == {("focus", "2026-10"): 2}
 
+    @pytest.mark.slow
     def test_files_are_said_to_hold_the_month_to_date_only_later(self, place):
         configure(place, "neo", "files")
         place.bill("bills/d3.csv", until(3))
@@ -381,6 +393,7 @@ class TestWithoutItsManifest:
         )
         rebuilt(loose)
 
+    @pytest.mark.slow
     def test_the_next_comes_with_its_own(self, loose):
         assembly(loose, "cur/b", costs=[1, 2, 3], until=9)
         shutil.rmtree(loose.home / "cur/a")
@@ -390,6 +403,7 @@ class TestWithoutItsManifest:
         assert billed(loose) == {("aws_cur", "2026-10"): 6}
         rebuilt(loose)
 
+    @pytest.mark.slow
     def test_it_comes_without_it_later(self, place):
         assembly(place, "cur/a", costs=[1, 2], until=5)
         place.ingest("cur")

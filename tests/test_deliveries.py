@@ -351,6 +351,7 @@ class TestPlainFiles:
         place.ingest("bills")
         assert billed(place) == {("focus", "2026-10"): 20}
 
+    @pytest.mark.slow
     def test_a_file_that_lost_one_of_its_months_keeps_the_other(self, place):
         place.bill("bills/both.csv", [{"cost": "7", "day": "2026-09-03"}, {"cost": "10"}, {"cost": "2.5"}])
         place.bill("bills/august.csv", [{"cost": "8", "day": "2026-08-03"}])
@@ -507,6 +508,7 @@ class TestMonthToDate:
         with pytest.raises(InputRefused, match="nothing of account project-b"):
             pipeline.take_in(place.run, pipeline.wanted(place.run, second, "nebius", None))
 
+    @pytest.mark.slow
     def test_where_usage_goes_as_far_nothing_tells_which_is_newer(self, place):
         place.write("costctl.yaml", self.CONFIG)
         self.until(place, "first", 9)
@@ -577,6 +579,7 @@ class TestUsage:
         counted = place.ask("SELECT team, tokens FROM ledger.token_days WHERE token_class = 'output' ORDER BY day")
         assert counted == [("ads", 7), ("search", 6)]
 
+    @pytest.mark.slow
     def test_a_day_that_was_replaced_stays_replaced_when_the_folder_comes_again(self, place):
         place.bill("october.csv", OCTOBER)
         place.write("usage/third.csv", TOKENS.format(day="03", team="search", count=5))
@@ -662,6 +665,7 @@ class TestManifests:
             prints.append(place.fingerprint())
         assert prints[0] == prints[1]
 
+    @pytest.mark.slow
     def test_records_set_aside_from_an_older_assembly_leave_no_trace(self, places):
         """The same ledger whether the older one, with a bad record in it, came first or never."""
         prints = []

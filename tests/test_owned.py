@@ -308,6 +308,7 @@ class TestTheRegister:
         pod.costctl("report", "owned-chips")
         assert booked(pod) == {"2026-02": 110, "2026-03": 125}
 
+    @pytest.mark.slow
     def test_a_rebuilt_ledger_holds_the_same(self, pod):
         register(pod, "pod,h100,1,2026-01-20,,2026-03-01,USD,9600.00,48,bill,bill,card,10")
         pod.costctl("report", "owned-chips")
@@ -316,6 +317,7 @@ class TestTheRegister:
         assert (done.differences, pod.fingerprint()) == ((), before)
         assert booked(pod) == {"2026-02": 210}
 
+    @pytest.mark.slow
     def test_a_statement_that_the_archive_lost_is_kept_again(self, pod):
         before = pod.fingerprint()
         february = path_of(pod, "own-2026-02.csv")
@@ -340,6 +342,7 @@ class TestTheRegister:
         with store.opened(pod.path, write=False) as ledger:
             assert len(own.lost(ledger)) == 1
 
+    @pytest.mark.slow
     def test_the_card_may_come_before_or_after_the_tokens(self, pod, places):
         late = places()
         tokens(late, "2026-02-10", "2026-03-10")
@@ -383,6 +386,7 @@ class TestTheRegister:
         pod.write("costctl.yaml", CONFIGURED)
         assert pod.costctl("report", "owned-chips").returncode == 2
 
+    @pytest.mark.slow
     def test_a_rebuild_allows_no_more_than_was_allowed(self, pod):
         """One row by the flag, one by the configuration; the flag beside the configuration stays."""
         rows = [f"{name},h100,1,2026-01-20,,,USD,4800.00,48,bill,bill,card,13,estimate" for name in ("pod", "more")]
@@ -401,6 +405,7 @@ class TestTheRegister:
         pod.write("costctl.yaml", CONFIGURED)
         assert pod.costctl(*report).returncode == 0
 
+    @pytest.mark.slow
     def test_a_bill_is_not_taken_in_beside_an_estimate_that_nobody_allowed(self, places):
         place = places()
         place.write("costctl.yaml", CONFIGURED)

@@ -1012,7 +1012,7 @@ def holding(rows, day):
     return found
 
 
-@examples(30)
+@examples(15)
 @given(rows=st.lists(st.one_of(DATED, SEEN), min_size=1, max_size=5))
 def test_whatever_the_intervals_a_day_has_one_card_or_none_and_says_which_is_near(tmp_path_factory, rows):
     folder = tmp_path_factory.mktemp("rates")

@@ -164,6 +164,7 @@ class TestRebuild:
             remade(place)
         assert everything(place) == before
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("unposted", "begun")
     def test_the_source_of_a_superseded_delivery_may_be_gone(self, place):
         place.bill("october.csv", OCTOBER)

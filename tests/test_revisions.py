@@ -71,6 +71,7 @@ def test_each_revision_says_what_it_changed(revised, command):
     assert found == [tuple(line.split()) for line in CHANGES.strip().splitlines()]
 
 
+@pytest.mark.slow
 def test_what_stood_side_by_side_is_replaced_together(place, command, monkeypatch):
     for name, rows in (("first.csv", FIRST), ("beside.csv", BESIDE), ("second.csv", SECOND)):
         place.bill(name, rows)
@@ -95,6 +96,7 @@ def test_a_bill_that_its_manifest_followed_is_a_revision(place, command, monkeyp
     assert told(command, *names) == [bare, (export, "2", "no", "3", "0"), (export, "3", "yes", "7", "4")]
 
 
+@pytest.mark.slow
 def test_who_went_back_is_the_last_revision(place, command, monkeypatch):
     for name, rows in (("first.csv", FIRST), ("second.csv", BESIDE)):
         place.bill(name, rows)

@@ -25,6 +25,7 @@ def test_five_hundred_columns_that_nobody_reads(place):
     assert place.ask("SELECT sum(BilledCost), count(*) FROM ledger.charges") == [(Decimal(3), 2)]
 
 
+@pytest.mark.slow
 def test_thousands_of_tag_columns(place):
     row = dict.fromkeys(oci.HEADER, "") | {
         "lineItem/intervalUsageStart": "2026-10-01T00:00Z",

@@ -47,6 +47,7 @@ def test_kept_columns_reach_charges_rules_and_sql(place, keeping):
     assert place.broken() == []
 
 
+@pytest.mark.slow
 def test_a_changed_setting_reads_the_same_file_again(place, keeping, capsys):
     keeping("{operation: [x_Operation]}")
     place.ingest(place.bill("focus.csv", BILL))

@@ -325,7 +325,7 @@ def world_of(folder, rows):
 COLUMNS = ("provider", "model", "token_class", "price_per_million", "currency", "context_tier", "time_window_utc")
 
 
-@examples(10)
+@examples(5)
 @example(rows=[(None, None), (None, (None, (1, 0)))])  # Tuesday to Monday is the whole week
 @given(rows=st.lists(st.tuples(STEPS, WINDOWS), min_size=1, max_size=6))
 def test_every_second_and_every_prompt_has_one_price_or_none_or_both_lines_are_named(tmp_path_factory, rows):
