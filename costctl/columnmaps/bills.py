@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from costctl.columnmaps import parts, spellings
-from costctl.config import ColumnMap
+from costctl.config.bills import ColumnMap
 from costctl.documents import Place, Problem
 from costctl.errors import shown
 from costctl.formats import as_written

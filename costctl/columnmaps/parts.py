@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from costctl.columnmaps import spellings
-from costctl.config import ColumnMap
+from costctl.config.bills import ColumnMap
 from costctl.documents import Place, Problem
 from costctl.errors import nearest, shown
 from costctl.formats import as_written

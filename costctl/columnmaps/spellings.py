@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from costctl.config import Money
+from costctl.config.bills import Money
 
 TOKENS = {  # of a date pattern: its regular expression, its strptime code
     "YYYY": (r"\d{4}", "%Y"),

@@ -21,7 +21,7 @@ from costctl.nouns import CompiledRules
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from costctl.config import Rule
+    from costctl.config.rules import Rule
 
 FIELDS = ("team", "model", "purpose", "pool")
 TEMPLATE = re.compile(r"^\{(?P<column>[^{}]+)\}$")

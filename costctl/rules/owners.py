@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from costctl.config import Config, Owner
+from costctl.config import Config
+from costctl.config.rules import Owner
 from costctl.nouns import EVER, NEVER
 
 EVERYWHERE = "*"

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-from costctl.config import Config, Pool
+from costctl.config import Config
+from costctl.config.pools import Pool
 
 WEIGHTS = ("input", "output", "cache_read", "cache_write")
 EVERY = "*"  # weights that hold where no pool says otherwise

@@ -1,0 +1,101 @@
+"""What is wrong with a configuration, in words and at its place: what pydantic finds, and what contradicts itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, get_args
+
+from costctl.config.parts import Part
+from costctl.config.settings import NOT_SETTINGS, Config
+from costctl.documents import Problem
+from costctl.errors import nearest, shown
+
+WORDS = {
+    "Field required": "is missing",
+    "Input should be a valid integer, unable to parse string as an integer": "must be a whole number",
+    "Input should be a valid ": "must be a ",
+    "Value should have at least 1 item after validation, not 0": "is empty: name at least one value",
+    "String should match pattern '^[A-Z]{3}$'": "must be three capital letters such as EUR",
+    "String should match pattern '^[a-z][a-z0-9_]*$'": "must be lower case letters, digits and _",
+    "Input should": "must",
+}
+
+
+def contradictions(config: Config) -> Iterator[Problem]:
+    """Find rules that name a pool which is not there, two sources of one name, a deployment and chips of two pools."""
+    for number, rule in enumerate(config.rules):
+        if rule.pool and rule.pool not in config.pools and not rule.pool.startswith("{"):
+            near = nearest(rule.pool, config.pools)
+            what = f"rule {shown(rule.name)} names the pool {shown(rule.pool)}, which is not under `pools:`. {near}"
+            yield Problem(("rules", number, "pool"), what.rstrip())
+    served: dict[tuple[str, str], str] = {}
+    for pool, settings in config.pools.items():
+        for field, value in settings.tokens.listed():
+            if served.setdefault((field, value), pool) != pool:
+                what = f"the {field} {shown(value)} belongs to the pool {shown(served[field, value])} already"
+                yield Problem(("pools", pool, "tokens", field), what)
+    yield from _driven_twice(config)
+    yield from _chips_of_two_pools(config)
+    names = [source.name for source in config.sources]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            yield Problem(
+                ("sources", number, "name"), f"two sources have the name {shown(name)}; a source is one export"
+            )
+
+
+def _driven_twice(config: Config) -> Iterator[Problem]:
+    """Find scopes that two entries of `drives` name, and pools that are not there."""
+    named: set[tuple[str | None, str | None]] = set()
+    for number, item in enumerate(config.tokens.drives):
+        at = ("tokens", "drives", number)
+        if (item.pool, item.provider) in named:
+            yield Problem(at, f"{shown(item.pool or item.provider)} is named twice; one role drives money there")
+        if item.pool and item.pool not in config.pools:
+            near = nearest(item.pool, config.pools)
+            yield Problem(at, f"there is no pool {shown(item.pool)} under `pools:`. {near}".rstrip())
+        if item.source and config.sources and item.source not in {source.name for source in config.sources}:
+            near = nearest(item.source, [source.name for source in config.sources])
+            yield Problem((*at, "source"), f"there is no source {shown(item.source)} under `sources:`. {near}".rstrip())
+        named.add((item.pool, item.provider))
+
+
+def _chips_of_two_pools(config: Config) -> Iterator[Problem]:
+    held: dict[tuple[str, str], str] = {}
+    for pool, settings in config.pools.items():
+        for setting, field, value in settings.chips.named():
+            if held.setdefault((field, value), pool) != pool:
+                what = f"the {setting} {shown(value)} belongs to the pool {shown(held[field, value])} already"
+                yield Problem(("pools", pool, "chips", setting), what)
+
+
+def problem(found: Any) -> Problem:
+    """Put one of pydantic's findings into words."""
+    location, kind = found["loc"], found["type"]
+    at = tuple(part for part in location if part != "[key]")
+    path = "".join(f" #{part + 1}" if isinstance(part, int) else f".{part}" for part in at).lstrip(".")
+    if kind == "extra_forbidden":
+        near = nearest(str(location[-1]), settings_of(location[:-1]))
+        return Problem(at, f"{path}: there is no such setting. {near}".rstrip(), of_key=True)
+    if kind == "model_type":
+        return Problem(at, f"{path}: must be a mapping with {', '.join(settings_of(location)[:2])} …")
+    message = found["msg"].removeprefix("Value error, ")
+    for theirs, word in WORDS.items():
+        message = message.replace(theirs, word)
+    value = found.get("input")
+    got = f" (got {shown(value)})" if isinstance(value, str | int) else ""
+    return Problem(at, f"{path}: {message}{got}", of_key="[key]" in location, missing=kind == "missing")
+
+
+def settings_of(location: tuple[int | str, ...]) -> list[str]:
+    """Return the names of the settings that a part of the configuration has."""
+    kind: Any = Config
+    for part in location:
+        if isinstance(kind, type) and issubclass(kind, Part):
+            fields = {field.alias or name: field for name, field in kind.model_fields.items()}
+            kind = fields[str(part)].annotation
+        else:
+            kind = get_args(kind)[-1]
+    if not (isinstance(kind, type) and issubclass(kind, Part)):
+        return []
+    return [field.alias or name for name, field in kind.model_fields.items() if name not in NOT_SETTINGS]
