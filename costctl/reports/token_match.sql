@@ -18,7 +18,7 @@ WITH roles AS (
         SUM(CASE WHEN token_class LIKE 'output%' THEN CAST(tokens AS DECIMAL(38, 0)) ELSE CAST(0 AS DECIMAL(38, 0)) END) AS output,
         SUM(CAST(tokens AS DECIMAL(38, 0))) AS tokens
     FROM token_evidence
-    WHERE day >= $start AND day < $end
+    WHERE day >= $start AND day < $end AND tokens IS NOT NULL
     GROUP BY day, CASE WHEN pool = 'api' THEN provider ELSE COALESCE(pool, provider) END, model, evidence_role, drives
 ),
 
