@@ -198,6 +198,24 @@ def test_what_an_engine_counted_since_it_began_is_counted_where_it_says_when(pla
 
 
 @unposted
+def test_a_counter_that_began_long_before_its_first_sample_is_a_gap(place):
+    """Of two engines that are looked at each hour from the 1st of October on, one began in July, the other three hours before."""
+    scrape = 'vllm:generation_tokens_total{{model_name="m"}} {}\nvllm:generation_tokens_created{{model_name="m"}} {}\n'
+    for name, days in {"old": 92, "new": 0.125}.items():
+        for hour, value in enumerate((9_200_000, 9_200_100)):
+            file = f"{name}-2026-10-01T0{hour}:00:00Z.prom"
+            place.write(file, scrape.format(value, MIDNIGHT - days * 86400))
+    (outcome,) = place.ingest(*sorted(path.name for path in place.home.glob("*.prom")))
+    assert place.ask("SELECT kind, ts_start, ts_end FROM ledger.counter_gaps") == [
+        ("gap", datetime(2026, 7, 1), datetime(2026, 10, 1))  # noqa: DTZ001
+    ]
+    assert any("not looked at for long, first since 2026-07-01" in note for note in outcome.notes)
+    flagged = "SELECT count(*) FROM ledger.token_usage WHERE flags = 'gap'"
+    assert place.ask(flagged) == [(92 * 24,)]
+    assert place.ask(TOTALS) == [("output.unsplit", 18_400_200)]
+
+
+@unposted
 @pytest.mark.parametrize("order", few(list(itertools.permutations(range(3)))[::-1], 2))
 def test_days_that_come_in_any_order_and_meet_or_overlap_give_what_one_file_gives(order, places):
     samples = [

@@ -300,3 +300,33 @@ def test_where_nobody_counted_the_bill_tells_what_a_dollar_buys_and_its_cost_sta
     place.write("costctl.yaml", "version: 1\ntokens: {order: [gateway]}\n")
     said = command("report", "tokens-per-dollar", "--period", "2026-10", "--format", "csv")
     assert "gpt-5" not in said.out
+
+
+def test_charges_whose_quantity_cannot_be_read_are_told_and_the_others_count(place, command):
+    """Of four charges of gpt-5, 10 dollars, one has no quantity and one of more tokens than a bill has: 650 and 90 tokens are known."""
+    place.write("costctl.yaml", "version: 1\n")
+    tokens = {"ProviderName": "OpenAI", "x_Model": "gpt-5", "ConsumedUnit": "Tokens", "day": "2026-10-01"}
+    quantities = {"input": ("650", "-"), "cache_read": ("1000000000000000",), "output": ("90",)}
+    charges = [
+        tokens | {"cost": "2.5", "x_TokenClass": name, "ConsumedQuantity": text}
+        for name in quantities
+        for text in quantities[name]
+    ]
+    place.bill("bill.csv", charges)
+    assert command("ingest", "bill.csv").code == 0
+    (row,) = rows(command, "token-match")
+    assert (row["bill"], row["drives"]) == ("0.00074", "bill")
+    (row,) = rows(command, "tokens-per-dollar")
+    assert (row["cost"], row["delivered_tokens"], row["tokens_per_unit"]) == ("10", "740", "74")
+    found = {row["token_class"]: (row["billed_mtok"], row["cost_per_mtok"]) for row in rows(command, "token-variance")}
+    assert found == {"input": ("0.00065", ""), "cache_read": ("", ""), "output": ("0.00009", "27777.777777")}
+    told = "left out: {} charges for tokens of openai whose quantity on the bill cannot be read"
+    assert told.format(2) in command("report", "token-match", "--period", "2026-10", "--format", "md").out
+    most = [
+        tokens | {"x_Model": f"m{number}", "x_TokenClass": "input", "ConsumedQuantity": "999999999999999"}
+        for number in range(101)
+    ]
+    place.bill("most.csv", most)  # together more than a bill has, so nobody knows which of them are
+    assert command("ingest", "most.csv", "--source", "other").code == 0
+    assert rows(command, "token-match") == []
+    assert told.format(105) in command("report", "token-match", "--period", "2026-10", "--format", "md").out

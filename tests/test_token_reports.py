@@ -6,6 +6,7 @@ import io
 import pytest
 from conftest import table
 
+from costctl import reports
 from costctl.cli import export
 
 CARD = """
@@ -156,3 +157,42 @@ def test_tokens_are_priced_before_their_bill_is_there(place):
     export.configured(place.run, "token_days", "csv", "days-{period}.csv")
     assert len((place.home / "days-2026-10.csv").read_text().splitlines()) == 3
     assert place.broken() == []
+
+
+def test_counts_that_nobody_has_are_refused_and_the_largest_that_are_taken_fit_every_report(place):
+    """Of one day two counts of eighteen digits, then seven tenths of what a ledger takes, at a card, in a pool, and beside a bill of one token."""
+    place.write(
+        "costctl.yaml",
+        "version: 1\nrules:\n  - {name: chips, when: {ResourceId: [h1]}, pool: h100}\npools: {h100: {base: weighted_tokens}}\n",
+    )
+    hour = (
+        "start,end,provider,pool,model,team,input_uncached,output,requests\n2026-10-01T00:00:00Z,2026-10-01T01:00:00Z"
+    )
+    place.write("most.csv", f"{hour},openai,,gpt-5,a,{10**18 - 1},{10**18 - 1},1\n")
+    refused = place.costctl("ingest", "most.csv")
+    assert (refused.returncode, "most.csv:2 counts 999,999,999,999,999,999" in refused.stderr) == (3, True)
+    many = "".join(
+        f"{hour.splitlines()[1]},{who},a,{10**17},{10**17 // 6},1\n" for who in ["openai,,gpt-5", "self,h100,atlas"] * 3
+    )
+    place.write("many.csv", f"{hour.splitlines()[0]}\n{many}")
+    tokens = {
+        "ProviderName": "OpenAI",
+        "x_Model": "gpt-5",
+        "ConsumedUnit": "Tokens",
+        "x_TokenClass": "input",
+        "day": "2026-10-01",
+    }
+    place.bill(
+        "bill.csv",
+        [
+            tokens | {"cost": "0.000001", "ConsumedQuantity": "1"},
+            {"cost": "20000000", "day": "2026-10-01", "ResourceId": "h1"},
+        ],
+    )
+    taken = place.costctl("ingest", "many.csv", "bill.csv")
+    assert taken.returncode == 0, taken.stderr
+    assert place.broken() == []
+    for name in reports.known():
+        answers(place, name)
+        shown = place.costctl("report", name, "--period", "2026-10", "--format", "table")
+        assert shown.returncode == 0, (name, shown.stderr)

@@ -26,7 +26,7 @@ AT_ONCE = (  # one counter that stood at two values at one moment, as one scrape
 )
 KINDS = {
     "reset": "{number:,} time{s} a counter of {counts} began anew: at most {at_most:,} are missing, by the highest rate seen",
-    "gap": "{number:,} time{s} a counter of {counts} was not looked at for long: what it grew by is spread over that time",
+    "gap": "{number:,} time{s} a counter of {counts} was not looked at for long, first since {since:%Y-%m-%d}: what it grew by is spread over that time",
     "first": "{number:,} counter{s} of {counts} begin with a first sample: what was counted before is not known",
 }
 
@@ -69,10 +69,12 @@ def _refuse_two_at_once(ledger: Ledger, intake: Intake, about: dict[str, str]) -
 
 def notes(ledger: Ledger, intake: Intake) -> list[str]:
     """Say where something of the counters may be missing, and how much at most."""
-    query = "SELECT kind, counts, count(*), COALESCE(sum(at_most), 0) FROM ledger.counter_gaps WHERE delivery_id = $id GROUP BY ALL ORDER BY ALL"
+    query = "SELECT kind, counts, count(*), COALESCE(sum(at_most), 0), min(ts_start) FROM ledger.counter_gaps WHERE delivery_id = $id GROUP BY ALL ORDER BY ALL"
     return [
-        KINDS[kind].format(number=number, s="" if number == 1 else "s", counts=_named(counts), at_most=int(at_most))
-        for kind, counts, number, at_most in ledger.run(query, {"id": intake.identity}).rows
+        KINDS[kind].format(
+            number=number, s="" if number == 1 else "s", counts=_named(counts), at_most=int(at_most), since=since
+        )
+        for kind, counts, number, at_most, since in ledger.run(query, {"id": intake.identity}).rows
     ]
 
 

@@ -1,7 +1,8 @@
 -- What the counters of a source counted, by the hour, from the samples taken of them; of the whole days from $since to before $until.
 -- A step is what a counter grew by from one sample to the next. A value below the last one, or a later beginning, is a counter that began anew: it grew
--- by its value. The first sample of a series is where counting begins, unless it says since when it counts. A step over several hours is
--- split by time, in whole tokens. Nothing is made up for what was counted between the last sample and a restart: how much it may be is said.
+-- by its value. The first sample of a series is where counting begins, unless it says since when it counts; where that is long ago it is a gap, as
+-- if it had stood at 0 then and nobody had looked since. A step over several hours is split by time, in whole tokens. Nothing is made up for what was
+-- counted between the last sample and a restart: how much it may be is said.
 
 -- Grain: one row per series and day that counts. Of a model's tokens counted by a frontend and by its workers, of one namespace, the
 -- frontend's count; of the families of one worker that say the same the best.
@@ -99,7 +100,8 @@ SELECT
     = sum(s.grew) FILTER (WHERE s.counts = 'input.uncached' AND s.is_chosen) OVER scrape
     + COALESCE(sum(s.grew) FILTER (WHERE s.counts IN ('input.cache_read', 'input.cache_write') AND s.is_chosen) OVER scrape, 0) AS adds_up,
     CASE WHEN s.kind IN ('delta', 'first') THEN LEAST(s.started, s.ts) WHEN s.kind = 'reset' THEN GREATEST(s.started, s.last_ts) ELSE s.last_ts END AS since,
-    s.kind IN ('step', 'reset') AND date_diff('second', s.last_ts, s.ts) > 5 * u.seconds AS is_gap,
+    s.kind IN ('step', 'reset') AND date_diff('second', s.last_ts, s.ts) > 5 * u.seconds
+    OR s.kind = 'first' AND s.grew > 0 AND date_diff('second', s.started, s.ts) > GREATEST(5 * u.seconds, 3600) AS is_gap,
     CASE WHEN s.kind = 'reset' THEN CAST(ceil(u.fastest * date_diff('microsecond', s.last_ts, CASE WHEN s.started > s.last_ts THEN s.started ELSE s.ts END)) AS BIGINT) END AS at_most
 FROM grown AS s
 LEFT JOIN usual AS u USING (series)
@@ -187,7 +189,7 @@ DELETE FROM ledger.counter_gaps WHERE source = $source AND ts_end >= $since AND 
 
 INSERT INTO ledger.counter_gaps BY NAME
 SELECT
-    delivery_id, file_no, record_no, $source AS source, series, counts, model_raw, CASE WHEN kind = 'step' THEN 'gap' ELSE kind END AS kind,
-    last_ts AS ts_start, ts AS ts_end, at_most
+    delivery_id, file_no, record_no, $source AS source, series, counts, model_raw, CASE WHEN is_gap AND kind <> 'reset' THEN 'gap' ELSE kind END AS kind,
+    COALESCE(last_ts, started) AS ts_start, ts AS ts_end, at_most
 FROM temp.counter_steps
 WHERE is_chosen AND (kind = 'reset' OR is_gap OR kind = 'first' AND started IS NULL AND value > 0) AND ts >= $since AND ts < $until;

@@ -145,7 +145,7 @@ CREATE TABLE ledger.counter_samples (
     task VARCHAR NOT NULL, outcome VARCHAR NOT NULL
 );
 
--- Where a counter began anew or was not looked at: what may be missing of it, and how much at most by the highest rate seen.
+-- Where a counter began anew or was not looked at, before its first sample too: what may be missing of it, and how much at most by the highest rate seen.
 CREATE TABLE ledger.counter_gaps (
     delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, record_no BIGINT NOT NULL,      -- the sample after it
     source VARCHAR NOT NULL, series VARCHAR NOT NULL, counts VARCHAR NOT NULL, model_raw VARCHAR,

@@ -49,6 +49,7 @@ def account(
         notes += tuple(counters.notes(ledger, intake))
     if intake.delivery.format.grain == "bucket" and intake.delivery.format.target == "token_usage":
         buckets.refuse_twice(ledger, intake)
+    usage.refuse_overflow(ledger, intake)
     notes += tuple(usage.notes(ledger, intake))
     labels = tuple(intake.label(str(at)) for at in periods)
     return intake.outcome("loaded", records=total, aside=aside, periods=labels, notes=notes)

@@ -10,6 +10,8 @@ from datetime import datetime
 from importlib import resources
 from typing import Any
 
+from costctl.errors import InputRefused
+from costctl.ledger import problems
 from costctl.ledger.intake import Excluded, Intake
 from costctl.ledger.store import Ledger
 from costctl.nouns import Delivery, Format
@@ -46,6 +48,8 @@ FOLLOWED = (  # what was to come after an answer is here where the delivery goes
     "WHERE u.delivery_id = $id AND list_contains(string_split(u.flags, ' '), 'incomplete') "
     "AND EXISTS (SELECT 1 FROM ledger.token_usage AS v WHERE v.delivery_id = $id AND v.task = u.task AND v.ts_start >= u.ts_end)"
 )
+MOST = 10**18  # of a ledger: nobody has as many, and up to here what they weigh, and cost at a card, fits
+COUNTS = "(SELECT delivery_id, file_no, record_no, tokens AS counted FROM ledger.token_quantity UNION ALL SELECT delivery_id, file_no, record_no, requests FROM ledger.token_usage)"
 PROOFS = {"contradicted": "whose parts do not add up as the source declares"}
 
 
@@ -137,6 +141,25 @@ def count_once(ledger: Ledger, intake: Intake) -> None:
         "UPDATE ledger.delivery_files AS f SET kept = f.kept - c.records, excluded = f.excluded + c.records "
         "FROM (SELECT delivery_id, file_no, count(*) AS records FROM temp.counted_twice GROUP BY ALL) AS c "
         "WHERE c.delivery_id = f.delivery_id AND c.file_no = f.file_no"
+    )
+
+
+def refuse_overflow(ledger: Ledger, intake: Intake) -> None:
+    """Refuse what makes all counts together more than anybody has: no report could add them up, or price them."""
+    if intake.delivery.format.target not in WITH_ROLE:
+        return
+    total = ledger.value(f"SELECT sum(counted) FROM {COUNTS}") or 0
+    if total < MOST:
+        return
+    largest = f"SELECT file_no, record_no, counted FROM {COUNTS} WHERE delivery_id = $id AND counted > 0 ORDER BY 3 DESC, 1, 2 LIMIT 1"
+    found = ledger.run(largest, {"id": intake.identity}).rows
+    raise InputRefused(
+        ", ".join(file.name for file in intake.delivery.files),
+        f"adds up with the counts of the ledger to more tokens and requests than there are: {total:,}",
+        evidence=[
+            f"{problems.place_of(intake.readings[file - 1], record)} counts {count:,}" for file, record, count in found
+        ],
+        remedy="Look for a count that is not one, such as an id or a time in its column.",
     )
 
 

@@ -19,7 +19,7 @@ WITH counted AS (
         day, provider, 'api', model, bought_model, team, purpose, 'generate', 'ok', bill_class,
         CAST(tokens AS DECIMAL(38, 0)), CAST(0 AS DECIMAL(38, 0)), TRUE
     FROM billed_tokens
-    WHERE drives
+    WHERE drives AND tokens IS NOT NULL
 )
 
 SELECT

@@ -7,9 +7,7 @@
 WITH billed AS (
     SELECT
         g.group_id, g.provider, COALESCE(g.pool, 'api') AS pool, g.bought_model, g.x_token_class AS token_class, g.BillingCurrency, g.slot_start, g.slot_end,
-        exact_quotient(
-            CAST(TRY_CAST(g.quantity AS DECIMAL(24, 6)) * 1000000 AS DECIMAL(38, 0)) * CAST(u.multiplier AS DECIMAL(38, 0)), CAST('1000000' AS DECIMAL(38, 0))
-        ) AS tokens
+        exact_quotient(millionths_of_tokens(g.quantity, u.multiplier), CAST('1000000' AS DECIMAL(38, 0))) AS tokens
     FROM attributed_groups AS g
     INNER JOIN units AS u ON u.unit = LOWER(TRIM(g.billed_unit)) AND u.measure = 'token'
     WHERE g.x_token_class IS NOT NULL AND g.quantity_unknown = 0
@@ -33,8 +31,7 @@ priced AS (
             WHEN g.source = 'own' THEN CASE WHEN g.effective_unknown = 0 THEN g.EffectiveCost END
             WHEN h.group_id IS NOT NULL THEN CASE WHEN NOT h.is_estimate THEN h.rate_cost END
             WHEN n.group_id IS NOT NULL THEN NULL
-            WHEN ABS(b.tokens) < 10000000000000000 AND b.rate_cost < 1000000000000000
-                THEN share_of(b.rate_cost, ABS(b.tokens), b.counted) * (CASE WHEN b.tokens < 0 THEN -1 ELSE 1 END)
+            WHEN b.rate_cost < 1000000000000000 THEN share_of(b.rate_cost, ABS(b.tokens), b.counted) * (CASE WHEN b.tokens < 0 THEN -1 ELSE 1 END)
             WHEN g.EffectiveCost = 0 AND g.effective_unknown = 0 AND g.x_token_class IS NULL THEN CAST('0' AS DECIMAL(38, 18))
         END AS cost
     FROM attributed_groups AS g

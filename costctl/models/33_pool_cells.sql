@@ -8,8 +8,7 @@ WITH cells AS (
         SUM(g.BilledCost) AS BilledCost, SUM(g.EffectiveCost) AS EffectiveCost, SUM(g.ListCost) AS ListCost, SUM(g.ContractedCost) AS ContractedCost,
         SUM(k.rate_card_cost) AS rate_card_cost, CAST(SUM(CAST(k.rate_card_unknown AS DECIMAL(38, 0))) AS BIGINT) AS rate_card_unknown,
         CASE WHEN COUNT(n.group_id) = 0 THEN SUM(CAST(COALESCE(h.chip_hours, CAST('0' AS DECIMAL(18, 6))) AS DECIMAL(38, 18))) END AS chip_hours,
-        SUM(CASE WHEN g.pool = 'api' AND u.measure = 'token' THEN
-            CAST(TRY_CAST(g.quantity AS DECIMAL(24, 6)) * 1000000 AS DECIMAL(38, 0)) * CAST(u.multiplier AS DECIMAL(38, 0)) END) AS billed_millionths,
+        SUM(CASE WHEN g.pool = 'api' AND u.measure = 'token' THEN millionths_of_tokens(g.quantity, u.multiplier) END) AS billed_millionths,
         CAST(SUM(CAST(g.billed_unknown AS DECIMAL(38, 0))) AS BIGINT) AS billed_unknown,
         CAST(SUM(CAST(g.effective_unknown AS DECIMAL(38, 0))) AS BIGINT) AS effective_unknown,
         CAST(SUM(CAST(g.list_unknown AS DECIMAL(38, 0))) AS BIGINT) AS list_unknown,

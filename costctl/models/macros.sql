@@ -25,6 +25,11 @@ CREATE OR REPLACE TEMP MACRO ratio_of(millionths_of_amount, number) AS
 -- A number of tokens in millions, to the last one.
 CREATE OR REPLACE TEMP MACRO millions(tokens) AS CAST(CAST(tokens AS DECIMAL(22, 0)) * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(28, 6));
 
+-- What a bill's quantity is in millionths of tokens, by what its unit counts; unknown where no line of a bill has as many, from 10^15 on.
+CREATE OR REPLACE TEMP MACRO tokens_billed(quantity, multiplier) AS CAST(TRY_CAST(quantity AS DECIMAL(24, 6)) * 1000000 AS DECIMAL(38, 0)) * CAST(multiplier AS DECIMAL(38, 0));
+CREATE OR REPLACE TEMP MACRO millionths_of_tokens(quantity, multiplier) AS
+    CASE WHEN ABS(tokens_billed(quantity, multiplier)) < CAST('1000000000000000000000' AS DECIMAL(38, 0)) THEN tokens_billed(quantity, multiplier) END;
+
 -- The part of an amount, taken in whole millionths, that a weight takes of a total, rounded toward zero; whoever has the largest
 -- weight takes what is left instead, the digits below a millionth included. Overflow (millionths x weight beyond 38 digits) is an error, never a wrap.
 CREATE OR REPLACE TEMP MACRO share_of(amount, weight, total) AS

@@ -250,6 +250,13 @@ def _warnings(ledger: Ledger, span: Span) -> list[str]:
         lines.append(
             f"{_counted(tokens)} of the engines of {source} are of no pool: name their deployment or namespace under `tokens:` of a pool"
         )
+    for provider, charges in ledger.run(
+        "SELECT provider, sum(unread) FROM ledger.token_evidence WHERE unread > 0 AND day >= $start AND day < $end GROUP BY 1 ORDER BY 1",
+        values,
+    ).rows:
+        lines.append(
+            f"left out: {charges:,} charges for tokens of {provider} whose quantity on the bill cannot be read"
+        )
     added = ledger.run(build.qualified(_text("_added.sql"), set(), build.known()), values).dicts()
     for found in added[:1]:
         more = f" and {len(added) - 1} other models" if len(added) > 1 else ""

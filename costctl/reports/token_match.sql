@@ -18,7 +18,7 @@ WITH roles AS (
         SUM(CASE WHEN token_class LIKE 'output%' THEN CAST(tokens AS DECIMAL(38, 0)) ELSE CAST(0 AS DECIMAL(38, 0)) END) AS output,
         SUM(CAST(tokens AS DECIMAL(38, 0))) AS tokens
     FROM token_evidence
-    WHERE day >= $start AND day < $end
+    WHERE day >= $start AND day < $end AND tokens IS NOT NULL
     GROUP BY day, CASE WHEN pool = 'api' THEN provider ELSE COALESCE(pool, provider) END, model, evidence_role, drives
 ),
 
@@ -53,7 +53,7 @@ compared AS (
 
 SELECT
     day, scope, model, millions(gateway) AS gateway, millions(client) AS client, millions(engine) AS engine, millions(provider_meter) AS provider_meter, millions(bill) AS bill,
-    drives, against, driving_source, driving_sources, CAST(short_quotient(COALESCE(driving, CAST(0 AS DECIMAL(38, 0))) * 100, NULLIF(other, 0)) AS BIGINT) AS coverage_percent,
+    drives, against, driving_source, driving_sources, TRY_CAST(short_quotient(COALESCE(driving, CAST(0 AS DECIMAL(38, 0))) * 100, NULLIF(other, 0)) AS BIGINT) AS coverage_percent,
     millions(short) AS short, millions(over) AS over, CAST(NULL AS VARCHAR) AS currency
 FROM compared
 ORDER BY COALESCE(short, 0) + COALESCE(over, 0) DESC, day, scope, model

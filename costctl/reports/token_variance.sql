@@ -11,7 +11,8 @@ WITH billed AS (
     SELECT
         g.provider, COALESCE(n.model, LOWER(TRIM(g.x_model_raw)), 'unknown') AS model, g.x_token_class AS token_class, g.BillingCurrency AS currency,
         SUM(measured($cost, g.BilledCost, g.EffectiveCost, g.ListCost, g.ContractedCost, NULL)) AS cost,
-        SUM(CAST(TRY_CAST(g.quantity AS DECIMAL(24, 6)) * 1000000 AS DECIMAL(38, 0)) * CAST(u.multiplier AS DECIMAL(38, 0))) AS millionths_of_tokens
+        SUM(millionths_of_tokens(g.quantity, u.multiplier)) AS millionths,
+        BOOL_OR(g.quantity_unknown > 0 OR millionths_of_tokens(g.quantity, u.multiplier) IS NULL) AS has_unread
     FROM charge_groups AS g
     LEFT JOIN model_names AS n ON n.billing_period = g.billing_period AND n.raw = LOWER(TRIM(g.x_model_raw))
         AND CAST(g.slot_start AS DATE) >= n.valid_from AND CAST(g.slot_start AS DATE) < n.valid_to
@@ -24,7 +25,7 @@ WITH billed AS (
 
 placed AS (
     SELECT
-        provider, model, token_class, currency, cost, millionths_of_tokens,
+        provider, model, token_class, currency, cost, millionths, has_unread,
         ROW_NUMBER() OVER (PARTITION BY provider, model, token_class ORDER BY cost DESC, currency) AS place
     FROM billed
 ),
@@ -41,7 +42,7 @@ rated AS (
 compared AS (
     SELECT
         COALESCE(b.provider, r.provider) AS provider, COALESCE(b.model, r.model) AS model, COALESCE(b.token_class, r.token_class) AS token_class,
-        b.cost, b.millionths_of_tokens, r.tokens, COALESCE(b.currency, r.currency, '-') AS currency,
+        b.cost, b.millionths, b.has_unread, r.tokens, COALESCE(b.currency, r.currency, '-') AS currency,
         CASE WHEN COALESCE(b.currency, r.currency) = r.currency THEN r.card_cost END AS card_cost,
         CASE
             WHEN b.place > 1 OR r.reason IS NOT NULL THEN r.reason
@@ -54,10 +55,10 @@ compared AS (
 )
 
 SELECT
-    provider, model, token_class, millions(exact_quotient(millionths_of_tokens, CAST('1000000' AS DECIMAL(38, 0)))) AS billed_mtok,
+    provider, model, token_class, millions(exact_quotient(millionths, CAST('1000000' AS DECIMAL(38, 0)))) AS billed_mtok,
     millions(tokens) AS counted_mtok,
     cost, card_cost, cost - card_cost AS variance,
-    CASE WHEN cost >= 0 THEN ratio_of(millionths(cost) * 1000000, NULLIF(exact_quotient(millionths_of_tokens, CAST('1000000' AS DECIMAL(38, 0))), 0)) END AS cost_per_mtok,
+    CASE WHEN cost >= 0 AND NOT has_unread THEN ratio_of(millionths(cost) * 1000000, NULLIF(exact_quotient(millionths, CAST('1000000' AS DECIMAL(38, 0))), 0)) END AS cost_per_mtok,
     ratio_of(millionths(card_cost) * 1000000, NULLIF(tokens, 0)) AS card_per_mtok, reason, currency
 FROM compared
 ORDER BY currency, COALESCE(cost, card_cost) DESC, provider, model, token_class

@@ -14,7 +14,7 @@ WITH owners AS (
         CASE WHEN pool = 'api' THEN CONCAT('api/', provider, '/', model) ELSE pool END AS unit,
         SUM(CAST(tokens AS DECIMAL(38, 0))) AS tokens, SUM(CAST(requests AS DECIMAL(38, 0))) AS requests
     FROM token_evidence
-    WHERE drives AND unknown_owner IS NOT NULL AND day >= $start AND day < $end
+    WHERE drives AND unknown_owner IS NOT NULL AND tokens IS NOT NULL AND day >= $start AND day < $end
     GROUP BY ALL
 ),
 
