@@ -98,6 +98,46 @@ def test_a_superseded_bucket_comes_back_by_a_rebuild_or_not_at_all(place):
     assert [tokens for *_, tokens in place.ask(COUNTED)] == [101, 201, 2]
 
 
+LOGS = {  # one id on two days, of which the second says more; and another log of the second day
+    "requests": (
+        "token_usage",
+        "id,time,provider,model,team,input_uncached,output",
+        "x,2026-10-01T23:59:59Z,self,m,a,10,1",
+        "x,2026-10-02T00:00:01Z,self,m,a,20,2",
+        "y,2026-10-02T08:00:00Z,self,m,a,7,1",
+    ),
+    "chip time": (
+        "accelerator_usage",
+        "id,pool,start,end,chips,state",
+        "x,p,2026-10-01T08:00:00Z,2026-10-01T09:00:00Z,1,serving",
+        "x,p,2026-10-02T08:00:00Z,2026-10-02T10:00:00Z,1,serving",
+        "y,p,2026-10-02T08:00:00Z,2026-10-02T09:00:00Z,4,idle",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", LOGS)
+def test_what_lost_to_a_record_that_is_replaced_counts_again(kind, places):
+    """With its tokens, in the row accounting, and after a rebuild: as if the replaced log had never been there."""
+    table, header, *records = LOGS[kind]
+    place, fresh = places(), places()
+    for name, record in zip(("first", "second", "new"), records, strict=True):
+        for at in (place, fresh):
+            at.write(f"{name}.csv", f"{header}\n{record}\n")
+    place.ingest("first.csv")
+    place.ingest("second.csv")
+    assert place.ask(ACCOUNTED) == [(2, 1, 1)]
+    place.ingest("new.csv", decision="replace")
+    fresh.ingest("first.csv")
+    fresh.ingest("new.csv")
+    held = [f"SELECT * EXCLUDE (delivery_id) FROM ledger.{name} ORDER BY ALL" for name in (table, "token_quantity")]
+    accounted = "SELECT kept, excluded FROM ledger.delivery_files WHERE name LIKE '%first.csv'"
+    assert [place.ask(query) for query in (*held, accounted)] == [fresh.ask(query) for query in (*held, accounted)]
+    assert place.ask(f"SELECT * FROM ledger.outdone_{table}") == place.ask("FROM ledger.outdone_token_quantity") == []
+    said = place.costctl("rebuild")
+    assert (said.returncode, place.ask(held[0])) == (0, fresh.ask(held[0])), said.stderr
+
+
 TWICE = {
     "hours beside their day": (
         page(bucket(0, result(10)), bucket(1, result(20))),
