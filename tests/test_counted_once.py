@@ -79,6 +79,20 @@ def test_the_last_page_missing_is_said(place):
     )
 
 
+def test_a_page_missing_in_the_middle_is_said(places):
+    """Of pages of a week the second is not here: in a folder, and in one file. Nights and days without usage are none."""
+    week, day = 168, 24
+    first = page(bucket(0, result(10), hours=day), bucket(6 * day, result(10), hours=day), more=True)
+    for later, notes in ((7 * day, 0), (10 * day, 0), (2 * week, 1)):
+        last = page(bucket(later, result(20), hours=day))
+        for texts in ([first, last], [f"{first}\n{last}"]):
+            place = places()
+            for number, text in enumerate(texts):
+                place.write(f"pull/{number}.json", text)
+            (outcome,) = place.ingest("pull")
+            assert [note[:9] for note in outcome.notes] == ["1 record "] * notes, (later, texts)
+
+
 def test_the_same_folder_again_is_nothing_to_do_and_a_new_file_in_it_is_all_that_is_read(place):
     place.write("pull/a.json", PULLS["a"])
     place.ingest("pull")

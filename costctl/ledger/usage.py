@@ -46,10 +46,11 @@ FLAGS = {  # what is said of a delivery with such records
     "sampled": "of a sample; they count as they are, nothing is scaled",
     "spillover": "gone over from provisioned capacity, so bought by the token",
 }
-FOLLOWED = (  # what was to come after an answer is here where the delivery goes on behind it
+# What was to come after an answer is here where the delivery goes on behind it, within a week: buckets without usage leave no record.
+FOLLOWED = (
     "UPDATE ledger.token_usage AS u SET flags = NULLIF(array_to_string(list_filter(string_split(flags, ' '), lambda word: word <> 'incomplete'), ' '), '') "
     "WHERE u.delivery_id = $id AND list_contains(string_split(u.flags, ' '), 'incomplete') "
-    "AND EXISTS (SELECT 1 FROM ledger.token_usage AS v WHERE v.delivery_id = $id AND v.task = u.task AND v.ts_start >= u.ts_end)"
+    "AND EXISTS (SELECT 1 FROM ledger.token_usage AS v WHERE v.delivery_id = $id AND v.task = u.task AND v.ts_start >= u.ts_end AND v.ts_start < u.ts_end + INTERVAL 7 DAY)"
 )
 PROOFS = {"contradicted": "whose parts do not add up as the source declares"}
 
