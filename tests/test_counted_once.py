@@ -188,6 +188,31 @@ def test_two_cuts_of_one_source_are_refused(place, places):
             places().ingest(place.home / there[name], place.home / new[name])
 
 
+GROUPINGS = {  # of one hour: what is there, what comes, whether they are two groupings
+    "by project, and by key and project": ([("p", None)], [("p", "k1"), ("p", "k2")], 1),
+    "by key, and by nothing but the model": ([(None, "k1")], [(None, None)], 1),
+    "the same grouping an hour later": ([(None, None)], [(None, None), ("p", "k1")], 0),
+    "the same grouping an hour before": ([(None, None), ("p", "k1")], [("p", "k1")], 0),
+    "one project each": ([("p", "k1")], [("q", None)], 0),
+}
+
+
+@pytest.mark.parametrize("name", GROUPINGS)
+def test_two_groupings_of_one_source_are_said(name, places):
+    """Beside what is there, and in one command; another hour of another grouping counts nothing twice."""
+    there, new, said = GROUPINGS[name]
+
+    def pull(place, name, hour, groups):
+        results = [result(10, project) | {"api_key_id": key} for project, key in [*groups, ("always", "k")]]
+        place.write(f"{name}.json", page(bucket(hour, *results)))
+        return place.home / f"{name}.json"
+
+    one, several = places(), places()
+    pulls = [pull(one, "a", 0, there), pull(one, "b", 0, new), pull(one, "c", 1, there)]
+    notes = [one.ingest(path)[0].notes for path in pulls] + [several.ingest(*pulls[:2])[0].notes]
+    assert [sum("two groupings" in note for note in found) for found in notes] == [0, said, 0, said]
+
+
 def test_hours_of_several_days_do_not_overlap(place):
     place.write("a.json", page(*(bucket(hour, result(1), result(2, "q")) for hour in range(50))))
     place.ingest("a.json")
