@@ -79,6 +79,20 @@ def test_the_last_page_missing_is_said(place):
     )
 
 
+def test_a_page_missing_in_the_middle_is_said(places):
+    """Of pages of a week the second is not here: in a folder, and in one file. Nights and days without usage are none."""
+    week, day = 168, 24
+    first = page(bucket(0, result(10), hours=day), bucket(6 * day, result(10), hours=day), more=True)
+    for later, notes in ((7 * day, 0), (10 * day, 0), (2 * week, 1)):
+        last = page(bucket(later, result(20), hours=day))
+        for texts in ([first, last], [f"{first}\n{last}"]):
+            place = places()
+            for number, text in enumerate(texts):
+                place.write(f"pull/{number}.json", text)
+            (outcome,) = place.ingest("pull")
+            assert [note[:9] for note in outcome.notes] == ["1 record "] * notes, (later, texts)
+
+
 def test_the_same_folder_again_is_nothing_to_do_and_a_new_file_in_it_is_all_that_is_read(place):
     place.write("pull/a.json", PULLS["a"])
     place.ingest("pull")
@@ -96,6 +110,46 @@ def test_a_superseded_bucket_comes_back_by_a_rebuild_or_not_at_all(place):
     place.write("new.json", page(bucket(0, result(100)), bucket(1, result(200))))
     place.ingest("new.json", decision="replace")
     assert [tokens for *_, tokens in place.ask(COUNTED)] == [101, 201, 2]
+
+
+LOGS = {  # one id on two days, of which the second says more; and another log of the second day
+    "requests": (
+        "token_usage",
+        "id,time,provider,model,team,input_uncached,output",
+        "x,2026-10-01T23:59:59Z,self,m,a,10,1",
+        "x,2026-10-02T00:00:01Z,self,m,a,20,2",
+        "y,2026-10-02T08:00:00Z,self,m,a,7,1",
+    ),
+    "chip time": (
+        "accelerator_usage",
+        "id,pool,start,end,chips,state",
+        "x,p,2026-10-01T08:00:00Z,2026-10-01T09:00:00Z,1,serving",
+        "x,p,2026-10-02T08:00:00Z,2026-10-02T10:00:00Z,1,serving",
+        "y,p,2026-10-02T08:00:00Z,2026-10-02T09:00:00Z,4,idle",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", LOGS)
+def test_what_lost_to_a_record_that_is_replaced_counts_again(kind, places):
+    """With its tokens, in the row accounting, and after a rebuild: as if the replaced log had never been there."""
+    table, header, *records = LOGS[kind]
+    place, fresh = places(), places()
+    for name, record in zip(("first", "second", "new"), records, strict=True):
+        for at in (place, fresh):
+            at.write(f"{name}.csv", f"{header}\n{record}\n")
+    place.ingest("first.csv")
+    place.ingest("second.csv")
+    assert place.ask(ACCOUNTED) == [(2, 1, 1)]
+    place.ingest("new.csv", decision="replace")
+    fresh.ingest("first.csv")
+    fresh.ingest("new.csv")
+    held = [f"SELECT * EXCLUDE (delivery_id) FROM ledger.{name} ORDER BY ALL" for name in (table, "token_quantity")]
+    accounted = "SELECT kept, excluded FROM ledger.delivery_files WHERE name LIKE '%first.csv'"
+    assert [place.ask(query) for query in (*held, accounted)] == [fresh.ask(query) for query in (*held, accounted)]
+    assert place.ask(f"SELECT * FROM ledger.outdone_{table}") == place.ask("FROM ledger.outdone_token_quantity") == []
+    said = place.costctl("rebuild")
+    assert (said.returncode, place.ask(held[0])) == (0, fresh.ask(held[0])), said.stderr
 
 
 TWICE = {
@@ -132,6 +186,31 @@ def test_two_cuts_of_one_source_are_refused(place, places):
     for name, (*_, what) in TWICE.items():
         with pytest.raises(InputRefused, match=what):
             places().ingest(place.home / there[name], place.home / new[name])
+
+
+GROUPINGS = {  # of one hour: what is there, what comes, whether they are two groupings
+    "by project, and by key and project": ([("p", None)], [("p", "k1"), ("p", "k2")], 1),
+    "by key, and by nothing but the model": ([(None, "k1")], [(None, None)], 1),
+    "the same grouping an hour later": ([(None, None)], [(None, None), ("p", "k1")], 0),
+    "the same grouping an hour before": ([(None, None), ("p", "k1")], [("p", "k1")], 0),
+    "one project each": ([("p", "k1")], [("q", None)], 0),
+}
+
+
+@pytest.mark.parametrize("name", GROUPINGS)
+def test_two_groupings_of_one_source_are_said(name, places):
+    """Beside what is there, and in one command; another hour of another grouping counts nothing twice."""
+    there, new, said = GROUPINGS[name]
+
+    def pull(place, name, hour, groups):
+        results = [result(10, project) | {"api_key_id": key} for project, key in [*groups, ("always", "k")]]
+        place.write(f"{name}.json", page(bucket(hour, *results)))
+        return place.home / f"{name}.json"
+
+    one, several = places(), places()
+    pulls = [pull(one, "a", 0, there), pull(one, "b", 0, new), pull(one, "c", 1, there)]
+    notes = [one.ingest(path)[0].notes for path in pulls] + [several.ingest(*pulls[:2])[0].notes]
+    assert [sum("two groupings" in note for note in found) for found in notes] == [0, said, 0, said]
 
 
 def test_hours_of_several_days_do_not_overlap(place):

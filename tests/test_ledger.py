@@ -397,6 +397,9 @@ ARRIVAL = {
     "takeovers",
     "roundings",
     "replaced_files",
+    "outdone_token_usage",
+    "outdone_token_quantity",
+    "outdone_accelerator_usage",
     "periods",
     "calendar",
 }

@@ -58,10 +58,11 @@ def period_of(item: Format) -> str:
 def remove(ledger: Ledger, item: Format, identity: str, period: object, file_no: int | None = None) -> None:
     """Remove what a delivery, or one file of it, says about a period."""
     of_file = "" if file_no is None else " AND file_no = $file_no"
-    rows = f"FROM ledger.{item.target} WHERE delivery_id = $id AND {period_of(item)} = $period{of_file}"
     values = {"id": identity, "period": period} | ({} if file_no is None else {"file_no": file_no})
-    usage.remove_parts(ledger, item, rows, values)
-    ledger.run(f"DELETE {rows}", values)
+    for table in usage.places(item.target):
+        rows = f"FROM ledger.{table} WHERE delivery_id = $id AND {period_of(item)} = $period{of_file}"
+        usage.remove_parts(ledger, table, rows, values)
+        ledger.run(f"DELETE {rows}", values)
 
 
 def _write_across(ledger: Ledger, delivery: Delivery, identity: str, select: str) -> list[Excluded]:

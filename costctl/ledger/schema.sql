@@ -65,7 +65,7 @@ CREATE TABLE ledger.quarantine_costs (
 );
 
 -- Records left out by a rule the format names, with the billing_period where the rule looks at the other deliveries of the month; or
--- because their file was replaced in that month (of usage: on that day) before.
+-- because their file was replaced in that month (of usage: on that day) before. Fewer than none: so many of them count again.
 CREATE TABLE ledger.exclusions (delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, billing_period DATE, rule VARCHAR NOT NULL, records BIGINT NOT NULL);
 
 -- Files that a delivery with --replace took a period from: coming again among other files, they stay out of it.
@@ -165,6 +165,11 @@ CREATE TABLE ledger.accelerator_usage (
     team_raw VARCHAR, model_raw VARCHAR,
     usage_key UUID                   -- as of token_usage
 );
+
+-- Records that do not count because another one of the same key, on another day, does: should that day be replaced, they count again.
+CREATE TABLE ledger.outdone_token_usage AS SELECT *, CAST(NULL AS VARCHAR) AS rule FROM ledger.token_usage WHERE FALSE;
+CREATE TABLE ledger.outdone_token_quantity AS SELECT *, CAST(NULL AS VARCHAR) AS rule FROM ledger.token_quantity WHERE FALSE;
+CREATE TABLE ledger.outdone_accelerator_usage AS SELECT *, CAST(NULL AS VARCHAR) AS rule FROM ledger.accelerator_usage WHERE FALSE;
 
 -- What exporters measure of chips: evidence beside the chip time, never what money is split by.
 CREATE TABLE ledger.accelerator_gauges (

@@ -40,6 +40,8 @@ def account(
     ledger.insert("ledger.exclusions", rows)
     sequence = _record(ledger, intake)
     periods, notes = _settle(ledger, intake, sequence, again)
+    in_buckets = intake.delivery.format.grain == "bucket" and intake.delivery.format.target == "token_usage"
+    notes += tuple(buckets.finer(ledger, intake)) if in_buckets else ()
     usage.count_once(ledger, intake)
     fault("settled")
     total, aside = sum(counts.values()), sum(bad.values())
@@ -47,7 +49,7 @@ def account(
     if intake.delivery.format.target == counters.TARGET:
         counters.derive(ledger, intake, periods)
         notes += tuple(counters.notes(ledger, intake))
-    if intake.delivery.format.grain == "bucket" and intake.delivery.format.target == "token_usage":
+    if in_buckets:
         buckets.refuse_twice(ledger, intake)
     usage.refuse_overflow(ledger, intake)
     notes += tuple(usage.notes(ledger, intake))

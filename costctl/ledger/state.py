@@ -75,7 +75,7 @@ def deliveries(ledger: Ledger) -> Rows:
         ) AS f USING (delivery_id)
         LEFT JOIN (
             SELECT delivery_id, string_agg(rule || ' ' || records, ', ' ORDER BY rule) AS rules
-            FROM (SELECT delivery_id, rule, CAST(sum(records) AS BIGINT) AS records FROM ledger.exclusions GROUP BY ALL)
+            FROM (SELECT delivery_id, rule, CAST(sum(records) AS BIGINT) AS records FROM ledger.exclusions GROUP BY ALL HAVING sum(records) > 0)
             GROUP BY delivery_id
         ) AS x USING (delivery_id)
         LEFT JOIN (

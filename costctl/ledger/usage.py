@@ -29,6 +29,7 @@ KEYED = {  # the tables whose records have a key: what of a record tells that it
         "u.chips * date_diff('second', u.ts_start, u.ts_end)",
     ),
 }
+OF_RECORD = "t.delivery_id = c.delivery_id AND t.file_no = c.file_no AND t.record_no = c.record_no"
 REPEATED, OUTDONE = "the same record again", "another record of the same key counts"
 SAME = (  # the records of a file that say of a request what an earlier one of the same day said: to insert and delete them again costs more than all others
     "CREATE OR REPLACE TEMP TABLE said_again AS SELECT file_no, record_no FROM ("
@@ -37,16 +38,21 @@ SAME = (  # the records of a file that say of a request what an earlier one of t
     "FROM temp.usage_rows AS u JOIN (SELECT file_no, natural_key FROM temp.usage_rows WHERE {kept} GROUP BY ALL HAVING count(*) > 1) USING (file_no, natural_key) "
     "WHERE {kept}) WHERE place > 1"
 )
+AGAIN = (  # what was outdone by a record that is not there any more
+    "SELECT delivery_id, file_no, record_no, usage_key, rule FROM ledger.outdone_{table} WHERE source = $source AND usage_key NOT IN ("
+    "SELECT usage_key FROM ledger.{table} WHERE source = $source AND usage_key IN (SELECT usage_key FROM ledger.outdone_{table}) AND delivery_id <> $id)"
+)
 FLAGS = {  # what is said of a delivery with such records
     "estimated": "estimated by the source, not counted",
     "incomplete": "of an answer after which more was to come, and it is not here: fetch the next page too",
     "sampled": "of a sample; they count as they are, nothing is scaled",
     "spillover": "gone over from provisioned capacity, so bought by the token",
 }
-FOLLOWED = (  # what was to come after an answer is here where the delivery goes on behind it
+# What was to come after an answer is here where the delivery goes on behind it, within a week: buckets without usage leave no record.
+FOLLOWED = (
     "UPDATE ledger.token_usage AS u SET flags = NULLIF(array_to_string(list_filter(string_split(flags, ' '), lambda word: word <> 'incomplete'), ' '), '') "
     "WHERE u.delivery_id = $id AND list_contains(string_split(u.flags, ' '), 'incomplete') "
-    "AND EXISTS (SELECT 1 FROM ledger.token_usage AS v WHERE v.delivery_id = $id AND v.task = u.task AND v.ts_start >= u.ts_end)"
+    "AND EXISTS (SELECT 1 FROM ledger.token_usage AS v WHERE v.delivery_id = $id AND v.task = u.task AND v.ts_start >= u.ts_end AND v.ts_start < u.ts_end + INTERVAL 7 DAY)"
 )
 MOST = 10**18  # of a ledger: nobody has as many, and up to here what they weigh, and cost at a card, fits
 COUNTS = "(SELECT delivery_id, file_no, record_no, tokens AS counted FROM ledger.token_quantity UNION ALL SELECT delivery_id, file_no, record_no, requests FROM ledger.token_usage)"
@@ -99,13 +105,16 @@ def _said_again(ledger: Ledger, kept: str) -> list[Excluded]:
     return [Excluded(file_no, None, REPEATED, records) for file_no, records in found]
 
 
-def remove_parts(ledger: Ledger, item: Format, rows: str, values: dict[str, Any]) -> None:
-    """Remove the token classes of records that are about to be removed: those of `FROM … WHERE …`."""
-    if item.target == "token_usage":
-        parts = f"SELECT (file_no, record_no) {rows}"
-        ledger.run(
-            f"DELETE FROM ledger.token_quantity WHERE delivery_id = $id AND (file_no, record_no) IN ({parts})", values
-        )
+def places(target: str) -> tuple[str, ...]:
+    """Return the tables that hold records of a kind: those that count, and those that another one outdoes."""
+    return (target, f"outdone_{target}") if target in KEYED else (target,)
+
+
+def remove_parts(ledger: Ledger, table: str, rows: str, values: dict[str, Any]) -> None:
+    """Remove the token classes of records that are about to be removed from a table: those of `FROM … WHERE …`."""
+    if table.endswith("token_usage"):
+        whole, parts = table.replace("usage", "quantity"), f"SELECT (file_no, record_no) {rows}"
+        ledger.run(f"DELETE FROM ledger.{whole} WHERE delivery_id = $id AND (file_no, record_no) IN ({parts})", values)
 
 
 def reaches(ledger: Ledger, intake: Intake) -> dict[int, datetime]:
@@ -129,18 +138,34 @@ def count_once(ledger: Ledger, intake: Intake) -> None:
     select = query.replace("{table}", target).replace("{said}", said).replace("{size}", size)
     values = {"id": intake.identity, "source": delivery.source}
     texts = {"repeated": REPEATED, "outdone": OUTDONE}
-    ledger.run(f"CREATE OR REPLACE TEMP TABLE counted_twice AS {select}", values | texts)
-    for table in (target, "token_quantity") if target == "token_usage" else (target,):
+    tables = (target, "token_quantity") if target == "token_usage" else (target,)
+    ledger.run(f"CREATE OR REPLACE TEMP TABLE counting_again AS {AGAIN.replace('{table}', target)}", values)
+    for table in tables:
         ledger.run(
-            f"DELETE FROM ledger.{table} AS t USING temp.counted_twice AS c WHERE t.delivery_id = c.delivery_id AND t.file_no = c.file_no AND t.record_no = c.record_no"
+            f"INSERT INTO ledger.{table} SELECT t.* EXCLUDE (rule) FROM ledger.outdone_{table} AS t JOIN temp.counting_again AS c ON {OF_RECORD}"
         )
+        ledger.run(f"DELETE FROM ledger.outdone_{table} AS t USING temp.counting_again AS c WHERE {OF_RECORD}")
+    _leave_out(ledger, "counting_again", -1)
+    ledger.run(f"CREATE OR REPLACE TEMP TABLE counted_twice AS {select}", values | texts)
+    for table in tables:
+        ledger.run(
+            f"INSERT INTO ledger.outdone_{table} SELECT t.*, c.rule FROM ledger.{table} AS t JOIN temp.counted_twice AS c ON {OF_RECORD} WHERE c.by_another_day"
+        )
+        ledger.run(f"DELETE FROM ledger.{table} AS t USING temp.counted_twice AS c WHERE {OF_RECORD}")
+    _leave_out(ledger, "counted_twice", 1)
+
+
+def _leave_out(ledger: Ledger, listed: str, sign: int) -> None:
+    """Account for records that do not count, or, by a sign of -1, for those that do again."""
     ledger.run(
-        "INSERT INTO ledger.exclusions BY NAME SELECT delivery_id, file_no, rule, count(*) AS records FROM temp.counted_twice GROUP BY ALL ORDER BY ALL"
+        f"INSERT INTO ledger.exclusions BY NAME SELECT delivery_id, file_no, rule, $sign * count(*) AS records FROM temp.{listed} GROUP BY ALL ORDER BY ALL",
+        {"sign": sign},
     )
     ledger.run(
         "UPDATE ledger.delivery_files AS f SET kept = f.kept - c.records, excluded = f.excluded + c.records "
-        "FROM (SELECT delivery_id, file_no, count(*) AS records FROM temp.counted_twice GROUP BY ALL) AS c "
-        "WHERE c.delivery_id = f.delivery_id AND c.file_no = f.file_no"
+        f"FROM (SELECT delivery_id, file_no, $sign * count(*) AS records FROM temp.{listed} GROUP BY ALL) AS c "
+        "WHERE c.delivery_id = f.delivery_id AND c.file_no = f.file_no",
+        {"sign": sign},
     )
 
 

@@ -69,7 +69,7 @@ def no_charge(ledger: Ledger, prefix: str, number: int) -> UsageError:
             remedy="costctl status shows which are live.",
         )
     names = ledger.run(
-        "SELECT DISTINCT rule FROM ledger.exclusions WHERE list_contains($ids, delivery_id) ORDER BY 1",
+        "SELECT rule FROM ledger.exclusions WHERE list_contains($ids, delivery_id) GROUP BY rule HAVING sum(records) > 0 ORDER BY 1",
         {"ids": ids["ids"]},
     ).rows
     return UsageError(

@@ -3,7 +3,7 @@
 -- does not add up; the classes that are known count all the same.
 WITH counted AS (
     SELECT
-        *, max(instant(ends)) OVER (PARTITION BY file_no) AS page_end,
+        *, max(instant(ends)) OVER (PARTITION BY file_no, next_page) AS page_end,
         COALESCE(len(unknown_counts(result, ['uncached_input_tokens', 'cache_read_input_tokens', 'output_tokens'])) > 0, FALSE)
         OR COALESCE(len(unknown_counts(json_extract(result, '$.cache_creation'), ['ephemeral_5m_input_tokens', 'ephemeral_1h_input_tokens'])) > 0, FALSE) AS has_more_classes
     FROM records

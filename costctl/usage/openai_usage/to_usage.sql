@@ -11,7 +11,7 @@ WITH counted AS (
             replace(replace(endpoint, 'organization.usage.', ''), '.result', ''),
             CASE WHEN output IS NOT NULL THEN 'completions' WHEN images IS NOT NULL THEN 'images' WHEN COALESCE(characters, seconds) IS NOT NULL THEN 'audio' ELSE 'other' END
         ) AS kind,
-        max(unix_time("end")) OVER (PARTITION BY file_no) AS page_end,
+        max(unix_time("end")) OVER (PARTITION BY file_no, next_page) AS page_end,
         COALESCE(len(unknown_counts(result, [
             'input_tokens', 'input_uncached_tokens', 'input_cached_tokens', 'input_cache_write_tokens', 'input_cache_write_12h_tokens', 'input_text_tokens',
             'input_audio_tokens', 'input_image_tokens', 'input_cached_text_tokens', 'input_cached_audio_tokens', 'input_cached_image_tokens',
