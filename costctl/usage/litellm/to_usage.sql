@@ -120,11 +120,11 @@ SELECT
         CASE WHEN spilled THEN 'spillover' END
     ]) AS flags,
     money(spend) AS reported_cost, CASE WHEN spend IS NOT NULL THEN 'USD' END AS reported_currency,
-    -- A batch is looked at again and again: its rows are called by the batch where that is told, else by what they count.
+    -- A batch is looked at again and again: its rows are called by the batch; where a hash of the answer stands there, by day and what they count.
     CASE
         WHEN call NOT IN ('retrieve_batch', 'aretrieve_batch') THEN key_of([request_id])
-        WHEN starts_with(request_id, 'batch_') THEN key_of(['batch', replace(request_id, '_batch_cost', '')])
-        ELSE key_of(['batch', api_key, model_raw, team_raw, prompt_tokens, completion_tokens])
+        WHEN NOT regexp_full_match(request_id, '[0-9a-f]{32}') THEN key_of(['batch', regexp_replace(request_id, '_batch_cost$', '')])
+        ELSE key_of(['batch', CAST(CAST(instant(started) AS DATE) AS VARCHAR), api_key, model_raw, team_raw, prompt_tokens, completion_tokens])
     END AS natural_key,
     CASE WHEN prompt + completion = 0 AND regexp_matches(call, 'batch|file|fine_tuning|vector_store|mcp') THEN 'a call about files, batches or tools, of no model' END AS x_excluded,
     CASE
