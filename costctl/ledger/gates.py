@@ -27,6 +27,8 @@ TYPES = (
     "json",
     "json_unbraced",
     "nested",
+    "object",
+    "usage_object",
     "answer",
     "metric_label",
     "time_grain",
@@ -50,7 +52,7 @@ ALWAYS = (
 ROUNDED = ("money", "quantity", "credits")
 # The macros of a type that statements name; where nothing is recorded, the first.
 PARTS = ("", "_fits", "_cast", "_rounds", "_floats")
-PLAIN = ("money", "quantity", "whole", "instant", "credits", "labels")
+PLAIN = ("money", "quantity", "whole", "instant", "usage_object", "credits", "labels")
 PROVING = ("json", "json_unbraced")  # casts that are NULL where the text does not fit, so that it is parsed once
 NUMBERS = {"double": "DOUBLE", "decimal": "DECIMAL(38,18)", "integer": "DECIMAL(38,18)"}
 TYPED = {  # a gate → what it reads as it is: the kind of a Parquet column → the type under which its macro takes it

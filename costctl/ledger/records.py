@@ -20,6 +20,12 @@ from costctl.ledger.faults import GATE
 from costctl.ledger.gates import TYPED, TYPES
 from costctl.nouns import Column, Format, InputFile
 
+AS_TEXT = (
+    "nested",
+    "object",
+    "usage_object",
+    "answer",
+)  # gates that change nothing: a format's SELECT need not name them
 PLACELESS = "hive_partitioning = false"  # a folder named BillingCurrency=EUR is a folder, not a column
 
 
@@ -84,8 +90,8 @@ def columns_of(reading: Reading, item: Format, types: Mapping[str, str], *, rais
         source = _text_of(reading, item, column) if type_ == "VARCHAR" else _typed_of(reading, column, type_)
         if column.spelling and raising and column.type not in TYPES:  # of the others the gate fires
             source = f"CASE WHEN {source} LIKE '!%' THEN error('{GATE} value ' || {source}) ELSE {source} END"
-        if column.type == "nested" and raising:
-            source = f"nested({source})"
+        if column.type in AS_TEXT and raising:
+            source = f"{column.type}({source})"
         if column.filled and raising:
             source = f"CASE WHEN {_is_empty(source, type_)} THEN error('{GATE} empty {column.name} ' || record_no) ELSE {source} END"
         if column.after and raising:
