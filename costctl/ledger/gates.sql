@@ -190,12 +190,6 @@ CREATE OR REPLACE TEMP MACRO instant_cast(x) AS
         ELSE CAST(replace(replace(trim(x), ' UTC', ''), 'Z', '') AS TIMESTAMP)
     END;
 CREATE OR REPLACE TEMP MACRO us_date_cast(x) AS CASE WHEN contains(x, '/') THEN strptime(split_part(trim(x), ' ', 1), '%m/%d/%Y') ELSE instant_cast(x) END;
-CREATE OR REPLACE TEMP MACRO is_not_after(x, y) AS
-    CASE
-        WHEN instant_fits(x) AND instant_fits(y) THEN instant_cast(x) <= instant_cast(y)
-        WHEN unix_time_fits(x) AND unix_time_fits(y) THEN unix_time_cast(x) <= unix_time_cast(y)
-        ELSE FALSE
-    END;
 CREATE OR REPLACE TEMP MACRO currency_cast(x) AS x;
 CREATE OR REPLACE TEMP MACRO category_cast(x) AS x;
 CREATE OR REPLACE TEMP MACRO nested_cast(x) AS x;

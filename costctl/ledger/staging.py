@@ -14,7 +14,7 @@ from typing import Any
 
 from costctl.files import delimited, objects
 from costctl.ledger import faults, pipes, records
-from costctl.ledger.gates import ROUNDED, TYPES
+from costctl.ledger.gates import ROUNDED, TYPES, misplaced
 from costctl.ledger.intake import Excluded
 from costctl.ledger.records import Reading, quoted
 from costctl.ledger.store import Ledger
@@ -178,10 +178,9 @@ def _note_bad_fields(ledger: Ledger, item: Format) -> None:
             ledger.run(
                 f"INSERT INTO temp.problems SELECT file_no, record_no, {text}, 'is empty', NULL FROM temp.records WHERE NULLIF(trim({name}), '') IS NULL"
             )
-        if column.after:
+        for condition, what in misplaced(item, column, lambda one: f'"{one.name}"'):
             ledger.run(
-                f"INSERT INTO temp.problems SELECT file_no, record_no, {text}, {quoted('is not later than ' + _header(item, column.after))}, {name} "
-                f'FROM temp.records WHERE is_not_after({name}, "{column.after}")'
+                f"INSERT INTO temp.problems SELECT file_no, record_no, {text}, {quoted(what)}, {name} FROM temp.records WHERE {condition}"
             )
         misspelt = f"{name} LIKE '!%'" if column.spelling else "FALSE"
         if column.spelling:
@@ -207,10 +206,6 @@ def _note_days_first(ledger: Ledger, item: Format) -> None:
             f"SELECT file_no, record_no, {quoted(name.strip(chr(34)))}, 'is read with the month first, but this file also has ' || odd, {name} "
             f"FROM temp.records JOIN led USING (file_no) WHERE contains({name}, '/') AND us_date_fits({name})"
         )
-
-
-def _header(item: Format, name: str) -> str:
-    return next(column.headers[0] for column in item.columns if column.name == name)
 
 
 def _accepted(column: Column, name: str) -> str:

@@ -46,6 +46,7 @@ FOLLOWED = (  # what was to come after an answer is here where the delivery goes
     "WHERE u.delivery_id = $id AND list_contains(string_split(u.flags, ' '), 'incomplete') "
     "AND EXISTS (SELECT 1 FROM ledger.token_usage AS v WHERE v.delivery_id = $id AND v.task = u.task AND v.ts_start >= u.ts_end)"
 )
+LONG = {"long": "whose bucket reaches into another UTC day; all that it counts stands on the day on which it begins"}
 PROOFS = {"contradicted": "whose parts do not add up as the source declares"}
 
 
@@ -148,9 +149,11 @@ def notes(ledger: Ledger, intake: Intake) -> list[str]:
         return []
     flagged = (
         "SELECT flag, count(*) FROM (SELECT unnest(string_split(flags, ' ')) AS flag FROM ledger.token_usage WHERE delivery_id = $id AND flags IS NOT NULL) GROUP BY 1 "
-        "UNION ALL SELECT convention_proof, count(*) FROM ledger.token_usage WHERE delivery_id = $id GROUP BY 1 ORDER BY 1"
+        "UNION ALL SELECT convention_proof, count(*) FROM ledger.token_usage WHERE delivery_id = $id GROUP BY 1 "
+        "UNION ALL SELECT 'long', count(*) FROM ledger.token_usage WHERE delivery_id = $id AND ts_end > ts_start + INTERVAL 1 HOUR "  # else it is a request
+        "AND CAST(ts_end - INTERVAL 1 MICROSECOND AS DATE) > CAST(ts_start AS DATE) GROUP BY 1 ORDER BY 1"
     )
-    texts = FLAGS | PROOFS
+    texts = FLAGS | PROOFS | LONG
     found = [row for row in ledger.run(flagged, {"id": intake.identity}).rows if row[0] in texts]
     return [f"{count:,} record{'s' if count > 1 else ''} {texts[word]}" for word, count in found]
 
