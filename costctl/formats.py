@@ -105,6 +105,7 @@ def _column(name: str, values: dict[str, Any]) -> Column:
         required=values.get("required") == "true",
         filled=values.get("filled") == "true",
         after=values.get("after"),
+        ends=values.get("ends"),
         spelling=values.get("spelling"),
     )
 

@@ -367,6 +367,18 @@ def test_a_count_of_codex_that_is_none_is_named_and_set_aside(place):
     assert place.ask(aside) == sorted((count, "input", count) for count in files)
 
 
+def test_a_usage_of_a_session_that_is_no_object_is_set_aside(place):
+    """It is not left out as a count that did not move."""
+    odd = counter(None, None, 3)
+    odd["payload"]["info"]["total_token_usage"] = 12
+    lines(place, "rollout.jsonl", meta("s"), FIRST, SECOND, odd)
+    message = answer("msg_2")["message"] | {"usage": "5"}
+    lines(place, "claude.jsonl", answer(), answer("msg_2") | {"message": message})
+    place.take({"codex": "rollout.jsonl", "claude": "claude.jsonl"}, quarantine_rows=1)
+    aside = "SELECT source, record_no, min(reason) FROM ledger.quarantine JOIN ledger.deliveries USING (delivery_id) GROUP BY ALL ORDER BY ALL"
+    assert place.ask(aside) == [("claude", 2, "is empty"), ("codex", 4, "is not a JSON object")]
+
+
 def test_a_session_without_answers_is_no_error(place):
     (outcome,) = place.ingest(lines(place, "rollout.jsonl", meta("s", cli_version="0.145.0"), turn("gpt-5.2-codex")))
     assert outcome.notes[0].startswith("no records in ")

@@ -184,7 +184,7 @@ def test_more_read_and_written_than_there_was_is_never_a_negative(place):
     assert place.broken() == []
 
 
-BAD = {  # a count that is none, and where it stands
+BAD = {  # a count that is none, or a usage that is no object, and where it stands
     "input": (invocation("r", input={"inputTokenCount": -1}), "input"),
     "body": (invocation("r", CLAUDE | {"totalTokens": -3}), "body"),
     "stream": (
@@ -198,6 +198,14 @@ BAD = {  # a count that is none, and where it stands
     ),
     "vertex": (logged("1", {"usageMetadata": {"candidatesTokenCount": -4}}), "answer"),
     "vertex as text": (logged("1", json.dumps({"usage": {"output_tokens": -4}})), "answer"),
+    "a usage that is a list": (invocation("r", output={"outputBodyJson": {"usage": [5]}}), "body"),
+    "a usage that is a text": (gemini("a", "5"), "usage"),
+    "a usage that is a number": (
+        {"timestamp": "2026-10-02T09:00:00Z", "response": {"usageMetadata": 5}},
+        "answer",
+    ),
+    "a usage that is a number, in chunks": (logged("1", [{"usageMetadata": {}}, {"usageMetadata": 5}]), "answer"),
+    "a usage that is JSON in a text": (logged("1", {"usageMetadata": '{"promptTokenCount": 5}'}), "answer"),
     "azure": (measured("GeneratedTokens", ("2026-10-02T09:00:00Z", -1)), "total"),
     "cloudwatch": (asked("OutputTokenCount", ("2026-10-02T09:00:00Z", 0.5)), "counted"),
     "a label of another shape": (asked("OutputTokenCount", ("2026-10-02T09:00:00Z", 5), words="nova out"), "label"),

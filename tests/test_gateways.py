@@ -158,25 +158,38 @@ def test_what_is_no_count_is_refused_by_name(place):
     assert place.records() == []
 
 
-def test_what_is_no_count_within_the_usage_refuses_its_record(place):
-    """One of 1.5 must not become one of 2."""
+NO_USAGE = {  # by case: the source, and the usage within its second record
+    "negative": ("litellm", {"cache_read_input_tokens": -1}),
+    "no number": ("litellm", {"cache_read_input_tokens": "NaN"}),
+    "nearly two": ("litellm", {"prompt_tokens_details": {"cached_tokens": 1.5}}),
+    "of an object": ("litellm", {"cache_read_input_tokens": {"of": 1}}),
+    "as Python prints it": ("litellm", "{'usage_object': {'cache_read_input_tokens': -1}}"),
+    "text": ("litellm", "100"),
+    "a list": ("litellm", [100]),
+    "many": ("portkey", {"cache_read_input_tokens": "many"}),
+    "a number": ("portkey", 100),
+    "a key that is a list": ("langfuse", [100]),
+}
+
+
+def test_what_is_no_count_within_the_usage_sets_its_record_aside(place):
+    """One of 1.5 must not become one of 2, and what nobody can read must not become a request without tokens."""
     files, wanted = {}, {}
-    cases = [("litellm", -1), ("litellm", "NaN"), ("litellm", 1.5), ("portkey", "many")]
-    for number, (source, count) in enumerate(cases):
-        usage = {"cache_read_input_tokens": count}
-        inside = {
-            "litellm": {"metadata": json.dumps({"usage_object": usage})},
-            "portkey": {"response": {"usage": usage}},
-        }
-        files[f"{source} {count}"] = name = f"{number}.jsonl"
-        written(place, source, name, [first(source), first(source) | {"id": "2", "request_id": "2"} | inside[source]])
-        wanted[f"{source} {count}"] = [
-            f"{name}:2: this record cannot be taken in",
-            f"$.cache_read_input_tokens is not a whole number: {count}",
-        ]
+    for number, (name, (source, usage)) in enumerate(NO_USAGE.items()):
+        metadata = usage if str(usage).startswith("{'usage") else json.dumps({"usage_object": usage})
+        inside = {"litellm": {"metadata": metadata}, "portkey": {"response": {"usage": usage}}}
+        other = first(source) | {"id": "2", "request_id": "2"} | inside.get(source, {"usageDetails": usage})
+        files[name] = written(place, source, f"{number}.jsonl", [first(source), other]).name
+        wanted[name] = f"{number}.jsonl:2: "
     assert place.costctl("ingest", "0.jsonl").returncode == 3
     said = place.refused(files)
-    assert {name: said[name] for name in files if not all(what in said[name] for what in wanted[name])} == {}
+    assert {
+        name: text for name, text in said.items() if wanted[name] not in text or "not a JSON object" not in text
+    } == {}
+    place.take(files, quarantine_rows=1)
+    aside = "SELECT source, record_no FROM ledger.quarantine JOIN ledger.deliveries USING (delivery_id) ORDER BY ALL"
+    assert place.ask(aside) == sorted((name, 2) for name in files)
+    assert place.ask("SELECT count(*) FROM ledger.token_usage") == [(len(files),)]
 
 
 def test_a_file_that_is_cut_short_is_refused(place):
@@ -254,21 +267,30 @@ def test_litellm_tells_outcomes_and_flags(place):
 
 
 def test_a_batch_that_was_looked_at_often_counts_once_and_another_one_too(place):
-    polls = [
-        ("h1", 0, 0),
-        ("h2", 5000, 900),
-        ("h3", 5000, 900),
-        ("h4", 5000, 901),
-        ("batch_x", 7, 1),
-        ("batch_x_batch_cost", 7, 1),
+    """Each under a hash of the answer, as LiteLLM called it once; or under its name, whatever that looks like."""
+    polls = [  # the id, the tokens, the day
+        ("0" * 32, 0, 0, 1),
+        ("1" * 32, 5000, 900, 1),
+        ("2" * 32, 5000, 900, 1),
+        ("3" * 32, 5000, 901, 1),
+        ("4" * 32, 5000, 900, 2),
+        ("batch_x", 7, 1, 1),
+        ("batch_x_batch_cost", 7, 1, 2),
+        ("msgbatch_1_batch_cost", 60, 3, 1),
+        ("msgbatch_1_batch_cost", 60, 3, 2),
+        ("bGl0ZWxsbV9wcm94eTtt_batch_cost", 60, 3, 1),
     ]
-    rows = [log(request_id=i, call_type="aretrieve_batch", prompt_tokens=p, completion_tokens=c) for i, p, c in polls]
+    about = {"call_type": "aretrieve_batch", "endTime": "2026-10-03 00:00:00"}
+    rows = [
+        log(request_id=i, prompt_tokens=p, completion_tokens=c, startTime=f"2026-10-0{day} 09:00:00", **about)
+        for i, p, c, day in polls
+    ]
     place.write("log.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     place.ingest("log.jsonl")
-    assert tokens(place) == {"input.uncached": 10007, "output.unsplit": 1802}
+    assert tokens(place) == {"input.uncached": 15000 + 7 + 120, "output.unsplit": 2701 + 1 + 6}
     assert set(told(place, "service_tier")) == {"batch"}
-    counted = place.ask("SELECT rule, records FROM ledger.exclusions ORDER BY rule")
-    assert counted == [("a call about files, batches or tools, of no model", 1), ("the same record again", 2)]
+    counted = place.ask("SELECT rule, CAST(sum(records) AS BIGINT) FROM ledger.exclusions GROUP BY 1 ORDER BY 1")
+    assert counted == [("a call about files, batches or tools, of no model", 1), ("the same record again", 3)]
 
 
 def test_no_key_of_litellm_is_stored_as_it_is(place):

@@ -329,6 +329,20 @@ ANSWERS = {  # an answer, the classes that are looked at, and the proof
 }  # fmt: skip
 
 
+NO_USAGE = {"a number": 5, "a list": [5], "a text": "5", "words": "five", "no JSON": "{"}
+
+
+def test_a_usage_that_is_no_object_is_set_aside_and_none_at_all_is_a_request(place):
+    files = {what: f"{number}.json" for number, what in enumerate(NO_USAGE)}
+    for what, usage in NO_USAGE.items():
+        written(place, files[what], completion(1), completion(2) | {"usage": None}, completion(3) | {"usage": usage})
+    said = place.refused(files)
+    assert {what: text for what, text in said.items() if ":3: usage is not a JSON object" not in text} == {}
+    place.take(files, quarantine_rows=1)
+    found = "SELECT DISTINCT source, count(*), sum(requests) FROM ledger.token_usage GROUP BY 1 ORDER BY 1"
+    assert place.ask(found) == [(what, 2, 2) for what in sorted(NO_USAGE)]
+
+
 def test_the_parts_of_an_answer(place):
     """In one log of each format, every answer under an id of its own."""
     logs = {"anthropic": {}, "openai": {}}

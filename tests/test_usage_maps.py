@@ -235,6 +235,42 @@ def test_an_end_follows_from_the_start_and_how_long_a_bucket_lasts(place):
     assert place.ask(CLASSES) == [("input.uncached", 100), ("output.unsplit", 20)]
 
 
+SPANS = {  # a bucket of October, and whether it is taken in without a word, with one, or not
+    "an hour": ("2026-10-01 05:00:00", "2026-10-01 06:00:00", ()),
+    "a request over midnight": ("2026-10-01 23:59:00", "2026-10-02 00:01:00", ()),
+    "a moment": ("2026-10-01 05:00:00", "2026-10-01 05:00:00", ()),
+    "a day": ("2026-10-01 00:00:00", "2026-10-02 00:00:00", ()),
+    "a day of another time zone": ("2026-09-30 22:00:00", "2026-10-01 22:00:00", "1 record whose bucket reaches into another UTC day"),
+    "a month": ("2026-10-01 00:00:00", "2026-11-01 00:00:00", "1 record whose bucket reaches into another UTC day"),
+    "a quarter": ("2026-10-01 00:00:00", "2027-01-01 00:00:00", None),
+    "the end first": ("2026-10-01 06:00:00", "2026-10-01 05:59:59", None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "map", "typed map"])
+def test_a_bucket_that_ends_before_it_begins_or_lasts_longer_than_a_month_is_set_aside(place, kind):
+    if "map" in kind:
+        columns = "{start: from, end: to, model: engine, input: given, provider: who, team: whose}"
+        mapped(place, f"target: tokens\ncolumns: {columns}")
+    names = ("from", "to", "engine", "given", "who", "whose") if "map" in kind else ("start", "end", "model", "input", "provider", "team")  # fmt: skip
+    type_ = "TIMESTAMP" if kind in ("parquet", "typed map") else "VARCHAR"
+    files = {}
+    for number, (name, (start, end, _)) in enumerate(SPANS.items()):
+        files[name] = f"{number}.{'parquet' if type_ == 'TIMESTAMP' else 'csv'}"
+        values = [f"'{start}'::{type_}", f"'{end}'::{type_}", "'atlas'", "5", "'openai'", "'ads'"]
+        row = ", ".join(f'{value} AS "{title}"' for value, title in zip(values, names, strict=True))
+        duckdb.sql(f"COPY (SELECT {row}, 1 AS requests) TO '{place.home / files[name]}'")
+    good = {name: files[name] for name, (*_, said) in SPANS.items() if said is not None}
+    said = place.refused({name: file for name, file in files.items() if name not in good})
+    assert {name: text for name, text in said.items() if "is earlier than" not in text} == {}
+    notes = {outcome.source: " ".join(outcome.notes) for outcome in place.take(good)}
+    assert {
+        name: notes[name]
+        for name in good
+        if (SPANS[name][2] or "") not in notes[name] or bool(SPANS[name][2]) != bool(notes[name])
+    } == {}
+
+
 def test_files_without_a_key_replace_the_days_that_they_hold(place):
     mapped(place, BUCKETS)
     head = "Hour;Model;Team;In;Out;Calls\n"

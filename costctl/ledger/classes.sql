@@ -47,6 +47,10 @@ CREATE OR REPLACE TEMP MACRO words(found) AS NULLIF(array_to_string(list_sort(li
 
 -- What lies within a JSON text at a path, as text; NULL where the text is no JSON. For the `spelling` of a column whose header is around it.
 CREATE OR REPLACE TEMP MACRO member(x, path) AS CASE WHEN json_valid(x) THEN json_extract_string(x, path) END;
+-- The first of several that is there, as the JSON that it is.
+CREATE OR REPLACE TEMP MACRO first_part(x, paths) AS CASE WHEN json_valid(x) THEN CAST(list_filter(json_extract(x, paths), lambda part: part IS NOT NULL)[1] AS VARCHAR) END;
+-- A text that may be JSON as Python prints it, as JSON.
+CREATE OR REPLACE TEMP MACRO unprinted(x) AS CASE WHEN starts_with(x, '{''') AND is_notation(x) THEN notation(x) ELSE x END;
 
 -- An attribute of OpenTelemetry by its name, as text: of a list of {key, value: {stringValue | intValue | …}}. The first that is there.
 CREATE OR REPLACE TEMP MACRO attribute(attributes, name) AS
@@ -125,16 +129,6 @@ CREATE OR REPLACE TEMP MACRO labels_of(labels, names) AS
 CREATE OR REPLACE TEMP MACRO series_of(name, labels, without, target) AS
     concat(name, '{', joined_members(list_transform(list_filter(label_entries(labels), lambda e: NOT list_contains(without, e.key)), lambda e: json_member(e.key, e.value))), '}',
         CASE WHEN target IS NOT NULL THEN ' of ' || target ELSE '' END);
--- A count within a JSON text. What stands there and is no whole number refuses the record: no column of the file is to blame, and a
--- count that nobody can read is neither 0 nor absent.
-CREATE OR REPLACE TEMP MACRO count_of(text, path) AS
-    CASE
-        WHEN text IS NULL THEN NULL
-        WHEN whole_plain(text) THEN whole_plain_cast(text)
-        WHEN whole_fits(text) THEN whole_cast(text)
-        ELSE error(concat(path, ' is not a whole number: ', text))
-    END;
-CREATE OR REPLACE TEMP MACRO count_at(json, path) AS count_of(json_extract_string(json, path), path);
 -- The text of a value that was cut out of a JSON text; NULL where it is null.
 CREATE OR REPLACE TEMP MACRO text_of(json) AS CASE WHEN json IS NOT NULL THEN json_extract_string(json, '$') END;
 

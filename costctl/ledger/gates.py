@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib import resources
 
@@ -11,7 +11,7 @@ from costctl.files import cells
 from costctl.ledger import store
 from costctl.ledger.faults import GATE
 from costctl.ledger.store import Ledger
-from costctl.nouns import COINS, Format
+from costctl.nouns import COINS, Column, Format
 
 TYPES = (
     "money",
@@ -27,6 +27,8 @@ TYPES = (
     "json",
     "json_unbraced",
     "nested",
+    "object",
+    "usage_object",
     "answer",
     "metric_label",
     "time_grain",
@@ -42,7 +44,6 @@ SHARED = (
 )  # what a format's SELECT may use beside its gates
 DERIVED = {"counter_samples": "ledger/counters.sql"}  # a target → what is made of its rows, with the same macros
 ALWAYS = (
-    "is_not_after",
     "has_long_number",
     "rounded_away",
     "rounded_away_of_double",
@@ -50,8 +51,9 @@ ALWAYS = (
 ROUNDED = ("money", "quantity", "credits")
 # The macros of a type that statements name; where nothing is recorded, the first.
 PARTS = ("", "_fits", "_cast", "_rounds", "_floats")
-PLAIN = ("money", "quantity", "whole", "instant", "credits", "labels")
+PLAIN = ("money", "quantity", "whole", "instant", "usage_object", "credits", "labels")
 PROVING = ("json", "json_unbraced")  # casts that are NULL where the text does not fit, so that it is parsed once
+LONGEST = 32  # days of a bucket: a month, in whatever time zone
 NUMBERS = {"double": "DOUBLE", "decimal": "DECIMAL(38,18)", "integer": "DECIMAL(38,18)"}
 TYPED = {  # a gate → what it reads as it is: the kind of a Parquet column → the type under which its macro takes it
     "money": NUMBERS,
@@ -96,6 +98,20 @@ def answers(name: str, texts: Iterable[str]) -> dict[str, str]:
         ledger.run("CREATE TEMP TABLE texts (x VARCHAR)")
         ledger.insert("temp.texts", [(text,) for text in texts if cells.is_text(text)])
         return dict(ledger.run(f"SELECT DISTINCT x, {name}(x) FROM temp.texts WHERE {name}(x) IS NOT NULL").rows)
+
+
+def misplaced(item: Format, column: Column, value: Callable[[Column], str]) -> Iterator[tuple[str, str]]:
+    """Yield the conditions under which a moment does not fit another one of its record, and what is wrong then."""
+    at = {other.name: other for other in item.columns}
+    if column.after:
+        other = at[column.after]
+        condition = f"{column.type}({value(column)}) <= {other.type}({value(other)})"
+        yield condition, f"is not later than {other.header}"
+    if column.ends:
+        other = at[column.ends]
+        begin = f"{other.type}({value(other)})"
+        condition = f"NOT {column.type}({value(column)}) BETWEEN {begin} AND {begin} + INTERVAL {LONGEST} DAY"
+        yield condition, f"is earlier than {other.header}, or more than {LONGEST} days later"
 
 
 def _words(text: str) -> set[str]:

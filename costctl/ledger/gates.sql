@@ -63,20 +63,23 @@ CREATE OR REPLACE TEMP MACRO metric_label_fits(x) AS
 CREATE OR REPLACE TEMP MACRO time_grain_fits(x) AS regexp_full_match(x, 'PT([1-9]\d?M|([1-9]|1\d|2[0-4])H)|P1D|([01]?\d|2[0-3]):[0-5]\d:00|1 day, 0:00:00');
 CREATE OR REPLACE TEMP MACRO json_fits(x) AS try_cast(try_cast(x AS JSON) AS MAP(VARCHAR, VARCHAR)) IS NOT NULL;
 CREATE OR REPLACE TEMP MACRO nested_fits(x) AS json_valid(x);
--- What a model answered, or the list of a stream's pieces, as JSON: what it says of its usage, and its counts of tokens there are whole.
-CREATE OR REPLACE TEMP MACRO said_of_usage(x) AS
-    concat(
-        json_extract(x, '$.usageMetadata'), json_extract(x, '$.usage_metadata'), json_extract(x, '$.usage'), CAST(json_extract(x, '$[*].usageMetadata') AS VARCHAR),
-        CAST(json_extract(x, '$[*].usage_metadata') AS VARCHAR), CAST(json_extract(x, '$[*].usage') AS VARCHAR), CAST(json_extract(x, '$[*].message.usage') AS VARCHAR)
+-- What is said of a usage, as JSON: an object, or null; where no column reads its counts of tokens, these are whole.
+CREATE OR REPLACE TEMP MACRO object_fits(x) AS json_valid(x) AND regexp_matches(x, '^\s*(\{|null\s*$)');
+CREATE OR REPLACE TEMP MACRO usage_object_fits(x) AS
+    object_fits(x) AND list_bool_and(list_transform(
+        regexp_extract_all(x, '"(?:\w+[tT]okens|\w*[tT]oken(?:C|_c)ount)"\s*:\s*("(?:[^"\\]|\\.)*"|[^,}\]\s]+)', 1), lambda n: n = 'null' OR whole_fits(trim(n, '"'))
+    )) IS NOT FALSE;
+-- What a model answered, or the list of a stream's pieces, as JSON: each usage in it is such an object.
+CREATE OR REPLACE TEMP MACRO usages_of(x) AS
+    list_concat(
+        json_extract(x, ['$.usageMetadata', '$.usage_metadata', '$.usage']),
+        list_concat(
+            list_concat(json_extract(x, '$[*].usageMetadata'), json_extract(x, '$[*].usage_metadata')),
+            list_concat(json_extract(x, '$[*].usage'), json_extract(x, '$[*].message.usage'))
+        )
     );
 CREATE OR REPLACE TEMP MACRO answer_fits(x) AS
-    CASE
-        WHEN json_valid(x) THEN list_bool_and(list_transform(
-            regexp_extract_all(said_of_usage(x), '"\w*[tT]oken(?:s|Count|_count)"\s*:\s*([^,}\]\s]+)', 1),
-            lambda n: regexp_full_match(n, '"?\d{1,18}(\.0*)?"?|null|[{\[].*')
-        )) IS NOT FALSE
-        ELSE FALSE
-    END;
+    CASE WHEN json_valid(x) THEN list_bool_and(list_transform(usages_of(x), lambda u: usage_object_fits(CAST(u AS VARCHAR)))) IS NOT FALSE ELSE FALSE END;
 -- Azure leaves out the braces of tags and details, or writes an empty text in quotes.
 CREATE OR REPLACE TEMP MACRO braced(x) AS
     CASE WHEN trim(x) IN ('', '""', 'null') THEN '{}' WHEN starts_with(ltrim(x), '{') THEN x ELSE '{' || x || '}' END;
@@ -144,6 +147,8 @@ CREATE OR REPLACE TEMP MACRO whole_plain(x) AS regexp_full_match(x, '\d{1,18}');
 CREATE OR REPLACE TEMP MACRO whole_plain_cast(x) AS CAST(x AS BIGINT);
 CREATE OR REPLACE TEMP MACRO instant_plain(x) AS regexp_full_match(x, '(?:19|20|21)\d{2}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?Z?');
 CREATE OR REPLACE TEMP MACRO instant_plain_cast(x) AS CAST(x AS TIMESTAMP);
+CREATE OR REPLACE TEMP MACRO usage_object_plain(x) AS regexp_full_match(x, '\{(?:"[^"\\]*"\s*:\s*(?:\d{1,18}|null|\{)|[\s,}])*');     -- it was cut out of JSON
+CREATE OR REPLACE TEMP MACRO usage_object_plain_cast(x) AS x;
 
 -- The usual JSON of labels and credits, without escapes: the parts are cut out, no JSON is built.
 CREATE OR REPLACE TEMP MACRO labels_plain(x) AS
@@ -185,15 +190,11 @@ CREATE OR REPLACE TEMP MACRO instant_cast(x) AS
         ELSE CAST(replace(replace(trim(x), ' UTC', ''), 'Z', '') AS TIMESTAMP)
     END;
 CREATE OR REPLACE TEMP MACRO us_date_cast(x) AS CASE WHEN contains(x, '/') THEN strptime(split_part(trim(x), ' ', 1), '%m/%d/%Y') ELSE instant_cast(x) END;
-CREATE OR REPLACE TEMP MACRO is_not_after(x, y) AS
-    CASE
-        WHEN instant_fits(x) AND instant_fits(y) THEN instant_cast(x) <= instant_cast(y)
-        WHEN unix_time_fits(x) AND unix_time_fits(y) THEN unix_time_cast(x) <= unix_time_cast(y)
-        ELSE FALSE
-    END;
 CREATE OR REPLACE TEMP MACRO currency_cast(x) AS x;
 CREATE OR REPLACE TEMP MACRO category_cast(x) AS x;
 CREATE OR REPLACE TEMP MACRO nested_cast(x) AS x;
+CREATE OR REPLACE TEMP MACRO object_cast(x) AS x;
+CREATE OR REPLACE TEMP MACRO usage_object_cast(x) AS x;
 CREATE OR REPLACE TEMP MACRO time_grain_cast(x) AS
     CAST(CASE
         WHEN x IN ('P1D', '1 day, 0:00:00') THEN 86400

@@ -17,9 +17,15 @@ from pathlib import Path
 from costctl.files import objects, parquet, tables
 from costctl.files.delimited import MAX_RECORD, RecordCount
 from costctl.ledger.faults import GATE
-from costctl.ledger.gates import TYPED, TYPES
+from costctl.ledger.gates import TYPED, TYPES, misplaced
 from costctl.nouns import Column, Format, InputFile
 
+AS_TEXT = (
+    "nested",
+    "object",
+    "usage_object",
+    "answer",
+)  # gates that change nothing: a format's SELECT need not name them
 PLACELESS = "hive_partitioning = false"  # a folder named BillingCurrency=EUR is a folder, not a column
 
 
@@ -58,10 +64,7 @@ def types_of(readings: list[Reading], item: Format) -> dict[str, str]:
     if any(reading.file.content != "parquet" for reading in readings):
         return {}
     kinds = [[place.kind for place in parquet.places(reading.bytes_at)] for reading in readings]
-    as_text = {
-        column.after for column in item.columns if column.after
-    }  # what is compared, and what an exclusion looks at
-    as_text |= {word for _, condition in item.exclusions for word in re.findall(r"\w+", condition)}
+    as_text = {word for _, condition in item.exclusions for word in re.findall(r"\w+", condition)}
     found = {}
     for column in item.columns:
         allowed = TYPED.get(column.type, {})
@@ -71,27 +74,30 @@ def types_of(readings: list[Reading], item: Format) -> dict[str, str]:
             if column.name in reading.positions
         }
         one = carried.pop() if len(carried) == 1 else None
-        if one and not (column.after or column.spelling or column.constant is not None) and column.name not in as_text:
+        if one and not (column.spelling or column.constant is not None) and column.name not in as_text:
             found[column.name] = one
     return found
 
 
 def columns_of(reading: Reading, item: Format, types: Mapping[str, str], *, raising: bool) -> list[str]:
     """Return the SELECT list of a branch: every logical column in its type or as text, NULL where the file has none."""
+
+    def value(column: Column) -> str:
+        return (
+            _typed_of(reading, column, types[column.name]) if column.name in types else _text_of(reading, item, column)
+        )
+
     listed = []
     for column in item.columns:
-        type_ = types.get(column.name, "VARCHAR")
-        source = _text_of(reading, item, column) if type_ == "VARCHAR" else _typed_of(reading, column, type_)
+        source = value(column)
         if column.spelling and raising and column.type not in TYPES:  # of the others the gate fires
             source = f"CASE WHEN {source} LIKE '!%' THEN error('{GATE} value ' || {source}) ELSE {source} END"
-        if column.type == "nested" and raising:
-            source = f"nested({source})"
+        if column.type in AS_TEXT and raising:
+            source = f"{column.type}({source})"
         if column.filled and raising:
-            source = f"CASE WHEN {_is_empty(source, type_)} THEN error('{GATE} empty {column.name} ' || record_no) ELSE {source} END"
-        if column.after and raising:
-            other = next(one for one in item.columns if one.name == column.after)
-            early = f"is_not_after({source}, {_text_of(reading, item, other)})"
-            source = f"CASE WHEN {early} THEN error('{GATE} not after {column.after} ' || record_no) ELSE {source} END"
+            source = f"CASE WHEN {_is_empty(source, types.get(column.name, 'VARCHAR'))} THEN error('{GATE} empty {column.name} ' || record_no) ELSE {source} END"
+        for condition, _ in misplaced(item, column, value) if raising else ():
+            source = f"CASE WHEN {condition} THEN error('{GATE} time ' || record_no) ELSE {source} END"
         listed.append(f'{source} AS "{column.name}"')
     there = [column.name for column in item.columns if column.name in reading.positions or column.constant is not None]
     present = ", ".join(map(quoted, there))

@@ -14,7 +14,7 @@ from typing import Any
 
 from costctl.files import delimited, objects
 from costctl.ledger import faults, pipes, records
-from costctl.ledger.gates import ROUNDED, TYPES
+from costctl.ledger.gates import ROUNDED, TYPES, misplaced
 from costctl.ledger.intake import Excluded
 from costctl.ledger.records import Reading, quoted
 from costctl.ledger.store import Ledger
@@ -44,7 +44,9 @@ REASONS = {
     "billing_month": "is not a month like 202610, of 1900 to 2199",
     "json": "is not a JSON object with distinct keys",
     "nested": "is not JSON",
-    "answer": "is not JSON, or a count of tokens in what it says of its usage is not a whole number",
+    "object": "is not a JSON object",
+    "usage_object": "is not a JSON object, or a count of tokens in it is not a whole number",
+    "answer": "is not JSON, or what it says of its usage is not an object, or a count of tokens there is not a whole number",
     "metric_label": "is not a label that names namespace, metric, stat=Sum and period, as the format's description says",
     "time_grain": "is not the length of an interval, of at most a day, like PT1H",
     "json_unbraced": "is not a JSON object with distinct keys, with or without its braces",
@@ -176,10 +178,9 @@ def _note_bad_fields(ledger: Ledger, item: Format) -> None:
             ledger.run(
                 f"INSERT INTO temp.problems SELECT file_no, record_no, {text}, 'is empty', NULL FROM temp.records WHERE NULLIF(trim({name}), '') IS NULL"
             )
-        if column.after:
+        for condition, what in misplaced(item, column, lambda one: f'"{one.name}"'):
             ledger.run(
-                f"INSERT INTO temp.problems SELECT file_no, record_no, {text}, {quoted('is not later than ' + _header(item, column.after))}, {name} "
-                f'FROM temp.records WHERE is_not_after({name}, "{column.after}")'
+                f"INSERT INTO temp.problems SELECT file_no, record_no, {text}, {quoted(what)}, {name} FROM temp.records WHERE {condition}"
             )
         misspelt = f"{name} LIKE '!%'" if column.spelling else "FALSE"
         if column.spelling:
@@ -205,10 +206,6 @@ def _note_days_first(ledger: Ledger, item: Format) -> None:
             f"SELECT file_no, record_no, {quoted(name.strip(chr(34)))}, 'is read with the month first, but this file also has ' || odd, {name} "
             f"FROM temp.records JOIN led USING (file_no) WHERE contains({name}, '/') AND us_date_fits({name})"
         )
-
-
-def _header(item: Format, name: str) -> str:
-    return next(column.headers[0] for column in item.columns if column.name == name)
 
 
 def _accepted(column: Column, name: str) -> str:

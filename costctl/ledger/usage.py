@@ -56,6 +56,7 @@ FOLLOWED = (
 )
 MOST = 10**18  # of a ledger: nobody has as many, and up to here what they weigh, and cost at a card, fits
 COUNTS = "(SELECT delivery_id, file_no, record_no, tokens AS counted FROM ledger.token_quantity UNION ALL SELECT delivery_id, file_no, record_no, requests FROM ledger.token_usage)"
+LONG = {"long": "whose bucket reaches into another UTC day; all that it counts stands on the day on which it begins"}
 PROOFS = {"contradicted": "whose parts do not add up as the source declares"}
 
 
@@ -196,9 +197,11 @@ def notes(ledger: Ledger, intake: Intake) -> list[str]:
         return []
     flagged = (
         "SELECT flag, count(*) FROM (SELECT unnest(string_split(flags, ' ')) AS flag FROM ledger.token_usage WHERE delivery_id = $id AND flags IS NOT NULL) GROUP BY 1 "
-        "UNION ALL SELECT convention_proof, count(*) FROM ledger.token_usage WHERE delivery_id = $id GROUP BY 1 ORDER BY 1"
+        "UNION ALL SELECT convention_proof, count(*) FROM ledger.token_usage WHERE delivery_id = $id GROUP BY 1 "
+        "UNION ALL SELECT 'long', count(*) FROM ledger.token_usage WHERE delivery_id = $id AND ts_end > ts_start + INTERVAL 1 HOUR "  # else it is a request
+        "AND CAST(ts_end - INTERVAL 1 MICROSECOND AS DATE) > CAST(ts_start AS DATE) GROUP BY 1 ORDER BY 1"
     )
-    texts = FLAGS | PROOFS
+    texts = FLAGS | PROOFS | LONG
     found = [row for row in ledger.run(flagged, {"id": intake.identity}).rows if row[0] in texts]
     return [f"{count:,} record{'s' if count > 1 else ''} {texts[word]}" for word, count in found]
 

@@ -4,7 +4,7 @@
 -- they are taken out of it, and the record is `ambiguous`.
 WITH said AS (
     SELECT
-        *, answer(body) AS answered, CASE WHEN json_type(body) = 'OBJECT' THEN json_extract(body, '$.usage') END AS told,
+        *, body AS answered, CASE WHEN json_type(body) = 'OBJECT' THEN json_extract(body, '$.usage') END AS told,
         starts_with(model, 'arn:') AND NOT contains(model, ':foundation-model/') AS is_profile
     FROM records
 ),

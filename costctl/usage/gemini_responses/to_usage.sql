@@ -2,7 +2,7 @@
 -- read from a cache; thoughts and what tools answered come on top of prompt and candidates, as the total proves.
 WITH said AS (
     SELECT
-        *, answer(answer) AS answered,
+        *, answer AS answered,
         COALESCE(whole(prompt), whole(gemini_said(answer, 'prompt')), whole(gemini_said_snake(answer, 'prompt'))) AS prompt_tokens,
         COALESCE(whole(cached), whole(gemini_said(answer, 'cachedContent')), whole(gemini_said_snake(answer, 'cached_content'))) AS cached_tokens,
         COALESCE(whole(candidates), whole(gemini_said(answer, 'candidates')), whole(gemini_said_snake(answer, 'candidates'))) AS candidate_tokens,

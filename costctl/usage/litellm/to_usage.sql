@@ -3,9 +3,9 @@
 -- counts as a request without tokens. An attempt after which attempts were left is no answer to anybody: `retry`.
 WITH parsed AS (
     SELECT
-        *,
+        * EXCLUDE (usage),
         whole(prompt_tokens) AS prompt, whole(completion_tokens) AS completion, whole(total_tokens) AS total, lower(COALESCE(call_type, '')) AS call,
-        CASE WHEN starts_with(metadata, '{''') AND is_notation(metadata) THEN notation(metadata) WHEN json_valid(metadata) THEN metadata END AS meta,    -- as JSON, or as Python prints it
+        CASE WHEN json_valid(unprinted(metadata)) THEN unprinted(metadata) END AS meta,
         CASE WHEN contains(request_tags, 'purpose:') AND json_valid(request_tags) THEN from_json(request_tags, '["VARCHAR"]') END AS tags
     FROM records
 ),
@@ -23,7 +23,7 @@ opened AS (     -- the metadata are read once: all that is wanted of them in one
 told AS (
     SELECT
         *,
-        COALESCE(m[1], m[2]) AS usage, text_of(m[3]) AS error, text_of(m[4]) AS origin, text_of(m[6]) AS attempted, text_of(m[7]) AS most_attempts,
+        usage_object(COALESCE(m[1], m[2])) AS usage, text_of(m[3]) AS error, text_of(m[4]) AS origin, text_of(m[6]) AS attempted, text_of(m[7]) AS most_attempts,
         COALESCE(CAST(m[8] AS VARCHAR), 'null') <> 'null' AS spilled, text_of(m[9]) AS team_alias, text_of(m[10]) AS project_id, text_of(m[11]) AS org_id,
         COALESCE(lower(status), text_of(m[5]), 'success') = 'failure' AS failed,
         COALESCE(lower(cache_hit), '') = 'true' OR contains(request_id, '_cache_hit') AND regexp_matches(request_id, '_cache_hit[0-9.]*$') AS answered_from_cache
@@ -46,16 +46,10 @@ read_out AS (
 counted AS (
     SELECT
         *,
-        COALESCE(starts_with(CAST(usage AS VARCHAR), '{'), FALSE) AS is_told, lower(u[13]) AS speed, lower(u[14]) AS tier, COALESCE(u[15] = 'true', FALSE) AS is_estimated,
-        COALESCE(count_of(u[1], '$.cache_read_input_tokens'), count_of(u[2], '$.prompt_tokens_details.cached_tokens')) AS read,
-        COALESCE(
-            count_of(u[3], '$.cache_creation_input_tokens'), count_of(u[4], '$.prompt_tokens_details.cache_creation_tokens'),
-            count_of(u[5], '$.prompt_tokens_details.cache_write_tokens')
-        ) AS written,
-        COALESCE(count_of(u[6], '$.prompt_tokens_details.cache_creation_token_details.ephemeral_5m_input_tokens'), count_of(u[7], '$.cache_creation.ephemeral_5m_input_tokens')) AS short,
-        COALESCE(count_of(u[8], '$.prompt_tokens_details.cache_creation_token_details.ephemeral_1h_input_tokens'), count_of(u[9], '$.cache_creation.ephemeral_1h_input_tokens')) AS long,
-        COALESCE(count_of(u[10], '$.completion_tokens_details.reasoning_tokens'), count_of(u[11], '$.reasoning_tokens')) AS reasoning,
-        NULLIF(count_of(u[12], '$.completion_tokens_details.rejected_prediction_tokens'), 0) AS rejected,
+        COALESCE(usage <> 'null', FALSE) AS is_told, lower(u[13]) AS speed, lower(u[14]) AS tier, COALESCE(u[15] = 'true', FALSE) AS is_estimated,
+        COALESCE(whole(u[1]), whole(u[2])) AS read, COALESCE(whole(u[3]), whole(u[4]), whole(u[5])) AS written,
+        COALESCE(whole(u[6]), whole(u[7])) AS short, COALESCE(whole(u[8]), whole(u[9])) AS long,
+        COALESCE(whole(u[10]), whole(u[11])) AS reasoning, NULLIF(whole(u[12]), 0) AS rejected,
         len(unknown_tokens(usage, [
             'prompt_tokens', 'completion_tokens', 'total_tokens', 'input_tokens', 'output_tokens', 'cache_read_input_tokens', 'cache_creation_input_tokens',
             'cached_tokens', 'cache_creation_tokens', 'cache_write_tokens', 'ephemeral_5m_input_tokens', 'ephemeral_1h_input_tokens', 'prompt_cache_hit_tokens',
@@ -120,11 +114,11 @@ SELECT
         CASE WHEN spilled THEN 'spillover' END
     ]) AS flags,
     money(spend) AS reported_cost, CASE WHEN spend IS NOT NULL THEN 'USD' END AS reported_currency,
-    -- A batch is looked at again and again: its rows are called by the batch where that is told, else by what they count.
+    -- A batch is looked at again and again: its rows are called by the batch; where a hash of the answer stands there, by day and what they count.
     CASE
         WHEN call NOT IN ('retrieve_batch', 'aretrieve_batch') THEN key_of([request_id])
-        WHEN starts_with(request_id, 'batch_') THEN key_of(['batch', replace(request_id, '_batch_cost', '')])
-        ELSE key_of(['batch', api_key, model_raw, team_raw, prompt_tokens, completion_tokens])
+        WHEN NOT regexp_full_match(request_id, '[0-9a-f]{32}') THEN key_of(['batch', regexp_replace(request_id, '_batch_cost$', '')])
+        ELSE key_of(['batch', CAST(CAST(instant(started) AS DATE) AS VARCHAR), api_key, model_raw, team_raw, prompt_tokens, completion_tokens])
     END AS natural_key,
     CASE WHEN prompt + completion = 0 AND regexp_matches(call, 'batch|file|fine_tuning|vector_store|mcp') THEN 'a call about files, batches or tools, of no model' END AS x_excluded,
     CASE

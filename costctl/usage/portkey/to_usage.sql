@@ -4,7 +4,6 @@ WITH told AS (
     SELECT
         *,
         whole(input) AS given, whole(output) AS produced, try_cast(status AS INTEGER) AS code,
-        COALESCE(json_extract(CASE WHEN json_valid(response) THEN response END, '$.usage'), json_extract(CASE WHEN json_valid(response) THEN response END, '$.body.usage')) AS usage,
         CASE
             WHEN json_type(CASE WHEN json_valid(metadata) THEN metadata END, '$.key') = 'ARRAY'     -- names and values side by side
             THEN list_transform(list_zip(from_json(json_extract(metadata, '$.key'), '["VARCHAR"]'), from_json(json_extract(metadata, '$.value'), '["VARCHAR"]')), lambda p: {'key': p[1], 'value': p[2]})
@@ -18,10 +17,10 @@ WITH told AS (
 counted AS (
     SELECT
         *,
-        COALESCE(count_at(usage, '$.cache_read_input_tokens'), count_at(usage, '$.prompt_tokens_details.cached_tokens'), count_at(usage, '$.input_tokens_details.cached_tokens')) AS read,
-        count_at(usage, '$.cache_creation_input_tokens') AS written,
-        count_at(usage, '$.cache_creation.ephemeral_5m_input_tokens') AS short, count_at(usage, '$.cache_creation.ephemeral_1h_input_tokens') AS long,
-        COALESCE(count_at(usage, '$.completion_tokens_details.reasoning_tokens'), count_at(usage, '$.output_tokens_details.reasoning_tokens')) AS reasoning,
+        COALESCE(whole(usage ->> '$.cache_read_input_tokens'), whole(usage ->> '$.prompt_tokens_details.cached_tokens'), whole(usage ->> '$.input_tokens_details.cached_tokens')) AS read,
+        whole(usage ->> '$.cache_creation_input_tokens') AS written,
+        whole(usage ->> '$.cache_creation.ephemeral_5m_input_tokens') AS short, whole(usage ->> '$.cache_creation.ephemeral_1h_input_tokens') AS long,
+        COALESCE(whole(usage ->> '$.completion_tokens_details.reasoning_tokens'), whole(usage ->> '$.output_tokens_details.reasoning_tokens')) AS reasoning,
         len(unknown_tokens(usage, [
             'prompt_tokens', 'completion_tokens', 'total_tokens', 'input_tokens', 'output_tokens', 'cache_read_input_tokens', 'cache_creation_input_tokens', 'cached_tokens',
             'ephemeral_5m_input_tokens', 'ephemeral_1h_input_tokens', 'reasoning_tokens', 'accepted_prediction_tokens', 'rejected_prediction_tokens', 'text_tokens', 'audio_tokens', 'image_tokens'
@@ -35,7 +34,7 @@ judged AS (
         short + long = written AS by_age,
         CASE
             WHEN unclear OR reasoning > produced THEN {'convention': 'inclusive', 'proof': 'contradicted'}
-            WHEN COALESCE(json_type(usage), 'NULL') <> 'OBJECT' THEN {'convention': 'unsplit', 'proof': 'declared'}
+            WHEN COALESCE(usage, 'null') = 'null' THEN {'convention': 'unsplit', 'proof': 'declared'}
             ELSE inclusion(CASE WHEN apart THEN 'exclusive' ELSE 'inclusive' END, given, COALESCE(read, 0) + COALESCE(written, 0), produced, whole(total))
         END AS verdict
     FROM counted

@@ -2,7 +2,7 @@
 -- top; Claude's input is without what was read and written. Of a stream the last piece that says a count tells it.
 WITH said AS (
     SELECT
-        *, answer(answer) AS answered, CASE WHEN json_valid(asked) THEN asked END AS request_body, regexp_extract(concat_ws(' ', endpoint, model), 'locations/([^/ ]+)', 1) AS place,
+        *, CASE WHEN json_valid(asked) THEN asked END AS request_body, regexp_extract(concat_ws(' ', endpoint, model), 'locations/([^/ ]+)', 1) AS place,
         COALESCE(last_said(answer, 'message.usage.input_tokens'), last_said(answer, 'usage.input_tokens')) IS NOT NULL AS is_claude,
         whole(COALESCE(gemini_said(answer, 'prompt'), last_said(answer, 'usage.input_tokens'), last_said(answer, 'message.usage.input_tokens'))) AS given,
         whole(COALESCE(gemini_said(answer, 'candidates'), last_said(answer, 'usage.output_tokens'), last_said(answer, 'message.usage.output_tokens'))) AS made,
