@@ -12,6 +12,7 @@ import pytest
 
 from costctl import config, documents, formats, pipeline
 from costctl.columnmaps import spellings
+from costctl.config import bills
 from costctl.errors import InputRefused, UsageError
 from costctl.ledger import store
 
@@ -139,8 +140,8 @@ def test_another_date_is_never_guessed_at(pattern, text, spelt):
     assert spelt(spellings.instant(pattern, strict=False), text) is None
 
 
-EURO = config.Money(decimal=",", grouping=".", symbol="€")
-DOLLAR = config.Money(grouping=",", symbol="$", brackets="negative")
+EURO = bills.Money(decimal=",", grouping=".", symbol="€")
+DOLLAR = bills.Money(grouping=",", symbol="$", brackets="negative")
 
 
 @pytest.mark.parametrize(
@@ -156,8 +157,8 @@ DOLLAR = config.Money(grouping=",", symbol="$", brackets="negative")
         (DOLLAR, "($1,234.50)", "-1234.5"),
         (DOLLAR, "-$3.00", "-3"),
         (DOLLAR, "2.3E-9", "0.0000000023"),
-        (config.Money(decimal=",", grouping="blank"), "1\u00a0234\u202f567,8", "1234567.8"),
-        (config.Money(grouping="'", symbol="CHF"), "CHF 1'234.50", "1234.5"),
+        (bills.Money(decimal=",", grouping="blank"), "1\u00a0234\u202f567,8", "1234567.8"),
+        (bills.Money(grouping="'", symbol="CHF"), "CHF 1'234.50", "1234.5"),
     ],
 )
 def test_amounts_are_read_as_declared(money, text, found, spelt):
@@ -294,7 +295,7 @@ def test_the_template_s_map_is_a_valid_one(place):
     }.items():
         assert {header for column in found[name].columns for header in column.headers} >= headers
     described = documents.read(place.home / "costctl.yaml").value["formats"]
-    assert set(config.ColumnMap.model_fields) == {part for item in described.values() for part in item}
+    assert set(bills.ColumnMap.model_fields) == {part for item in described.values() for part in item}
 
 
 def test_every_shipped_format_still_reads_commas_only_but_for_slurm():
