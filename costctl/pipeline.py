@@ -269,7 +269,8 @@ def check(ledger: Ledger) -> None:
             f"check {name}",
             f"{len(rows.rows)} row{'s' if len(rows.rows) > 1 else ''} break it",
             evidence=evidence,
-            remedy="The deliveries are kept; this is a defect of costctl or of the ledger file: please report it.",
+            remedy=build.remedy(name)
+            or "The deliveries are kept; this is a defect of costctl or of the ledger file: please report it.",
         )
 
 

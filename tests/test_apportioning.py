@@ -3,7 +3,7 @@
 A unit is a millionth. Whoever has the largest weight takes what the others leave, so that the shares sum to the amount.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Context, Decimal
 from fractions import Fraction
 
@@ -188,8 +188,8 @@ def fill(ledger, name, select):
 def answer(ledger, model, columns, sources):
     """Run a model's own text over the rows given to its sources."""
     text = build.qualified(MODELS[model], set(sources), build.tables(ledger))
-    period = {"billing_period": "2026-10-01"} if "$billing_period" in text else {}
-    return ledger.run(f"SELECT {columns} FROM ({text})", period).rows
+    values = build._used(text, build.parameters(date(2026, 10, 1)))
+    return ledger.run(f"SELECT {columns} FROM ({text})", values).rows
 
 
 def by_cell(rows):
@@ -202,12 +202,12 @@ def by_cell(rows):
 
 
 def over_teams(ledger, cells):
-    """Split by model 35: a state cell over the teams of its shares."""
+    """Split by model 45: a state cell over the teams of its shares."""
     costs = [(f"'{i}'", *map(money, values)) for i, (values, _) in enumerate(cells)]
     fill(
         ledger,
         "state_cells",
-        f"id AS state_cell_id, id AS cell_id, id AS pool, 'usage' AS nature, 'loaded' AS state, 'teams|*' AS share_key, "
+        f"id AS state_cell_id, id AS cell_id, id AS pool, 'usage' AS nature, 'loaded' AS state, 'teams|*' AS share_key, 1 AS level, "
         f"{SLOT}, {', '.join(COSTS)}, {NONE_UNKNOWN}, TRUE AS billed_incomplete FROM {listed(costs, ('id', *COSTS))}",
     )
     owners = [
@@ -225,7 +225,7 @@ def over_teams(ledger, cells):
 
 
 def over_states(ledger, cells):
-    """Split by model 32: a pool cell over the states of its chips, here told apart by the team they name."""
+    """Split by model 43: a pool cell over the states of its chips, here told apart by the team they name."""
     costs = [(f"'{i}'", *map(money, values)) for i, (values, _) in enumerate(cells)]
     fill(
         ledger,
@@ -272,7 +272,7 @@ START = datetime(2026, 10, 1, tzinfo=UTC)
 @example([((1, -1, 10**18, -LARGEST, LARGEST), 86399, 2)])
 @example([((1, -1, 10**18, -LARGEST, LARGEST), 0, 86400)])
 def test_days_split_to_the_last_digit(ledger, postings):
-    """Model 41: a posting over the UTC days it lies in, by its seconds in each."""
+    """Model 51: a posting over the UTC days it lies in, by its seconds in each."""
     rows = [
         (f"'{i}'", *(f"'{START + timedelta(seconds=at):%F %T}'" for at in (begin, begin + length)), *map(money, values))
         for i, (values, begin, length) in enumerate(postings)

@@ -73,6 +73,7 @@ BROKEN = {
         "INSERT INTO ledger.machines SELECT provider, name, 'another', chip, 1, 1 FROM ledger.machines LIMIT 1",
         "INSERT INTO ledger.units VALUES ('hours', 'token', 1)",
     ],
+    "bases_are_not_negative": ["UPDATE ledger.allocation_shares SET weight = -weight, total = -total"],
     "bridge_equals_charges": [
         f"UPDATE ledger.billed_to_effective SET BilledCost = BilledCost + {A_CENT} WHERE part = 'tax'",
         f"UPDATE ledger.billed_to_effective SET EffectiveCost = EffectiveCost - {A_CENT} WHERE part = 'tax'",

@@ -354,7 +354,10 @@ class TestStaleness:
 def filled(places):
     """A place with a row in every table of the content."""
     place = places()
-    place.write("costctl.yaml", "version: 1\nrules: [{name: p, when: {SubAccountId: [n]}, pool: p}]\npools: {p: {}}\n")
+    place.write(
+        "costctl.yaml",
+        "version: 1\nrules: [{name: p, when: {SubAccountId: [n]}, pool: p}]\npools: {p: {idle: {policy: by_reservation}, reservations: [{team: a, chips: '1'}]}}\n",
+    )
     hours = {
         "x_Machine": "p5.48xlarge",
         "ConsumedQuantity": "24",
@@ -427,6 +430,10 @@ REFERENCES = {
         "owner_rules",
         "pool_weights",
         "pool_fixed",
+        "pool_models",
+        "pool_over",
+        "pool_drivers",
+        "pool_reservations",
         "capacity_owner",
         "rule_sets",
     ),

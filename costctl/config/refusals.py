@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Any, get_args
 
 from costctl.config.parts import Part
@@ -35,6 +36,7 @@ def contradictions(config: Config) -> Iterator[Problem]:
                 what = f"the {field} {shown(value)} belongs to the pool {shown(served[field, value])} already"
                 yield Problem(("pools", pool, "tokens", field), what)
     yield from _driven_twice(config)
+    yield from _pools_that_do_not_fit(config)
     yield from _chips_of_two_pools(config)
     names = [source.name for source in config.sources]
     for number, name in enumerate(names):
@@ -58,6 +60,26 @@ def _driven_twice(config: Config) -> Iterator[Problem]:
             near = nearest(item.source, [source.name for source in config.sources])
             yield Problem((*at, "source"), f"there is no source {shown(item.source)} under `sources:`. {near}".rstrip())
         named.add((item.pool, item.provider))
+
+
+def _pools_that_do_not_fit(config: Config) -> Iterator[Problem]:
+    """Find pools that go by the tokens of one that is not there or has none itself, and reservations of one team that overlap."""
+    for name, pool in config.pools.items():
+        other = config.pools.get(pool.tokens.of or name)
+        if other is None or (pool.tokens.of and other.tokens.of):
+            near = nearest(str(pool.tokens.of), config.pools)
+            what = f"goes by the tokens of {shown(pool.tokens.of)}, which is no pool with tokens of its own. {near}"
+            yield Problem(("pools", name, "tokens", "of"), what.rstrip())
+        for number, item in enumerate(pool.reservations):
+            for earlier in pool.reservations[:number]:
+                starts, ends = (item.valid_from or date.min), (item.valid_to or date.max)
+                if (
+                    item.team == earlier.team
+                    and starts < (earlier.valid_to or date.max)
+                    and (earlier.valid_from or date.min) < ends
+                ):
+                    what = f"two reservations of {shown(item.team)} hold at the same time; say one number of chips for each time"
+                    yield Problem(("pools", name, "reservations", number), what)
 
 
 def _chips_of_two_pools(config: Config) -> Iterator[Problem]:

@@ -61,7 +61,8 @@ class Config(Part):
     def fingerprint(self) -> str:
         """Return the SHA-256 over the bytes of the configuration and of the files it names."""
         digest = hashlib.sha256()
-        for path in (self.file, self.teams, self.model_aliases):
+        drivers = (pool.driver for pool in self.pools.values())
+        for path in (self.file, self.teams, self.model_aliases, *drivers):
             if path is not None and self.at(path).is_file():
                 digest.update(self.at(path).read_bytes() + b"\0")
         return digest.hexdigest()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from importlib import resources
+from itertools import groupby
 from typing import Any
 
 from costctl.ledger.store import Ledger, statements
@@ -29,7 +30,7 @@ NO_RULES = "{'rule': 0, 'team': CAST(NULL AS VARCHAR), 'model': CAST(NULL AS VAR
 
 @dataclass(frozen=True)
 class Model:
-    """One numbered file: its table, its SELECT, whether its rows are kept in the ledger, or read anew, and the table without which it has none."""
+    """One numbered file: its table, its SELECT, whether its rows are kept in the ledger, or read anew, the table without which it has none."""
 
     file: str
     name: str
@@ -37,6 +38,8 @@ class Model:
     keep: bool
     view: bool
     without: str | None
+    by_level: bool  # computed for the pools of one level after the other
+    into: str | None  # the table of another model that its rows are for
 
 
 @cache
@@ -52,8 +55,13 @@ def models() -> tuple[Model, ...]:
 
 def _model(text: str, file: str) -> Model:
     without = re.search(r"^-- Empty without: ([a-z_]+)$", text, re.MULTILINE)
-    keep, view = (re.search(rf"^-- {word}: yes$", text, re.MULTILINE) is not None for word in ("Keep", "View"))
-    return Model(file, file[3:-4], text, keep, view, without[1] if without else None)
+    into = re.search(r"^-- Into: ([a-z_]+)$", text, re.MULTILINE)
+    keep, view, by_level = (
+        re.search(rf"^-- {word}: yes$", text, re.MULTILINE) is not None for word in ("Keep", "View", "By level")
+    )
+    return Model(
+        file, file[3:-4], text, keep, view, without[1] if without else None, by_level, into[1] if into else None
+    )
 
 
 @cache
@@ -65,6 +73,12 @@ def checks() -> dict[str, str]:
         for item in sorted(files, key=lambda item: item.name)
         if item.name.endswith(".sql")
     }
+
+
+def remedy(check: str) -> str:
+    """Return what a check says to do about its rows, where that is for the user to do."""
+    found = re.search(r"^-- Remedy: (.+)$", checks()[check], re.MULTILINE)
+    return found[1] if found else ""
 
 
 @cache
@@ -79,10 +93,10 @@ def fingerprint() -> str:
     return hashlib.sha256("\0".join([macros(), *(model.text for model in models())]).encode()).hexdigest()
 
 
-def parameters(period: date) -> dict[str, Any]:
-    """Return the values that models may refer to: the billing period's first day and the first day after it."""
+def parameters(period: date, level: int = 1) -> dict[str, Any]:
+    """Return the values that models may refer to: the billing period's first day, the first day after it, and the level of pools."""
     end = date(period.year + period.month // 12, period.month % 12 + 1, 1)
-    return {"billing_period": period, "billing_period_end": end}
+    return {"billing_period": period, "billing_period_end": end, "level": level}
 
 
 def qualified(text: str, temporary: AbstractSet[str], tables: AbstractSet[str]) -> str:
@@ -172,35 +186,58 @@ def groups(ledger: Ledger, source: str, scope: str, period: date, rules: Compile
 
 def postings(ledger: Ledger, period: date, seal: str) -> None:
     """Compute a billing period's postings in one transaction and note the fingerprint they were computed from."""
-    done, empty = set[str](), _empty(ledger)
-    shapes = json.loads(ledger.meta("shapes") or "{}")
     with ledger.transaction():
         _cover(ledger, period)
-        for model in models():
-            if model.name == GROUPS:
-                continue
-            _make_way(ledger, model)
-            if model.without in empty:  # to plan a SELECT takes longer than to run it on little
-                ledger.run(f"CREATE OR REPLACE TEMP TABLE {model.name} ({shapes[model.name]})")
-                empty.add(model.name)
-            elif not _compute(ledger, model, period, done, known()):
-                empty.add(model.name)
-            done.add(model.name)
-            if model.keep:
-                _keep(ledger, model.name, period, has_rows=model.name not in empty)
+        _post(ledger, period)
         ledger.run(
             "INSERT OR REPLACE INTO ledger.periods SELECT $period, COALESCE((SELECT state FROM ledger.periods WHERE billing_period = $period), 'open'), $seal",
             {"period": period, "seal": seal},
         )
 
 
-def _compute(ledger: Ledger, model: Model, period: date, done: AbstractSet[str], given: AbstractSet[str]) -> int:
-    """Fill a model's TEMP table for a period from those that are done; return how many rows it has, of a view more than none."""
-    text = qualified(model.text, done, given)
+def _post(ledger: Ledger, period: date) -> None:
+    """Compute all models for a period, those of pools level by level, and keep what is to be kept."""
+    done, empty = set[str](), _empty(ledger)
+    shapes = json.loads(ledger.meta("shapes") or "{}")
+    levels = int(ledger.value("SELECT COALESCE(max(level), 1) FROM ledger.pools"))
+    for model, level in _steps(levels):
+        if model.into and level == levels:  # nobody is left to pass on to
+            continue
+        if level == 1:
+            _make_way(ledger, model)
+        table = model.into or model.name
+        if model.without not in empty:  # to plan a SELECT takes longer than to run it on little
+            if _compute(ledger, model, period, done, known(), level):
+                empty.discard(table)
+            elif level == 1:
+                empty.add(table)
+        elif level == 1 and not model.into:
+            ledger.run(f"CREATE OR REPLACE TEMP TABLE {model.name} ({shapes[model.name]})")
+            empty.add(model.name)
+        done.add(table)
+        if model.keep and level == (levels if model.by_level else 1):
+            _keep(ledger, model.name, period, has_rows=model.name not in empty)
+
+
+def _steps(levels: int) -> Iterator[tuple[Model, int]]:
+    """Yield the models in order, those of pools again for each further level, without the groups of charges."""
+    for by_level, found in groupby(models(), key=lambda model: model.by_level):
+        together = [model for model in found if model.name != GROUPS]
+        for level in range(1, levels + 1) if by_level else (1,):
+            yield from ((model, level) for model in together)
+
+
+def _compute(
+    ledger: Ledger, model: Model, period: date, done: AbstractSet[str], given: AbstractSet[str], level: int = 1
+) -> int:
+    """Fill a model's TEMP table for a period from those that are done; return how many rows are new, of a view more than none."""
+    text, values = qualified(model.text, done, given), parameters(period, level)
     if model.view:
         ledger.run(f"CREATE OR REPLACE TEMP VIEW {model.name} AS {text}")
         return 1
-    return int(ledger.value(f"CREATE OR REPLACE TEMP TABLE {model.name} AS {text}", _used(text, parameters(period))))
+    if level > 1 or model.into:
+        return int(ledger.value(f"INSERT INTO temp.{model.into or model.name} BY NAME {text}", _used(text, values)))
+    return int(ledger.value(f"CREATE OR REPLACE TEMP TABLE {model.name} AS {text}", _used(text, values)))
 
 
 def _make_way(ledger: Ledger, model: Model) -> None:
@@ -249,9 +286,9 @@ def forget(ledger: Ledger) -> None:
 
 
 def _cover(ledger: Ledger, period: date) -> None:
-    """Have the calendar hold every day that the period's charges touch."""
+    """Have the calendar hold every day of the months that the period's charges touch."""
     ledger.run(
-        "INSERT INTO ledger.calendar SELECT CAST(d.day AS DATE) FROM (SELECT unnest(generate_series(date_trunc('day', min(slot_start)), max(slot_end), INTERVAL 1 DAY)) AS day "
+        "INSERT INTO ledger.calendar SELECT CAST(d.day AS DATE) FROM (SELECT unnest(generate_series(date_trunc('month', min(slot_start)), date_trunc('month', max(slot_end)) + INTERVAL 1 MONTH, INTERVAL 1 DAY)) AS day "
         "FROM ledger.charge_groups WHERE billing_period = $period) AS d WHERE CAST(d.day AS DATE) NOT IN (SELECT day FROM ledger.calendar)",
         {"period": period},
     )

@@ -232,7 +232,9 @@ CREATE TABLE ledger.model_aliases (raw VARCHAR NOT NULL, model VARCHAR NOT NULL,
 CREATE TABLE ledger.team_aliases (raw VARCHAR NOT NULL, team VARCHAR NOT NULL, purpose VARCHAR, valid_from DATE, valid_to DATE);  -- raw in lower case
 CREATE TABLE ledger.pools (
     pool VARCHAR NOT NULL, base VARCHAR NOT NULL, grain VARCHAR NOT NULL, method VARCHAR NOT NULL,
-    idle_policy VARCHAR NOT NULL, idle_owner VARCHAR
+    idle_policy VARCHAR NOT NULL, idle_owner VARCHAR,
+    tokens_of VARCHAR NOT NULL,      -- the pool whose tokens it goes by, most often itself
+    level BIGINT NOT NULL            -- 1, or one more than the highest of the pools that pass costs on to it
 );
 CREATE TABLE ledger.pool_tokens (field VARCHAR NOT NULL, value VARCHAR NOT NULL, pool VARCHAR NOT NULL);   -- field: deployment | namespace
 CREATE TABLE ledger.driving_roles (                              -- whose counts drive money, the least place that has any; scope: pool NAME, provider NAME, or * for all others
@@ -244,7 +246,11 @@ CREATE TABLE ledger.owner_rules (                                -- one row per 
 );
 CREATE TABLE ledger.pool_chips (field VARCHAR NOT NULL, value VARCHAR NOT NULL, pool VARCHAR NOT NULL);    -- field: resource | namespace | cluster; a value that ends with * is a prefix
 CREATE TABLE ledger.pool_weights (pool VARCHAR NOT NULL, token_class VARCHAR NOT NULL, weight DECIMAL(9,6) NOT NULL);
-CREATE TABLE ledger.pool_fixed (pool VARCHAR NOT NULL, team VARCHAR NOT NULL, share DECIMAL(9,6) NOT NULL);
+CREATE TABLE ledger.pool_fixed (pool VARCHAR NOT NULL, team VARCHAR, to_pool VARCHAR, share DECIMAL(9,6) NOT NULL);  -- to a team, or passed on to a pool
+CREATE TABLE ledger.pool_models (pool VARCHAR NOT NULL, model VARCHAR NOT NULL, share BIGINT NOT NULL);    -- what part of its serving a model is
+CREATE TABLE ledger.pool_over (pool VARCHAR NOT NULL, to_pool VARCHAR NOT NULL);                           -- pools that bear a part by their own cost
+CREATE TABLE ledger.pool_drivers (pool VARCHAR NOT NULL, valid_from DATE NOT NULL, valid_to DATE NOT NULL, team VARCHAR, to_pool VARCHAR, value DECIMAL(18,6) NOT NULL);
+CREATE TABLE ledger.pool_reservations (pool VARCHAR NOT NULL, team VARCHAR NOT NULL, chips DECIMAL(18,6) NOT NULL, valid_from DATE NOT NULL, valid_to DATE NOT NULL);
 CREATE TABLE ledger.rule_sets (rule_set VARCHAR NOT NULL, ordinal INTEGER NOT NULL, name VARCHAR NOT NULL, definition VARCHAR NOT NULL);
 
 -- What accounts payable and treasury say, from the files that the configuration names. place is file:line.

@@ -23,6 +23,7 @@ CONTENT = (
     "unknown_machines",
     "card_costs",
     "chip_time",
+    "reserved_time",
     "allocation_shares",
     "postings",
     "posting_days",

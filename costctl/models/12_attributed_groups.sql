@@ -1,7 +1,7 @@
 -- Charge groups with the names they are attributed to: team and model through their aliases, the nature of the cost.
 -- Grain: one row per charge group. bought_model is the name as billed where no alias knows it, so that two unknown models stay two. is_bought are
--- tokens of a provider outside the pools, shared by counts or one team's by its tag. unit is what tokens and costs meet on: a pool, a bought
--- model, or a team's own model.
+-- tokens of a provider outside the pools, shared by counts or one team's by its tag. unit is what tokens and costs meet on: a pool (the one
+-- whose tokens it goes by), a bought model, or a team's own model.
 WITH roster AS (SELECT COUNT(*) AS teams FROM team_aliases),
 
 named AS (
@@ -21,7 +21,7 @@ named AS (
         COALESCE(declared.model, LOWER(TRIM(g.raw_model)), billed.model, 'unknown') AS model,
         COALESCE(billed.model, LOWER(TRIM(g.x_model_raw)), 'unknown') AS bought_model,
         COALESCE(g.pool, 'api') = 'api' AND (g.pool IS NOT NULL OR g.x_token_class IS NOT NULL) AS is_bought,
-        COALESCE(LOWER(TRIM(g.raw_purpose)), t.purpose, 'unknown') AS purpose, LOWER(COALESCE(m.machine, TRIM(g.x_machine))) AS machine
+        COALESCE(LOWER(TRIM(g.raw_purpose)), t.purpose, 'unknown') AS purpose, LOWER(COALESCE(m.machine, TRIM(g.x_machine))) AS machine, p.tokens_of
     FROM charge_groups AS g
     CROSS JOIN roster AS r
     LEFT JOIN team_aliases AS t ON t.raw = LOWER(TRIM(g.raw_team))
@@ -31,6 +31,7 @@ named AS (
     LEFT JOIN model_names AS billed ON billed.raw = LOWER(TRIM(g.x_model_raw))
         AND CAST(g.slot_start AS DATE) >= billed.valid_from AND CAST(g.slot_start AS DATE) < billed.valid_to
     LEFT JOIN machines AS m ON m.provider = g.provider AND m.name = LOWER(TRIM(g.x_machine))
+    LEFT JOIN pools AS p ON p.pool = g.pool
     WHERE g.billing_period = $billing_period
 )
 
@@ -40,7 +41,7 @@ SELECT
     nature, team, model, bought_model, purpose, is_bought,
     CASE
         WHEN is_bought THEN CONCAT('api/', provider, '/', bought_model)
-        WHEN pool IS NOT NULL THEN pool
+        WHEN pool IS NOT NULL THEN COALESCE(tokens_of, pool)
         WHEN model = 'unknown' THEN CONCAT(COALESCE(team, '-'), '/unknown/', COALESCE(machine, '-'))
         ELSE CONCAT(COALESCE(team, '-'), '/', model)
     END AS unit,

@@ -1,10 +1,14 @@
 -- The days whose token counts a billing period needs: its calendar month, and the days that its bills charge; of bought tokens only those that they charge.
--- Grain: one row.
+-- Grain: one row. Where a pool is split by periods, those days are whole months.
 WITH slots AS (
     SELECT
-        x_token_class, CAST(slot_start AS DATE) AS first_day,
-        CAST(CAST(slot_end + INTERVAL '86399999999' MICROSECOND AS TIMESTAMP) AS DATE) AS end_day     -- the day after the last that it touches
-    FROM attributed_groups
+        g.x_token_class, CASE WHEN p.pools > 0 THEN CAST(DATE_TRUNC('month', g.slot_start) AS DATE) ELSE CAST(g.slot_start AS DATE) END AS first_day,
+        CASE
+            WHEN p.pools > 0 THEN CAST(CAST(DATE_TRUNC('month', CAST(g.slot_end - INTERVAL '1' MICROSECOND AS TIMESTAMP)) AS TIMESTAMP) + INTERVAL '1' MONTH AS DATE)
+            ELSE CAST(CAST(g.slot_end + INTERVAL '86399999999' MICROSECOND AS TIMESTAMP) AS DATE)     -- the day after the last that it touches
+        END AS end_day
+    FROM attributed_groups AS g
+    CROSS JOIN (SELECT COUNT(*) AS pools FROM pools WHERE grain = 'period') AS p
 )
 
 SELECT

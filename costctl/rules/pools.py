@@ -4,28 +4,94 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from costctl import documents
 from costctl.config import Config
-from costctl.config.pools import Pool
+from costctl.config.pools import Pool, pool_of
+from costctl.errors import UsageError, nearest, shown
+from costctl.nouns import EVER, NEVER
+from costctl.rules import drivers
+from costctl.rules.drivers import Driver
 
 WEIGHTS = ("input", "output", "cache_read", "cache_write")
 EVERY = "*"  # weights that hold where no pool says otherwise
+PART = 10_000  # a part of a pool that a model is, in whole numbers
 
 
 def tables(config: Config) -> dict[str, list[tuple[Any, ...]]]:
-    """Return the rows of the pool tables, and who bears unused commitments."""
+    """Return the rows of the pool tables, and who bears unused commitments; raise UsageError for pools that feed each other in a circle."""
     pools = config.pools
+    driven = {name: drivers.read(config.at(p.driver)) for name, p in pools.items() if p.driver}
+    levels = _levels(config, driven)
     return {
-        "pools": [(name, p.base, p.grain, p.weights.method, p.idle.policy, p.idle.owner) for name, p in pools.items()],
+        "pools": [
+            (name, p.base, p.grain, p.weights.method, p.idle.policy, p.idle.owner, p.tokens.of or name, levels[name])
+            for name, p in pools.items()
+        ],
         "pool_tokens": [(*item, name) for name, p in pools.items() for item in p.tokens.listed()],
         "pool_chips": list(dict.fromkeys(found for name, p in pools.items() for found in _chips(name, p))),
         "pool_weights": [
             (name, kind, p.weights.of(kind)) for name, p in {**pools, EVERY: Pool()}.items() for kind in WEIGHTS
         ],
-        "pool_fixed": [(name, team, share) for name, p in pools.items() for team, share in _fixed(p).items()],
+        "pool_fixed": [(name, *_to(key), share) for name, p in pools.items() for key, share in _fixed(p).items()],
+        "pool_models": [
+            (name, model.lower(), int(share * PART)) for name, p in pools.items() for model, share in p.models.items()
+        ],
+        "pool_over": [(name, other) for name, p in pools.items() for other in dict.fromkeys(p.over)],
+        "pool_drivers": [
+            (name, item.valid_from, item.valid_to, *_to(item.key), item.value)
+            for name, items in driven.items()
+            for item in items
+        ],
+        "pool_reservations": [
+            (name, item.team, item.chips, item.valid_from or EVER, item.valid_to or NEVER)
+            for name, p in pools.items()
+            for item in p.reservations
+        ],
         "capacity_owner": [(config.policy.capacity_owner,)],
     }
+
+
+def _levels(config: Config, driven: dict[str, list[Driver]]) -> dict[str, int]:
+    """Return the level of each pool: 1, or one more than the highest of those that pass costs on to it."""
+    feeds = {
+        name: {found for key in (*p.shares, *(item.key for item in driven.get(name, ()))) if (found := pool_of(key))}
+        | set(p.over)
+        for name, p in config.pools.items()
+    }
+    for name, fed in feeds.items():
+        for other in fed - set(config.pools):
+            raise _error(
+                config,
+                name,
+                f"passes costs on to the pool {shown(other)}, which is not there",
+                nearest(other, config.pools),
+            )
+    order = TopologicalSorter({name: {other for other, fed in feeds.items() if name in fed} for name in feeds})
+    levels = dict[str, int]()
+    try:
+        for name in order.static_order():
+            levels[name] = 1 + max((levels[other] for other, fed in feeds.items() if name in fed), default=0)
+    except CycleError as error:
+        circle = error.args[1]
+        what = f"pools pass their costs on in a circle: {' > '.join(reversed(circle))}"
+        raise _error(config, circle[0], what, "Leave one of them out.") from error
+    return levels
+
+
+def _error(config: Config, pool: str, what: str, remedy: str) -> UsageError:
+    where = f"{config.file}"
+    if config.file:
+        where = documents.read(config.file).where(("pools", pool), key=True)
+    return UsageError(where, f"pool {shown(pool)}: {what}", remedy=remedy or "Mend the name, or add the pool.")
+
+
+def _to(key: str) -> tuple[str | None, str | None]:
+    """Return the team, or the pool, that a key of shares names."""
+    pool = pool_of(key)
+    return (None, pool) if pool else (key, None)
 
 
 def _chips(name: str, pool: Pool) -> Iterator[tuple[str, str, str]]:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from costctl.config import Config
+from costctl.config.pools import pool_of
 from costctl.errors import InputRefused, UsageError, nearest, shown
 from costctl.files import delimited
 from costctl.nouns import EVER, NEVER
+from costctl.rules import drivers
 
 COLUMNS = ("team", "parent", "cost_centre", "entity", "owner", "purpose", "aliases", "valid_from", "valid_to")
 MODEL_COLUMNS = ("raw", "model", "valid_from", "valid_to", "note")
@@ -53,7 +55,22 @@ def _refuse_unknown(config: Config, spellings: set[str]) -> None:
     """A team that the configuration names must be one of teams.csv, where that has any."""
     named = [(f"rule {rule.name}", rule.team) for rule in config.rules if rule.team and "{" not in rule.team]
     named += [(f"pools.{name}.idle.owner", pool.idle.owner) for name, pool in config.pools.items() if pool.idle.owner]
-    named += [(f"pools.{name}.shares", team) for name, pool in config.pools.items() for team in pool.shares]
+    named += [
+        (f"pools.{name}.shares", team)
+        for name, pool in config.pools.items()
+        for team in pool.shares
+        if not pool_of(team)
+    ]
+    named += [
+        (f"pools.{name}.reservations", item.team) for name, pool in config.pools.items() for item in pool.reservations
+    ]
+    named += [
+        (f"{item.row.path}:{item.row.line}", item.key)
+        for pool in config.pools.values()
+        if pool.driver
+        for item in drivers.read(config.at(pool.driver))
+        if not pool_of(item.key)
+    ]
     named += [(f"owner {owner.name}", owner.team) for owner in config.owners]
     named += [("policy.capacity_owner", config.policy.capacity_owner)] if config.policy.capacity_owner else []
     for place, team in named:

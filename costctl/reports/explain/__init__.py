@@ -17,7 +17,7 @@ from costctl.ledger.store import Ledger
 from costctl.nouns import CompiledRules, Span
 from costctl.reports.explain import naming
 
-DERIVED = ("model_names", "attributed_groups", "chip_hours", "pool_cells", "state_cells")
+DERIVED = ("model_names", "attributed_groups", "chip_hours", "pool_cells")
 NOBODY = "-"  # as a filter: the postings without a team or model
 COSTS = {
     "BilledCost": "billed",

@@ -1,4 +1,4 @@
--- Which postings each charge group of a billing period ends in: its own, or those of the pool cell it is part of.
+-- Which postings each charge group of a billing period ends in: its own, or those of the pool cell it is part of, through whatever pools that was passed on.
 -- Grain: one row per group and posting.
 SELECT p.origin AS group_id, p.posting_id
 FROM postings AS p
@@ -6,8 +6,7 @@ WHERE p.billing_period = $billing_period AND p.pool IS NULL
 UNION ALL
 SELECT g.group_id, p.posting_id
 FROM postings AS p
-INNER JOIN state_cells AS s ON s.state_cell_id = p.origin
-INNER JOIN pool_cells AS c ON c.cell_id = s.cell_id
+INNER JOIN pool_cells AS c ON c.cell_id = p.cell
 INNER JOIN attributed_groups AS g
     ON g.pool = c.pool AND g.unit = c.unit AND g.slot_start = c.slot_start AND g.slot_end = c.slot_end AND g.source = c.source
     AND g.provider = c.provider AND g.BillingCurrency = c.BillingCurrency AND g.ChargeCategory = c.ChargeCategory AND g.nature = c.nature

@@ -1,10 +1,11 @@
 -- State cells split by their shares; a cell without a share stays whole and says why.
--- Grain: one row per state cell, team, model, purpose and method.
+-- Grain: one row per state cell, team, pool that it is passed on to, model, purpose and method.
+-- By level: yes
 -- Empty without: state_cells
 WITH parts AS (
     SELECT
         c.state_cell_id, c.cell_id, c.pool, c.nature, c.state, c.share_key,
-        COALESCE(s.team, CASE WHEN s.share_key IS NULL THEN c.state_team END) AS team,
+        COALESCE(s.team, CASE WHEN s.share_key IS NULL THEN c.state_team END) AS team, s.to_pool,
         COALESCE(s.model, c.state_model, c.model, 'unknown') AS model, COALESCE(s.purpose, CASE c.state WHEN 'training' THEN 'training' ELSE 'unknown' END) AS purpose,
         COALESCE(s.method, '-') AS method, s.share_key IS NULL AS unsplit,
         COALESCE(s.weight, CAST(1 AS DECIMAL(38, 0))) AS weight, COALESCE(s.total, CAST(1 AS DECIMAL(38, 0))) AS total,
@@ -13,22 +14,24 @@ WITH parts AS (
         c.billed_incomplete, c.effective_incomplete, c.list_incomplete, c.contracted_incomplete, c.rate_card_incomplete
     FROM state_cells AS c
     LEFT JOIN allocation_shares AS s ON s.pool = c.pool AND s.slot_start = c.slot_start AND s.slot_end = c.slot_end AND s.share_key = c.share_key
+    WHERE c.level = $level
 ),
 
 shared AS (
     SELECT
-        state_cell_id, cell_id, pool, nature, state, share_key, team, model, purpose, method, unsplit, weight, total,
+        state_cell_id, cell_id, pool, nature, state, share_key, team, to_pool, model, purpose, method, unsplit, weight, total,
         BilledCost, EffectiveCost, ListCost, ContractedCost, rate_card_cost, chip_hours, billed_unknown, effective_unknown, list_unknown, contracted_unknown, rate_card_unknown,
         billed_incomplete, effective_incomplete, list_incomplete, contracted_incomplete, rate_card_incomplete,
         share_of(BilledCost, weight, total) AS billed, share_of(EffectiveCost, weight, total) AS effective, share_of(ListCost, weight, total) AS list,
         share_of(ContractedCost, weight, total) AS contracted, share_of(rate_card_cost, weight, total) AS rate_card, share_of(chip_hours, weight, total) AS hours,
-        ROW_NUMBER() OVER (PARTITION BY state_cell_id ORDER BY weight DESC, COALESCE(team, ''), model, purpose, method) AS place
+        ROW_NUMBER() OVER (PARTITION BY state_cell_id ORDER BY weight DESC, COALESCE(team, ''), model, purpose, method, COALESCE(to_pool, '')) AS place
     FROM parts
 )
 
 SELECT
-    state_cell_id, cell_id, pool, nature, state, team, model, purpose, method, weight, total,
+    state_cell_id, cell_id, pool, nature, state, team, to_pool, model, purpose, method, weight, total,
     CASE
+        WHEN to_pool IS NOT NULL THEN NULL
         WHEN method = 'not counted' THEN 'tokens on the bill that no source counted'
         WHEN NOT unsplit AND team IS NULL AND state NOT IN ('idle', 'unused') THEN 'tokens without a known team'
         WHEN unsplit AND pool = 'api' THEN 'no tokens counted for this model, class and day'

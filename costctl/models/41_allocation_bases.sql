@@ -1,0 +1,58 @@
+-- What a pool is split by: its allocation base per day and recipient, as a whole number; bought tokens that somebody counted are their own base.
+-- Grain: one row per pool, day, base_key, team, pool that it is passed on to, model and purpose. base_key names the cells that a base is for, NULL any of
+-- the pool; a model that is NULL is the one of the chips. Direct cost is usage before credits, in its own currency; drivers are as they are told, chip-seconds are of records that name a team.
+WITH split AS (
+    SELECT
+        g.pool AS passed_to, g.team, CASE WHEN g.pool IS NULL THEN g.model END AS model, CASE WHEN g.pool IS NULL THEN g.purpose ELSE 'unknown' END AS purpose,
+        g.BillingCurrency, d.day,
+        share_of(
+            g.EffectiveCost, DATE_DIFF('second', GREATEST(g.slot_start, CAST(d.day AS TIMESTAMP)), LEAST(g.slot_end, CAST(d.day AS TIMESTAMP) + INTERVAL 1 DAY)),
+            DATE_DIFF('second', g.slot_start, g.slot_end)
+        ) AS cost
+    FROM attributed_groups AS g
+    INNER JOIN calendar AS d ON CAST(d.day AS TIMESTAMP) < g.slot_end AND CAST(d.day AS TIMESTAMP) + INTERVAL 1 DAY > g.slot_start
+    INNER JOIN (SELECT COUNT(*) AS pools FROM pools WHERE base = 'direct_cost') AS n ON n.pools > 0
+    WHERE g.nature = 'usage' AND (g.pool IS NOT NULL OR g.team IS NOT NULL)
+)
+
+SELECT
+    t.day, t.pool, CONCAT('api|', t.provider, '|', t.bought_model, '|', t.token_class) AS base_key, CAST(NULL AS VARCHAR) AS to_pool, t.team, t.model, t.purpose,
+    'bought tokens' AS method, SUM(CAST(t.tokens AS DECIMAL(38, 0))) AS weight
+FROM token_use AS t
+WHERE t.pool = 'api' AND t.token_class <> '-' AND NOT t.by_bill
+GROUP BY ALL
+UNION ALL
+SELECT
+    t.day, p.pool, CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), t.team, t.model, t.purpose, CASE p.base WHEN 'weighted_tokens' THEN p.method ELSE p.base END,
+    SUM(CASE p.base
+        WHEN 'weighted_tokens' THEN CAST(CAST(t.tokens AS DECIMAL(19, 0)) * COALESCE(w.weight, CAST('1' AS DECIMAL(9, 6))) * 1000000 AS DECIMAL(38, 0))
+        WHEN 'tokens' THEN CAST(t.tokens AS DECIMAL(38, 0))
+        WHEN 'output_tokens' THEN CASE WHEN t.token_class = 'output' THEN CAST(t.tokens AS DECIMAL(38, 0)) ELSE CAST(0 AS DECIMAL(38, 0)) END
+        ELSE CAST(t.requests AS DECIMAL(38, 0))
+    END)
+FROM token_use AS t
+INNER JOIN pools AS p ON p.tokens_of = t.pool AND p.base IN ('weighted_tokens', 'tokens', 'output_tokens', 'requests')
+LEFT JOIN pool_weights AS w ON w.pool = p.pool AND w.token_class = t.token_class
+GROUP BY ALL
+UNION ALL
+SELECT
+    d.day, p.pool, CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), r.team, COALESCE(r.model, 'unknown'), CASE r.state WHEN 'training' THEN 'training' ELSE 'unknown' END, p.base,
+    SUM(r.microchips * DATE_DIFF('second', GREATEST(r.ts_start, CAST(d.day AS TIMESTAMP)), LEAST(r.ts_end, CAST(d.day AS TIMESTAMP) + INTERVAL 1 DAY)))
+FROM chip_records AS r
+INNER JOIN pools AS p ON p.pool = r.pool AND p.base = 'chip_seconds'
+INNER JOIN calendar AS d ON CAST(d.day AS TIMESTAMP) < r.ts_end AND CAST(d.day AS TIMESTAMP) + INTERVAL 1 DAY > r.ts_start
+WHERE r.state IN ('serving', 'training', 'startup') AND r.names_team
+GROUP BY ALL
+UNION ALL
+SELECT
+    s.day, p.pool, CONCAT('cost|', s.BillingCurrency), s.passed_to, s.team, s.model, s.purpose, p.base,
+    SUM(signed_millionths(s.cost))
+FROM split AS s
+INNER JOIN pools AS p ON p.base = 'direct_cost'
+LEFT JOIN pool_over AS o ON o.pool = p.pool AND o.to_pool = s.passed_to
+WHERE s.passed_to IS NULL OR o.pool IS NOT NULL
+GROUP BY ALL
+UNION ALL
+SELECT d.day, v.pool, CAST(NULL AS VARCHAR), v.to_pool, v.team, CAST(NULL AS VARCHAR), 'unknown', 'driver', CAST(v.value * 1000000 AS DECIMAL(38, 0))
+FROM pool_drivers AS v
+INNER JOIN calendar AS d ON d.day >= v.valid_from AND d.day < v.valid_to
