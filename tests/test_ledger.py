@@ -433,6 +433,7 @@ REFERENCES = {
         "pool_models",
         "pool_over",
         "pool_drivers",
+        "pool_capacity",
         "pool_reservations",
         "capacity_owner",
         "rule_sets",

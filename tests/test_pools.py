@@ -317,6 +317,68 @@ def test_a_reservation_holds_while_it_holds(place):
     }
 
 
+def test_what_engines_counted_and_no_team_is_a_share_of_its_own(place):
+    """The engines counted 1,000 tokens of atlas, the gateway 600 of them; of embed the gateway has more, and nothing is made up of that."""
+    configured(place, "gpu: {base: tokens, coverage: {owner: platform}}\ntpu: {base: tokens}")
+    tokens = """
+        day         pool  team    model  input  output
+        2026-10-01  {0}   search  atlas  300    0
+        2026-10-01  {0}   ads     atlas  300    0
+        2026-10-01  {0}   ads     embed  200    0
+    """
+    engines = "\n".join(
+        f"2026-10-01  {pool}  -  {model}  {count}  0"
+        for pool in ("gpu", "tpu")
+        for model, count in (("atlas", 1000), ("embed", 150))
+    )
+    place.write("tokens.csv", counted(tokens.format("gpu")) + counted(tokens.format("tpu")).partition("\n")[2])
+    place.write("engine.csv", counted("day  pool  team  model  input  output\n" + engines).replace(",-,", ",,"))
+    place.bill("october.csv", "day  SubAccountId  cost\n2026-10-01  gpu  120\n2026-10-01  tpu  120")
+    place.write(
+        "costctl.yaml",
+        (place.home / "costctl.yaml").read_text() + "sources: [{name: engines, path: engine.csv, role: engine}]\n",
+    )
+    place.ingest("october.csv", "tokens.csv")
+    assert place.costctl("ingest", "engine.csv").returncode == 0
+    assert place.broken() == []
+    assert owed(place, "pool, kind, team, reason") == {
+        ("gpu", "shared", "ads", None): "50",
+        ("gpu", "shared", "platform", None): "40",
+        ("gpu", "shared", "search", None): "30",
+        ("tpu", "shared", "ads", None): "50",
+        ("tpu", "shared", "search", None): "30",
+        ("tpu", "unallocated", None, "tokens that the engines counted and no team"): "40",
+    }
+
+
+def test_bought_capacity_is_idle_where_it_served_less(place):
+    """2 units of 1,000 weighted tokens a minute are 2,880,000 a day: search used 1/4, ads 1/8; of 800 they bear 200 and 100, and 500 is idle.
+
+    What spilled over is bought by the token, and takes no part.
+    """
+    configured(
+        place,
+        'gpu: {tokens: {deployment: [ptu]}, capacity: {units: "2", tokens_per_unit_minute: 1000}, idle: {policy: by_reservation, owner: platform}, '
+        'reservations: [{team: search, chips: "1"}]}',
+    )
+    place.write(
+        "tokens.csv",
+        "start,end,provider,pool,deployment,model,team,input_uncached,output,requests\n"
+        "2026-10-01T05:00:00Z,2026-10-01T06:00:00Z,azure,,ptu,gpt-5,search,720000,0,1\n"
+        "2026-10-01T05:00:00Z,2026-10-01T06:00:00Z,azure,,ptu,gpt-5,ads,0,90000,1\n",
+    )
+    place.bill("october.csv", "day  SubAccountId  cost\n2026-10-01  gpu  800")
+    place.ingest("october.csv", "tokens.csv")
+    assert place.broken() == []
+    # search booked a unit, 1,440,000 a day, and left half of it: a quarter of the whole; the rest of the idle time is nobody's
+    assert owed(place, "state, team") == {
+        ("idle", "platform"): "300",
+        ("idle", "search"): "200",
+        ("serving", "ads"): "100",
+        ("serving", "search"): "200",
+    }
+
+
 @pytest.mark.parametrize(
     ("pools", "said"),
     [

@@ -143,6 +143,19 @@ class Reservation(Part):
         return self
 
 
+class Coverage(Part):
+    """Who bears what the engines counted beyond the tokens of teams."""
+
+    owner: str
+
+
+class Capacity(Part):
+    """Capacity that is bought by the unit, such as PTUs, and how many weighted tokens one serves in a minute."""
+
+    units: Annotated[Decimal, Field(gt=0, max_digits=12, decimal_places=6)]
+    tokens_per_unit_minute: Annotated[int, Field(gt=0, lt=10**9)]
+
+
 class Pool(Part):
     """Costs that several teams share, and how they are split."""
 
@@ -164,6 +177,8 @@ class Pool(Part):
     models: dict[str, ModelShare] = {}
     idle: Idle = Idle()
     reservations: list[Reservation] = []
+    coverage: Coverage | None = None
+    capacity: Capacity | None = None
     shares: dict[str, Weight] = {}
     over: Texts = []
     driver: Path | None = None
@@ -176,6 +191,8 @@ class Pool(Part):
             raise ValueError("`driver: FILE.csv` goes with the base `driver`, and only with it")
         if self.over and self.base != "direct_cost":
             raise ValueError("`over: [POOL, …]` goes with the base `direct_cost`, and only with it")
+        if self.capacity and self.base != "weighted_tokens":
+            raise ValueError("`capacity` is told in weighted tokens: it goes with that base, and only with it")
         if (self.idle.policy == "by_reservation") != bool(self.reservations):
             raise ValueError("`reservations:` go with the idle policy `by_reservation`, and only with it")
         if self.shares and not any(self.shares.values()):

@@ -234,7 +234,8 @@ CREATE TABLE ledger.pools (
     pool VARCHAR NOT NULL, base VARCHAR NOT NULL, grain VARCHAR NOT NULL, method VARCHAR NOT NULL,
     idle_policy VARCHAR NOT NULL, idle_owner VARCHAR,
     tokens_of VARCHAR NOT NULL,      -- the pool whose tokens it goes by, most often itself
-    level BIGINT NOT NULL            -- 1, or one more than the highest of the pools that pass costs on to it
+    level BIGINT NOT NULL,           -- 1, or one more than the highest of the pools that pass costs on to it
+    coverage_owner VARCHAR           -- who bears what its engines counted beyond the tokens of teams
 );
 CREATE TABLE ledger.pool_tokens (field VARCHAR NOT NULL, value VARCHAR NOT NULL, pool VARCHAR NOT NULL);   -- field: deployment | namespace
 CREATE TABLE ledger.driving_roles (                              -- whose counts drive money, the least place that has any; scope: pool NAME, provider NAME, or * for all others
@@ -250,6 +251,7 @@ CREATE TABLE ledger.pool_fixed (pool VARCHAR NOT NULL, team VARCHAR, to_pool VAR
 CREATE TABLE ledger.pool_models (pool VARCHAR NOT NULL, model VARCHAR NOT NULL, share BIGINT NOT NULL);    -- what part of its serving a model is
 CREATE TABLE ledger.pool_over (pool VARCHAR NOT NULL, to_pool VARCHAR NOT NULL);                           -- pools that bear a part by their own cost
 CREATE TABLE ledger.pool_drivers (pool VARCHAR NOT NULL, valid_from DATE NOT NULL, valid_to DATE NOT NULL, team VARCHAR, to_pool VARCHAR, value DECIMAL(18,6) NOT NULL);
+CREATE TABLE ledger.pool_capacity (pool VARCHAR NOT NULL, units DECIMAL(18,6) NOT NULL, tokens_per_unit_minute BIGINT NOT NULL);     -- weighted tokens
 CREATE TABLE ledger.pool_reservations (pool VARCHAR NOT NULL, team VARCHAR NOT NULL, chips DECIMAL(18,6) NOT NULL, valid_from DATE NOT NULL, valid_to DATE NOT NULL);
 CREATE TABLE ledger.rule_sets (rule_set VARCHAR NOT NULL, ordinal INTEGER NOT NULL, name VARCHAR NOT NULL, definition VARCHAR NOT NULL);
 

@@ -23,6 +23,7 @@ CONTENT = (
     "unknown_machines",
     "card_costs",
     "chip_time",
+    "pool_time",
     "reserved_time",
     "allocation_shares",
     "postings",

@@ -13,6 +13,32 @@ WITH split AS (
     INNER JOIN calendar AS d ON CAST(d.day AS TIMESTAMP) < g.slot_end AND CAST(d.day AS TIMESTAMP) + INTERVAL 1 DAY > g.slot_start
     INNER JOIN (SELECT COUNT(*) AS pools FROM pools WHERE base = 'direct_cost') AS n ON n.pools > 0
     WHERE g.nature = 'usage' AND (g.pool IS NOT NULL OR g.team IS NOT NULL)
+),
+
+counted AS (
+    SELECT t.day, t.pool, t.team, t.model, t.purpose, t.token_class, t.tokens, t.requests, FALSE AS is_uncovered
+    FROM token_use AS t
+    WHERE t.pool IS NOT NULL AND t.pool <> 'api'
+    UNION ALL
+    SELECT u.day, u.pool, p.coverage_owner, u.model, 'unknown', u.token_class, u.tokens, u.requests, TRUE
+    FROM uncovered_tokens AS u
+    INNER JOIN pools AS p ON p.pool = u.pool
+),
+
+weighed AS (
+    SELECT
+        t.day, p.pool, t.team, t.model, t.purpose,
+        CASE WHEN t.is_uncovered THEN 'not covered' WHEN p.base = 'weighted_tokens' THEN p.method ELSE p.base END AS method,
+        SUM(CASE p.base
+            WHEN 'weighted_tokens' THEN CAST(CAST(t.tokens AS DECIMAL(19, 0)) * COALESCE(w.weight, CAST('1' AS DECIMAL(9, 6))) * 1000000 AS DECIMAL(38, 0))
+            WHEN 'tokens' THEN CAST(t.tokens AS DECIMAL(38, 0))
+            WHEN 'output_tokens' THEN CASE WHEN t.token_class = 'output' THEN CAST(t.tokens AS DECIMAL(38, 0)) ELSE CAST(0 AS DECIMAL(38, 0)) END
+            ELSE CAST(t.requests AS DECIMAL(38, 0))
+        END) AS weight
+    FROM counted AS t
+    INNER JOIN pools AS p ON p.tokens_of = t.pool AND p.base IN ('weighted_tokens', 'tokens', 'output_tokens', 'requests')
+    LEFT JOIN pool_weights AS w ON w.pool = p.pool AND w.token_class = t.token_class
+    GROUP BY ALL
 )
 
 SELECT
@@ -22,18 +48,9 @@ FROM token_use AS t
 WHERE t.pool = 'api' AND t.token_class <> '-' AND NOT t.by_bill
 GROUP BY ALL
 UNION ALL
-SELECT
-    t.day, p.pool, CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), t.team, t.model, t.purpose, CASE p.base WHEN 'weighted_tokens' THEN p.method ELSE p.base END,
-    SUM(CASE p.base
-        WHEN 'weighted_tokens' THEN CAST(CAST(t.tokens AS DECIMAL(19, 0)) * COALESCE(w.weight, CAST('1' AS DECIMAL(9, 6))) * 1000000 AS DECIMAL(38, 0))
-        WHEN 'tokens' THEN CAST(t.tokens AS DECIMAL(38, 0))
-        WHEN 'output_tokens' THEN CASE WHEN t.token_class = 'output' THEN CAST(t.tokens AS DECIMAL(38, 0)) ELSE CAST(0 AS DECIMAL(38, 0)) END
-        ELSE CAST(t.requests AS DECIMAL(38, 0))
-    END)
-FROM token_use AS t
-INNER JOIN pools AS p ON p.tokens_of = t.pool AND p.base IN ('weighted_tokens', 'tokens', 'output_tokens', 'requests')
-LEFT JOIN pool_weights AS w ON w.pool = p.pool AND w.token_class = t.token_class
-GROUP BY ALL
+SELECT day, pool, CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), team, model, purpose, method, weight
+FROM weighed
+WHERE weight > 0 OR method <> 'not covered'
 UNION ALL
 SELECT
     d.day, p.pool, CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), r.team, COALESCE(r.model, 'unknown'), CASE r.state WHEN 'training' THEN 'training' ELSE 'unknown' END, p.base,

@@ -27,7 +27,19 @@ def tables(config: Config) -> dict[str, list[tuple[Any, ...]]]:
     levels = _levels(config, driven)
     return {
         "pools": [
-            (name, p.base, p.grain, p.weights.method, p.idle.policy, p.idle.owner, p.tokens.of or name, levels[name])
+            (
+                *(
+                    name,
+                    p.base,
+                    p.grain,
+                    p.weights.method,
+                    p.idle.policy,
+                    p.idle.owner,
+                    p.tokens.of or name,
+                    levels[name],
+                ),
+                p.coverage.owner if p.coverage else None,
+            )
             for name, p in pools.items()
         ],
         "pool_tokens": [(*item, name) for name, p in pools.items() for item in p.tokens.listed()],
@@ -44,6 +56,9 @@ def tables(config: Config) -> dict[str, list[tuple[Any, ...]]]:
             (name, item.valid_from, item.valid_to, *_to(item.key), item.value)
             for name, items in driven.items()
             for item in items
+        ],
+        "pool_capacity": [
+            (name, p.capacity.units, p.capacity.tokens_per_unit_minute) for name, p in pools.items() if p.capacity
         ],
         "pool_reservations": [
             (name, item.team, item.chips, item.valid_from or EVER, item.valid_to or NEVER)

@@ -14,7 +14,7 @@ WITH parts AS (
         p.base, p.idle_policy, p.idle_owner
     FROM pool_cells AS c
     LEFT JOIN pools AS p ON p.pool = c.pool
-    LEFT JOIN chip_time AS t ON t.pool = c.pool AND t.slot_start = c.slot_start AND t.slot_end = c.slot_end AND c.nature <> 'unused'
+    LEFT JOIN pool_time AS t ON t.pool = c.pool AND t.slot_start = c.slot_start AND t.slot_end = c.slot_end AND c.nature <> 'unused'
     LEFT JOIN pool_models AS m ON m.pool = c.pool AND t.model IS NULL AND COALESCE(t.state, 'loaded') IN ('serving', 'startup', 'loaded') AND c.nature <> 'unused'
     LEFT JOIN (SELECT pool, CAST(SUM(share) AS BIGINT) AS whole FROM pool_models GROUP BY pool) AS n ON n.pool = c.pool
     WHERE COALESCE(p.level, CAST(1 AS BIGINT)) = $level

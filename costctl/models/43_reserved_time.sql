@@ -1,11 +1,11 @@
 -- Chip time that teams booked in a pool, what they used of it, and what idle time each of them bears: what is booked and left, the rest the pool's owner.
--- Grain: one row per pool, slot, team and method, in millionths of chip-seconds. What runs for several teams at once is used by them as they take part in the
+-- Grain: one row per pool, slot, team and method, weighed as in pool_time; a unit of bought capacity is booked as a chip is. What runs for several teams at once is used by them as they take part in the
 -- pool's base. Teams that together left more than was idle bear it in proportion.
--- Empty without: chip_time
+-- Empty without: pool_time
 -- Keep: yes
 WITH slots AS (
     SELECT t.pool, t.slot_start, t.slot_end, SUM(CASE WHEN t.state = 'idle' THEN t.weight ELSE CAST(0 AS DECIMAL(38, 0)) END) AS idle
-    FROM chip_time AS t
+    FROM pool_time AS t
     INNER JOIN pools AS p ON p.pool = t.pool AND p.idle_policy = 'by_reservation'
     GROUP BY t.pool, t.slot_start, t.slot_end
 ),
@@ -13,10 +13,11 @@ WITH slots AS (
 booked AS (
     SELECT
         s.pool, s.slot_start, s.slot_end, r.team,
-        SUM(CAST(r.chips * 1000000 AS DECIMAL(38, 0))
+        SUM(CAST(r.chips * 1000000 AS DECIMAL(38, 0)) * COALESCE(k.tokens_per_unit_minute, CAST(1 AS BIGINT))
             * DATE_DIFF('second', GREATEST(s.slot_start, CAST(r.valid_from AS TIMESTAMP)), LEAST(s.slot_end, CAST(r.valid_to AS TIMESTAMP)))) AS booked
     FROM slots AS s
     INNER JOIN pool_reservations AS r ON r.pool = s.pool AND CAST(r.valid_from AS TIMESTAMP) < s.slot_end AND CAST(r.valid_to AS TIMESTAMP) > s.slot_start
+    LEFT JOIN pool_capacity AS k ON k.pool = s.pool
     GROUP BY s.pool, s.slot_start, s.slot_end, r.team
 ),
 
@@ -29,7 +30,7 @@ bases AS (
 
 working AS (
     SELECT t.pool, t.slot_start, t.slot_end, t.team, SUM(t.weight) AS used
-    FROM chip_time AS t
+    FROM pool_time AS t
     INNER JOIN slots AS s ON s.pool = t.pool AND s.slot_start = t.slot_start AND s.slot_end = t.slot_end
     WHERE t.state IN ('serving', 'training', 'startup')
     GROUP BY t.pool, t.slot_start, t.slot_end, t.team

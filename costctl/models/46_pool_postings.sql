@@ -33,6 +33,7 @@ SELECT
     CASE
         WHEN to_pool IS NOT NULL THEN NULL
         WHEN method = 'not counted' THEN 'tokens on the bill that no source counted'
+        WHEN method = 'not covered' THEN 'tokens that the engines counted and no team'
         WHEN NOT unsplit AND team IS NULL AND state NOT IN ('idle', 'unused') THEN 'tokens without a known team'
         WHEN unsplit AND pool = 'api' THEN 'no tokens counted for this model, class and day'
         WHEN unsplit AND state = 'unknown' THEN 'paid chip time that no state covers'
