@@ -136,8 +136,11 @@ def test_the_same_traffic_by_gateway_meter_engine_and_bill_counts_once_and_stand
     found = {(row["line"], row["model"]): row["total"] for row in rows(command, "chargeback")}
     assert found == {
         ("team", "gpt-5"): "9.538462",
-        ("team", "atlas"): "20",
-        ("unallocated", ""): "0.461538",
+        (
+            "team",
+            "atlas",
+        ): "18",  # of 20: the engines counted 110 more than the gateway's 990, and nobody knows whose they are
+        ("unallocated", ""): "2.461538",
     }  # 50 of 650 are in no count
 
 
