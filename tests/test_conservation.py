@@ -39,6 +39,30 @@ CONFIGS = [
 ]
 
 
+PASSING = """
+    version: 1
+    rules:
+      - {{name: nodes, when: {{SubAccountId: [nodes]}}, pool: gpu}}
+      - {{name: halves, when: {{SubAccountId: [halves]}}, pool: halves}}
+      - {{name: web, when: {{SubAccountId: [web]}}, pool: web}}
+    pools:
+      gpu: {gpu}
+      halves: {{base: fixed, shares: {{a: "1", "pool gpu": "2", "pool web": "0.3"}}}}
+      web: {{base: {web}, tokens: {{of: gpu}}}}
+"""
+BOOKED = "idle: {policy: by_reservation, owner: platform}, reservations: [{team: a, chips: '6'}, {team: b, chips: '3', valid_from: 2026-10-01}]"
+CONFIGS += [  # pools that pass on to pools, by the month, by models, by what is booked of chips and of bought capacity
+    PASSING.format(
+        gpu=f"{{grain: period, tokens: {{deployment: [d1]}}, models: {{atlas: '3', other: '1'}}, {BOOKED}}}",
+        web="requests",
+    ),
+    PASSING.format(
+        gpu=f"{{tokens: {{deployment: [d1]}}, capacity: {{units: '8.5', tokens_per_unit_minute: 70000}}, {BOOKED}}}",
+        web="chip_seconds",
+    ),
+]
+
+
 def plain(value):
     """Write a whole number of 1e-18 as a bill would, sometimes without the zeros at its end."""
     sign, digits = "-" if value < 0 else "", f"{abs(value):019d}"

@@ -23,7 +23,9 @@ GROUPED_BY = ("providers", "machines", "machine_families")  # the reference tabl
 PERIODS = (
     "SELECT billing_period FROM ledger.charge_groups UNION "
     "SELECT CAST(date_trunc('month', p.period) AS DATE) FROM ledger.delivery_periods AS p JOIN ledger.deliveries AS d USING (delivery_id) "
-    "WHERE p.live AND p.rows > 0 AND d.kind = 'usage'"
+    "WHERE p.live AND p.rows > 0 AND d.kind = 'usage' UNION "
+    "SELECT CAST(date_trunc('month', ts_start) AS DATE) FROM ledger.token_usage "  # what a counter counted may be of the month before its sample
+    "WHERE delivery_id IN (SELECT delivery_id FROM ledger.deliveries WHERE dataset = 'counter_samples')"
 )
 NO_RULES = "{'rule': 0, 'team': CAST(NULL AS VARCHAR), 'model': CAST(NULL AS VARCHAR), 'purpose': CAST(NULL AS VARCHAR), 'pool': CAST(NULL AS VARCHAR)}"
 
@@ -209,7 +211,7 @@ def _post(ledger: Ledger, period: date) -> None:
         if model.without not in empty:  # to plan a SELECT takes longer than to run it on little
             if _compute(ledger, model, period, done, known(), level):
                 empty.discard(table)
-            elif level == 1:
+            elif level == 1 and not model.into:
                 empty.add(table)
         elif level == 1 and not model.into:
             ledger.run(f"CREATE OR REPLACE TEMP TABLE {model.name} ({shapes[model.name]})")
