@@ -354,7 +354,16 @@ class TestStaleness:
 def filled(places):
     """A place with a row in every table of the content."""
     place = places()
-    place.write("costctl.yaml", "version: 1\nrules: [{name: p, when: {SubAccountId: [n]}, pool: p}]\npools: {p: {}}\n")
+    place.write(
+        "costctl.yaml",
+        """
+        version: 1
+        rules:
+          - {name: p, when: {SubAccountId: [n]}, pool: p}
+          - {name: q, when: {SubAccountId: [o]}, team: q, valid_to: 2026-10-03}
+        pools: {p: {}}
+    """,
+    )
     hours = {
         "x_Machine": "p5.48xlarge",
         "ConsumedQuantity": "24",
@@ -363,7 +372,14 @@ def filled(places):
     }
     unknown = hours | {"x_Machine": "p9.48xlarge"}
     place.bill(
-        "bill.csv", [{"SubAccountId": "n"} | hours, unknown, unknown | {"x_Machine": "p8.1"}, {"ListUnitPrice": "x"}]
+        "bill.csv",
+        [
+            {"SubAccountId": "n"} | hours,
+            unknown,
+            unknown | {"x_Machine": "p8.1"},
+            {"ListUnitPrice": "x"},
+            {"SubAccountId": "o", "ChargePeriodStart": "2026-10-02T00:00:00Z"} | hours,
+        ],
     )
     place.write(
         "t.csv",
@@ -415,6 +431,7 @@ REFERENCES = {
         "model_prices",
         "model_aliases",
         "team_aliases",
+        "owner_changes",
     ),
     *(
         "pools",

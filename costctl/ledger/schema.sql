@@ -225,6 +225,7 @@ CREATE TABLE ledger.claims (                                     -- what somebod
 );
 CREATE TABLE ledger.model_aliases (raw VARCHAR NOT NULL, model VARCHAR NOT NULL, valid_from DATE, valid_to DATE);   -- raw in lower case
 CREATE TABLE ledger.team_aliases (raw VARCHAR NOT NULL, team VARCHAR NOT NULL, purpose VARCHAR, valid_from DATE, valid_to DATE);  -- raw in lower case
+CREATE TABLE ledger.owner_changes (day DATE NOT NULL, raw VARCHAR);   -- the days on which a spelling begins to mean another team, or none; raw is NULL where a rule begins or ends
 CREATE TABLE ledger.pools (
     pool VARCHAR NOT NULL, base VARCHAR NOT NULL, grain VARCHAR NOT NULL, method VARCHAR NOT NULL,
     idle_policy VARCHAR NOT NULL, idle_owner VARCHAR

@@ -7,7 +7,8 @@ WITH parts AS (
         COALESCE(t.state, CASE c.nature WHEN 'unused' THEN 'unused' ELSE 'loaded' END) AS state, t.team AS state_team, t.model AS state_model,
         COALESCE(t.weight, CAST(1 AS DECIMAL(38, 0))) AS weight,
         c.BilledCost, c.EffectiveCost, c.ListCost, c.ContractedCost, c.rate_card_cost, c.chip_hours,
-        c.billed_unknown, c.effective_unknown, c.list_unknown, c.contracted_unknown, c.rate_card_unknown
+        c.billed_unknown, c.effective_unknown, c.list_unknown, c.contracted_unknown, c.rate_card_unknown,
+        c.billed_incomplete, c.effective_incomplete, c.list_incomplete, c.contracted_incomplete, c.rate_card_incomplete
     FROM pool_cells AS c
     LEFT JOIN chip_time AS t ON t.pool = c.pool AND t.slot_start = c.slot_start AND t.slot_end = c.slot_end AND c.nature <> 'unused'
 ),
@@ -16,6 +17,7 @@ ranked AS (
     SELECT
         cell_id, pool, slot_start, slot_end, nature, provider, api_model, api_class, model, state, state_team, state_model,
         BilledCost, EffectiveCost, ListCost, ContractedCost, rate_card_cost, chip_hours, billed_unknown, effective_unknown, list_unknown, contracted_unknown, rate_card_unknown,
+        billed_incomplete, effective_incomplete, list_incomplete, contracted_incomplete, rate_card_incomplete,
         SUM(weight) OVER (PARTITION BY cell_id) AS total, weight,
         ROW_NUMBER() OVER (PARTITION BY cell_id ORDER BY weight DESC, state, COALESCE(state_team, ''), COALESCE(state_model, '')) AS place
     FROM parts
@@ -25,6 +27,7 @@ shared AS (
     SELECT
         cell_id, pool, slot_start, slot_end, nature, provider, api_model, api_class, model, state, state_team, state_model, place,
         BilledCost, EffectiveCost, ListCost, ContractedCost, rate_card_cost, chip_hours, billed_unknown, effective_unknown, list_unknown, contracted_unknown, rate_card_unknown,
+        billed_incomplete, effective_incomplete, list_incomplete, contracted_incomplete, rate_card_incomplete,
         share_of(BilledCost, weight, total) AS billed, share_of(EffectiveCost, weight, total) AS effective, share_of(ListCost, weight, total) AS list,
         share_of(ContractedCost, weight, total) AS contracted, share_of(rate_card_cost, weight, total) AS rate_card, share_of(chip_hours, weight, total) AS hours
     FROM ranked
@@ -50,8 +53,7 @@ SELECT
     CASE WHEN s.place = 1 THEN s.list_unknown ELSE CAST(0 AS BIGINT) END AS list_unknown,
     CASE WHEN s.place = 1 THEN s.contracted_unknown ELSE CAST(0 AS BIGINT) END AS contracted_unknown,
     CASE WHEN s.place = 1 THEN s.rate_card_unknown ELSE CAST(0 AS BIGINT) END AS rate_card_unknown,
-    s.billed_unknown > 0 AS billed_incomplete, s.effective_unknown > 0 AS effective_incomplete, s.list_unknown > 0 AS list_incomplete,
-    s.contracted_unknown > 0 AS contracted_incomplete, s.rate_card_unknown > 0 AS rate_card_incomplete
+    s.billed_incomplete, s.effective_incomplete, s.list_incomplete, s.contracted_incomplete, s.rate_card_incomplete
 FROM shared AS s
 LEFT JOIN pools AS p ON p.pool = s.pool
 WINDOW cell AS (PARTITION BY s.cell_id)

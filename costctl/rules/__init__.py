@@ -103,9 +103,9 @@ def _condition(place: _Place, values: _Values) -> str:
     templates = [column for name in FIELDS if (column := _template(place, name))]
     parts += [f"NULLIF(TRIM({column}), '') IS NOT NULL" for column in templates]  # a blank value does not match
     if rule.valid_from:
-        parts.append(f"ChargePeriodStart >= CAST({values.mark(_day(rule.valid_from))} AS TIMESTAMP)")
+        parts.append(f"moment >= CAST({values.mark(_day(rule.valid_from))} AS TIMESTAMP)")
     if rule.valid_to:
-        parts.append(f"ChargePeriodStart < CAST({values.mark(_day(rule.valid_to))} AS TIMESTAMP)")
+        parts.append(f"moment < CAST({values.mark(_day(rule.valid_to))} AS TIMESTAMP)")
     return " AND ".join(parts)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,23 @@ def tables(config: Config, shipped: list[tuple[Any, ...]]) -> dict[str, list[tup
     return {
         "team_aliases": [(item.raw, item.team, item.purpose, item.valid_from, item.valid_to) for item in named],
         "model_aliases": model_aliases(config, shipped),
+        "owner_changes": [*((day, None) for day in _turns(config)), *_changes(named)],
     }
+
+
+def _turns(config: Config) -> list[date]:
+    """Return the days on which a rule begins or ends."""
+    return sorted({day for rule in config.rules for day in (rule.valid_from, rule.valid_to) if day})
+
+
+def _changes(aliases: Iterable[Alias]) -> Iterator[tuple[date, str]]:
+    """Yield each day on which a spelling begins to mean another team, or none, with the spelling."""
+    meanings: dict[str, dict[date, tuple[str, str | None] | None]] = {}
+    for item in sorted(aliases, key=lambda item: (item.raw, item.valid_from)):
+        days = meanings.setdefault(item.raw, {EVER: None})
+        days |= {item.valid_from: (item.team, item.purpose), item.valid_to: None}
+    for raw, days in meanings.items():
+        yield from ((day, raw) for (_, had), (day, has) in pairwise(days.items()) if had != has and day != NEVER)
 
 
 def model_aliases(config: Config, shipped: Iterable[tuple[Any, ...]]) -> list[tuple[str, str, date, date]]:
