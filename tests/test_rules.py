@@ -2,9 +2,18 @@
 
 import csv
 import io
+from datetime import date
 from decimal import Decimal
+from itertools import product
 
 import pytest
+from conftest import examples
+from hypothesis import given
+from hypothesis import strategies as st
+
+from costctl.config.rules import Rule
+from costctl.errors import UsageError
+from costctl.rules import compile_rules
 
 OCTOBER = {"ChargePeriodStart": "2026-10-01T00:00:00Z", "ChargePeriodEnd": "2026-11-01T00:00:00Z"}
 CONFIG = """
@@ -172,3 +181,136 @@ class TestAChargeThatSpansAChange:
             ("platform", "100", "2026-10-01T00:00:00Z", "2026-10-11T00:00:00Z"),
             ("research", "210", "2026-10-11T00:00:00Z", "2026-11-01T00:00:00Z"),
         ]
+
+
+WORDS = """
+    version: 1
+    tags: {env: {keys: [env, Environment], values: {production: [prod, prd]}, fold: true}}
+    rules:
+      - {name: blocks of Trainium, when: {chip: TRN2}, team: t-chip}
+      - {name: one machine, when: {machine: P5.48xlarge, provider: aws}, team: t-machine}
+      - {name: a family, when: {machine: "p4d*"}, team: t-family}
+      - {name: production, when: {tags.env: production}, team: "{tags.env}"}
+      - {name: folded, when: {ServiceName: amazon s3}, fold: true, team: t-folded}
+      - {name: exact, when: {ServiceName: [Amazon S3, Azure]}, team: t-never}
+      - {name: ours, when: {source: other, ChargeCategory: Tax}, team: t-source}
+      - {name: of aws, when: {provider: aws}, team: t-aws}
+      - {name: as billed, when: {provider: MICROSOFT}, team: t-azure}
+      - {name: nobody's, when: {provider: mill}, team: t-mill}
+    formats:
+      mill: {columns: {BilledCost: cost, ChargePeriodStart: day}, constants: {ProviderName: Mill, BillingCurrency: USD}}
+"""
+WORDED = """
+    SubAccountId  ProviderName         x_Machine       ServiceName   ChargeCategory  Tags
+    t-chip        AWS                  trn2.48xlarge   -             Usage           -
+    t-machine     Amazon Web Services  p5.48xlarge     -             Usage           -
+    t-family      AWS                  p4de.24xlarge   -             Usage           -
+    production    AWS                  -               -             Usage           {"Environment": "PRD"}
+    production    Azure                -               -             Usage           {"env": " Production "}
+    t-folded      AWS                  -               AMAZON S3     Usage           -
+    t-never       AWS                  -               Azure         Usage           -
+    t-aws         amazon               m7i.large       -             Usage           {"env": "test"}
+    t-source      AWS                  -               -             Tax             -
+    t-azure       Microsoft            -               -             Usage           -
+    t-mill        MILL                 -               -             Usage           -
+"""
+
+
+def test_rules_speak_the_words_of_the_trade(place):
+    """Each charge says in its account where it belongs; `exact` takes only what its service is to the letter."""
+    place.write("costctl.yaml", WORDS)
+    place.bill("bill.csv", WORDED)
+    place.ingest("bill.csv", source="other")
+    written = list(csv.DictReader(io.StringIO(place.costctl("export", "focus", "--format", "csv").stdout)))
+    assert [(row["SubAccountId"], row["x_team"]) for row in written] == [(row["SubAccountId"],) * 2 for row in written]
+    assert len(written) == 11
+    assert place.ask("SELECT DISTINCT tag_env FROM ledger.charges ORDER BY ALL") == [
+        ("production",),
+        ("test",),
+        (None,),
+    ]
+    place.write("costctl.yaml", WORDS.replace("prod, prd]}, fold: true", "Production]}, fold: false"))
+    place.ingest("bill.csv", source="other")  # the columns of the tags follow the configuration
+    assert place.ask("SELECT DISTINCT tag_env FROM ledger.charges ORDER BY ALL") == [
+        ("PRD",),
+        ("production",),
+        ("test",),
+        (None,),
+    ]
+
+
+DAYS = [date(2026, 10, day) for day in range(1, 6)]
+VALUES = ("x", "X", "xy", "y", "")
+
+
+def held(rule, row, day):
+    """Tell by a rule's own words whether it matches: this is said here once more, and not asked of costctl."""
+
+    def like(text, value):
+        text, value = (text.strip().lower(), value.strip().lower()) if rule.fold else (text, value)
+        return text.startswith(value[:-1]) if value.endswith("*") else text == value
+
+    taken = [name[1:-1] for name in (rule.team, rule.model or "") if name.startswith("{")]
+    return (
+        all(any(like(row[name], value) for value in wanted) for name, wanted in rule.when.items())
+        and all(row[name] for name in taken)
+        and (rule.valid_from or day) <= day < (rule.valid_to or date.max)
+    )
+
+
+def rules_of(values, team, folds):
+    when = st.dictionaries(st.sampled_from(["a", "b"]), st.lists(values, min_size=1, max_size=3), min_size=1)
+    days = st.none() | st.sampled_from(DAYS)
+    spans = st.tuples(days, days).filter(lambda span: None in span or span[0] < span[1])
+    return st.builds(
+        lambda when, span, team, fold: Rule(
+            name="r", when=when, team=team, fold=fold, valid_from=span[0], valid_to=span[1]
+        ),
+        *(when, spans, team, folds),
+    )
+
+
+def never(rules):
+    try:
+        compile_rules(rules, ["a", "b", "tag_team", "x_token_class"])
+    except UsageError as error:
+        return "never match" in error.what
+    return False
+
+
+@examples(60)
+@given(
+    st.lists(
+        rules_of(st.sampled_from([*VALUES, "x*", "*"]), st.sampled_from(["t", "{a}"]), st.booleans()),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_a_rule_that_is_refused_takes_nothing(rules):
+    """Whatever it is refused for: of all charges on all days the first that matches is never the last of the rules that costctl names."""
+    for number in range(1, len(rules) + 1):
+        if never(rules[:number]):
+            rows = [dict(zip("ab", pair, strict=True)) for pair in product([*VALUES, "zz"], repeat=2)]
+            assert not any(
+                held(rules[number - 1], row, day) and not any(held(rule, row, day) for rule in rules[: number - 1])
+                for row in rows
+                for day in [date(2026, 1, 1), *DAYS, date(2027, 1, 1)]
+            )
+            return
+
+
+@examples(60)
+@given(st.lists(rules_of(st.sampled_from(["x", "y", "z"]), st.just("t"), st.just(value=False)), min_size=1, max_size=5))
+def test_a_rule_of_plain_values_that_takes_nothing_is_refused(rules):
+    rows = [dict(zip("ab", pair, strict=True)) for pair in product(["x", "y", "z", "other"], repeat=2)]
+    days = [date(2026, 1, 1), *DAYS, date(2027, 1, 1)]
+    idle = [
+        number
+        for number, rule in enumerate(rules)
+        if not any(
+            held(rule, row, day) and not any(held(other, row, day) for other in rules[:number])
+            for row in rows
+            for day in days
+        )
+    ]
+    assert never(rules) == bool(idle)

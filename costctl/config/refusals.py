@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 from costctl.config.parts import Part
 from costctl.config.settings import NOT_SETTINGS, Config
@@ -96,6 +96,7 @@ def settings_of(location: tuple[int | str, ...]) -> list[str]:
             kind = fields[str(part)].annotation
         else:
             kind = get_args(kind)[-1]
+        kind = get_args(kind)[0] if get_origin(kind) is Annotated else kind
     if not (isinstance(kind, type) and issubclass(kind, Part)):
         return []
     return [field.alias or name for name, field in kind.model_fields.items() if name not in NOT_SETTINGS]

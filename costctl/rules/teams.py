@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from costctl import documents
 from costctl.config import Config
 from costctl.errors import InputRefused, UsageError, nearest, shown
 from costctl.files import delimited
@@ -68,18 +69,23 @@ def model_aliases(config: Config, shipped: Iterable[tuple[Any, ...]]) -> list[tu
 
 def _refuse_unknown(config: Config, spellings: set[str]) -> None:
     """A team that the configuration names must be one of teams.csv, where that has any."""
-    named = [(f"rule {rule.name}", rule.team) for rule in config.rules if rule.team and "{" not in rule.team]
-    named += [(f"pools.{name}.idle.owner", pool.idle.owner) for name, pool in config.pools.items() if pool.idle.owner]
-    named += [(f"pools.{name}.shares", team) for name, pool in config.pools.items() for team in pool.shares]
-    named += [(f"owner {owner.name}", owner.team) for owner in config.owners]
-    named += [("policy.capacity_owner", config.policy.capacity_owner)] if config.policy.capacity_owner else []
-    for place, team in named:
+    for place, team in _named(config):
         if spellings and team.lower() not in spellings:
-            raise UsageError(
-                f"{config.file}: {place}",
-                f"there is no team {shown(team)} in {config.teams}",
-                remedy=f"{nearest(team, spellings)}Mend the name, or add a row.",
-            )
+            where = documents.read(config.file).where(place, key=place[-1] == team) if config.file else "costctl.yaml"
+            remedy = f"{nearest(team, spellings)}Mend the name, or add a row."
+            raise UsageError(where, f"there is no team {shown(team)} in {config.teams}", remedy=remedy)
+
+
+def _named(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield each team that the configuration names, with its place."""
+    for number, rule in enumerate(config.rules):
+        if rule.team and "{" not in rule.team:
+            yield ("rules", number, "team"), rule.team
+    for name, pool in config.pools.items():
+        yield from [(("pools", name, "idle", "owner"), pool.idle.owner)] if pool.idle.owner else []
+        yield from ((("pools", name, "shares", team), team) for team in pool.shares)
+    yield from ((("owners", number, "team"), owner.team) for number, owner in enumerate(config.owners))
+    yield from [(("policy", "capacity_owner"), config.policy.capacity_owner)] if config.policy.capacity_owner else []
 
 
 def read(path: Path) -> list[Alias]:
