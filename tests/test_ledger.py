@@ -443,6 +443,7 @@ REFERENCES = {
         "pool_fixed",
         "capacity_owner",
         "rule_sets",
+        "purpose_accounts",
     ),
     *("invoices", "reconciling_items", "fx_rates"),
 }

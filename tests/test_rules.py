@@ -2,9 +2,12 @@
 
 import csv
 import io
+import re
+import shutil
 from datetime import date
 from decimal import Decimal
 from itertools import product
+from pathlib import Path
 
 import pytest
 from conftest import examples
@@ -314,3 +317,117 @@ def test_a_rule_of_plain_values_that_takes_nothing_is_refused(rules):
         )
     ]
     assert never(rules) == bool(idle)
+
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "reorganisation"
+
+
+@pytest.fixture(scope="module")
+def example(places):
+    """The worked example, ingested: its README says by hand what each report must come to."""
+    place = places()
+    shutil.copytree(EXAMPLE, place.home, dirs_exist_ok=True)
+    assert place.costctl("ingest").returncode == 0
+    return place
+
+
+def told(place, *words, columns):
+    """Return some columns of a report, and what it says of its basis."""
+    said = place.costctl(*words, "--format", "csv")
+    assert said.returncode == 0, said.stderr
+    return [tuple(row[name] for name in columns) for row in csv.DictReader(io.StringIO(said.stdout))]
+
+
+AS_POSTED = [
+    ("research", "training", "2900"),
+    ("platform", "training", "1800"),
+    ("platform", "internal", "620"),
+    ("discovery", "customer", "91.612904"),
+    ("search", "customer", "88.387096"),
+]
+
+
+class TestTheWorkedReorganisation:
+    def test_the_chargeback_as_posted_and_as_of_a_day(self, example):
+        words, columns = ("report", "chargeback", "--period", "2026-10"), ("team", "purpose", "total")
+        assert told(example, *words, columns=columns) == AS_POSTED
+        assert told(example, *words, "--org", "as-posted", columns=columns) == AS_POSTED
+        merged = [*AS_POSTED[:3], ("discovery", "customer", "180")]
+        assert told(example, *words, "--org", "as-of=2026-10-31", columns=columns) == merged
+        assert told(example, *words, "--org", "as-of 2026-10-15", columns=columns) == AS_POSTED  # search is search
+        basis = [example.costctl(*words, *org, "--format", "table").stdout for org in ((), ("--org", "2026-10-31"))]
+        assert ["teams as posted" in basis[0], "teams as of 2026-10-31" in basis[1]] == [True, True]
+        assert all(re.search(r"^difference +0 ", text, re.MULTILINE) for text in basis)
+
+    def test_the_accounts(self, example):
+        columns = ("account", "purpose", "team", "total")
+        words = ("report", "accounts", "--period", "2026-10")
+        assert told(example, *words, columns=columns) == [
+            ("research and development", "training", "research", "2900"),
+            ("research and development", "training", "platform", "1800"),
+            ("cost of revenue", "customer", "discovery", "91.612904"),
+            ("cost of revenue", "customer", "search", "88.387096"),
+            ("(no account)", "internal", "platform", "620"),
+        ]
+        merged = told(example, *words, "--org", "as-of=2026-10-31", columns=columns)
+        assert merged[2] == ("cost of revenue", "customer", "discovery", "180")
+        assert len(merged) == 4
+
+    def test_what_each_rule_took(self, example):
+        columns = ("rule", "name", "goes_to", "charges", "cost", "currency", "note")
+        assert told(example, "rules", "check", columns=columns) == [
+            ("1", "the lab of platform", "team platform", "1", "1800", "USD", "until 2026-10-11"),
+            ("2", "the lab of research", "team research", "2", "2900", "USD", "from 2026-10-11"),
+            ("3", "built-in: tag names a team", "team by its tag", "4", "800", "USD", ""),
+            ("4", "built-in: token line without a team", "pool api", "0", "0", "", "took nothing"),
+            ("", "(no rule)", "unallocated", "0", "0", "", ""),
+        ]
+        nothing = told(example, "rules", "check", "--period", "2026-09", columns=("charges", "cost", "note"))
+        assert {row[:2] for row in nothing} == {("0", "0")}
+
+
+def test_accounts_lose_nothing(place):
+    """Unowned costs, credits, tax, another currency, an unknown cost and a word of one's own: each has its line, and the bill is reached."""
+    place.write(
+        "costctl.yaml",
+        """
+        version: 1
+        accounts: {Customer: cost of revenue, unknown: overhead}
+        """,
+    )
+    place.bill(
+        "bill.csv",
+        """
+        cost  ChargeCategory  BillingCurrency  Tags
+        10    Usage           USD              {"team": "search", "purpose": "CUSTOMER"}
+        5     Usage           USD              {"team": "search", "purpose": "sales demo"}
+        4     Usage           USD              {"team": "search"}
+        3     Usage           EUR              {"purpose": "customer"}
+        2     Tax             USD              -
+        -1    Credit          USD              {"team": "search", "purpose": "customer"}
+        """,
+    )
+    place.ingest("bill.csv")
+    columns = ("currency", "account", "purpose", "line", "team", "total", "other_purpose")
+    assert told(place, "report", "accounts", columns=columns) == [
+        ("EUR", "cost of revenue", "customer", "unallocated", "", "3", ""),
+        ("USD", "cost of revenue", "customer", "team", "search", "10", ""),
+        ("USD", "overhead", "unknown", "team", "search", "4", ""),
+        ("USD", "(no account)", "sales demo", "team", "search", "5", "sales demo"),
+        ("USD", "(recoverable tax)", "", "recoverable tax", "", "2", ""),
+        ("USD", "(credits)", "", "credits", "", "-1", ""),
+    ]
+    shown = place.costctl("report", "accounts", "--format", "table").stdout
+    assert shown.count("difference") == 2
+    assert "  sales demo: ACCOUNT\n" in shown
+    assert re.search("no word for .*:\n  sales demo\n", shown)
+    place.bill("more.csv", [{"team": "ads", "EffectiveCost": None, "day": "2026-11-03"}])
+    place.ingest("more.csv", source="more")
+    assert told(place, "rules", "check", "--period", "2026-11", columns=("charges", "cost", "note"))[0] == (
+        "1",
+        "",
+        "1 without effective cost",
+    )
+    assert told(place, "report", "accounts", "--period", "2026-11", columns=("account", "line", "total")) == [
+        ("(unpriced)", "unpriced", "")
+    ]

@@ -36,6 +36,11 @@ def contradictions(config: Config) -> Iterator[Problem]:
                 yield Problem(("pools", pool, "tokens", field), what)
     yield from _driven_twice(config)
     yield from _chips_of_two_pools(config)
+    purposes = [purpose.strip().lower() for purpose in config.accounts]
+    for number, purpose in enumerate(config.accounts):
+        if purposes[number] in purposes[:number]:
+            what = f"the purpose {shown(purposes[number])} has an account already; purposes compare in lower case"
+            yield Problem(("accounts", purpose), what, of_key=True)
     names = [source.name for source in config.sources]
     for number, name in enumerate(names):
         if name in names[:number]:

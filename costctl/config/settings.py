@@ -49,6 +49,7 @@ class Config(Part):
     owners: list[Owner] = []
     tokens: Tokens = Tokens()
     pools: dict[str, Pool] = {}
+    accounts: dict[str, Annotated[str, Field(min_length=1)]] = {}  # purpose → the account of the books that bears it
     policy: Policy = Policy()
     exports: list[Export] = []
     home: Path = Path()

@@ -241,6 +241,7 @@ CREATE TABLE ledger.owner_rules (                                -- one row per 
 CREATE TABLE ledger.pool_chips (field VARCHAR NOT NULL, value VARCHAR NOT NULL, pool VARCHAR NOT NULL);    -- field: resource | namespace | cluster; a value that ends with * is a prefix
 CREATE TABLE ledger.pool_weights (pool VARCHAR NOT NULL, token_class VARCHAR NOT NULL, weight DECIMAL(9,6) NOT NULL);
 CREATE TABLE ledger.pool_fixed (pool VARCHAR NOT NULL, team VARCHAR NOT NULL, share DECIMAL(9,6) NOT NULL);
+CREATE TABLE ledger.purpose_accounts (purpose VARCHAR NOT NULL, account VARCHAR NOT NULL);   -- the account of the books that bears what a purpose costs
 CREATE TABLE ledger.rule_sets (rule_set VARCHAR NOT NULL, ordinal INTEGER NOT NULL, name VARCHAR NOT NULL, definition VARCHAR NOT NULL);
 
 -- What accounts payable and treasury say, from the files that the configuration names. place is file:line.
