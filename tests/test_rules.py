@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import examples
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from costctl.config.rules import Rule
@@ -289,6 +289,9 @@ def never(rules):
         max_size=4,
     )
 )
+@example(
+    [Rule(name="r", when={"b": ["x"]}, team="{a}"), Rule(name="r", when={"b": ["x"]}, team="t")]
+)  # where a is blank
 def test_a_rule_that_is_refused_takes_nothing(rules):
     """Whatever it is refused for: of all charges on all days the first that matches is never the last of the rules that costctl names."""
     for number in range(1, len(rules) + 1):
@@ -323,7 +326,7 @@ EXAMPLE = Path(__file__).parents[1] / "examples" / "reorganisation"
 
 
 @pytest.fixture(scope="module")
-def example(places):
+def worked(places):
     """The worked example, ingested: its README says by hand what each report must come to."""
     place = places()
     shutil.copytree(EXAMPLE, place.home, dirs_exist_ok=True)
@@ -348,41 +351,41 @@ AS_POSTED = [
 
 
 class TestTheWorkedReorganisation:
-    def test_the_chargeback_as_posted_and_as_of_a_day(self, example):
+    def test_the_chargeback_as_posted_and_as_of_a_day(self, worked):
         words, columns = ("report", "chargeback", "--period", "2026-10"), ("team", "purpose", "total")
-        assert told(example, *words, columns=columns) == AS_POSTED
-        assert told(example, *words, "--org", "as-posted", columns=columns) == AS_POSTED
+        assert told(worked, *words, columns=columns) == AS_POSTED
+        assert told(worked, *words, "--org", "as-posted", columns=columns) == AS_POSTED
         merged = [*AS_POSTED[:3], ("discovery", "customer", "180")]
-        assert told(example, *words, "--org", "as-of=2026-10-31", columns=columns) == merged
-        assert told(example, *words, "--org", "as-of 2026-10-15", columns=columns) == AS_POSTED  # search is search
-        basis = [example.costctl(*words, *org, "--format", "table").stdout for org in ((), ("--org", "2026-10-31"))]
+        assert told(worked, *words, "--org", "as-of=2026-10-31", columns=columns) == merged
+        assert told(worked, *words, "--org", "as-of 2026-10-15", columns=columns) == AS_POSTED  # search is search
+        basis = [worked.costctl(*words, *org, "--format", "table").stdout for org in ((), ("--org", "2026-10-31"))]
         assert ["teams as posted" in basis[0], "teams as of 2026-10-31" in basis[1]] == [True, True]
         assert all(re.search(r"^difference +0 ", text, re.MULTILINE) for text in basis)
 
-    def test_the_accounts(self, example):
+    def test_the_accounts(self, worked):
         columns = ("account", "purpose", "team", "total")
         words = ("report", "accounts", "--period", "2026-10")
-        assert told(example, *words, columns=columns) == [
+        assert told(worked, *words, columns=columns) == [
             ("research and development", "training", "research", "2900"),
             ("research and development", "training", "platform", "1800"),
             ("cost of revenue", "customer", "discovery", "91.612904"),
             ("cost of revenue", "customer", "search", "88.387096"),
             ("(no account)", "internal", "platform", "620"),
         ]
-        merged = told(example, *words, "--org", "as-of=2026-10-31", columns=columns)
+        merged = told(worked, *words, "--org", "as-of=2026-10-31", columns=columns)
         assert merged[2] == ("cost of revenue", "customer", "discovery", "180")
         assert len(merged) == 4
 
-    def test_what_each_rule_took(self, example):
+    def test_what_each_rule_took(self, worked):
         columns = ("rule", "name", "goes_to", "charges", "cost", "currency", "note")
-        assert told(example, "rules", "check", columns=columns) == [
+        assert told(worked, "rules", "check", columns=columns) == [
             ("1", "the lab of platform", "team platform", "1", "1800", "USD", "until 2026-10-11"),
             ("2", "the lab of research", "team research", "2", "2900", "USD", "from 2026-10-11"),
             ("3", "built-in: tag names a team", "team by its tag", "4", "800", "USD", ""),
             ("4", "built-in: token line without a team", "pool api", "0", "0", "", "took nothing"),
             ("", "(no rule)", "unallocated", "0", "0", "", ""),
         ]
-        nothing = told(example, "rules", "check", "--period", "2026-09", columns=("charges", "cost", "note"))
+        nothing = told(worked, "rules", "check", "--period", "2026-09", columns=("charges", "cost", "note"))
         assert {row[:2] for row in nothing} == {("0", "0")}
 
 
