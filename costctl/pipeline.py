@@ -66,7 +66,7 @@ def known(config: Config | None = None) -> dict[str, Format]:
 def writing(run: Run, archive: Path | None = None) -> Iterator[Ledger]:
     """Open the ledger to write, its tables, references and tag columns brought up to date."""
     with store.opened(run.place, write=True, wait=run.wait, archive=archive) as ledger:
-        changed = tags.ensure(ledger, tags.mapping(run.config.tags))
+        changed = tags.ensure(ledger, tags.mapping({name: tag.stored() for name, tag in run.config.tags.items()}))
         changed |= _stored(ledger, run)
         changed |= build.prepare(ledger)
         if changed:
@@ -203,7 +203,9 @@ def settings(ledger: Ledger, run: Run) -> ingest.Settings:
 def compiled(ledger: Ledger, config: Config) -> CompiledRules:
     """Compile the configuration's rules against the columns that the charges have."""
     columns = [name for name, type_ in ledger.columns("ledger.charges").items() if type_ == "VARCHAR"]
-    return rules.compile_rules(config.rules, columns, str(config.file or "costctl.yaml"))
+    billers = [item.constants["ProviderName"] for item in config.formats.values() if "ProviderName" in item.constants]
+    known = rules.facts(ledger, billers) if rules.uses_words(config.rules) else None
+    return rules.compile_rules(config.rules, columns, str(config.file or "costctl.yaml"), known)
 
 
 def allocate(ledger: Ledger, run: Run, told: Callable[[Outcome], None] = lambda _: None) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from costctl.cli import focus, rates, trace
+from costctl.cli import focus, rates, rules, trace
 from costctl.cli.options import (
     ConfigOption,
     EstimatesOption,
@@ -28,6 +28,7 @@ app = typer.Typer(
     epilog="A first look: costctl demo. Exit codes: 0 done, 2 usage or config, 3 input refused, 4 done with records set aside, 5 does not reconcile, 6 busy, 7 storage, 8 ledger version, 9 gate.",
 )
 app.add_typer(rates.app, name="rates")
+app.add_typer(rules.app, name="rules")
 app.add_typer(trace.app)
 app.add_typer(focus.exports)
 app.add_typer(focus.app, name="focus")
@@ -151,6 +152,12 @@ def report(
     rate_type: Annotated[
         str, typer.Option("--rate-type", metavar="NAME", help="period_average, period_end, invoice or budget.")
     ] = "period_average",
+    org: Annotated[
+        str,
+        typer.Option(
+            "--org", metavar="TEXT", help="as-posted, or as-of=2026-10-31: teams under their names of that day."
+        ),
+    ] = "as-posted",
     format_: FormatOption = None,
     output: OutputOption = None,
     cents: Annotated[
@@ -169,7 +176,7 @@ def report(
     chargeback, tokens-per-dollar, billed-to-effective, unallocated,
     unknown-machines, unknown-models, reconciliation, revisions,
     rate-variance, token-variance, owned-chips, claims,
-    token-match, inclusion, unknown-owners, unit-prices.
+    token-match, inclusion, unknown-owners, unit-prices, accounts.
     """
     from costctl.cli import work
 
@@ -187,6 +194,7 @@ def report(
         refresh=not no_refresh,
         currency=currency,
         rate_type=rate_type,
+        org=org,
     )
 
 

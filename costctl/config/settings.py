@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from costctl.config.bills import ColumnMap, Export, Source
-from costctl.config.parts import Part, TagName, Wanted, as_list
+from costctl.config.parts import Part, TagKeys, TagName, Wanted, as_list
 from costctl.config.pools import Pool
 from costctl.config.rules import Owner, Rule, Tokens
 
@@ -37,7 +37,7 @@ class Config(Part):
     memory: str | None = None
     sources: list[Source] = []
     formats: dict[TagName, ColumnMap] = {}
-    tags: dict[TagName, Wanted] = {}
+    tags: dict[TagName, TagKeys] = {}
     store_columns: dict[TagName, Wanted] = {}
     teams: Path | None = None
     model_aliases: Path | None = None
@@ -49,6 +49,7 @@ class Config(Part):
     owners: list[Owner] = []
     tokens: Tokens = Tokens()
     pools: dict[str, Pool] = {}
+    accounts: dict[str, Annotated[str, Field(min_length=1)]] = {}  # purpose → the account of the books that bears it
     policy: Policy = Policy()
     exports: list[Export] = []
     home: Path = Path()

@@ -28,11 +28,11 @@ priced AS (
         g.billing_period, g.group_id, g.row_count,
         CASE
             WHEN g.nature IN ('tax', 'credit') OR h.chip_hours = 0 THEN CAST('0' AS DECIMAL(38, 18))
-            WHEN g.source = 'own' THEN CASE WHEN g.effective_unknown = 0 THEN g.EffectiveCost END
+            WHEN g.source = 'own' THEN CASE WHEN NOT g.effective_incomplete THEN g.EffectiveCost END
             WHEN h.group_id IS NOT NULL THEN CASE WHEN NOT h.is_estimate THEN h.rate_cost END
             WHEN n.group_id IS NOT NULL THEN NULL
             WHEN b.rate_cost < 1000000000000000 THEN share_of(b.rate_cost, ABS(b.tokens), b.counted) * (CASE WHEN b.tokens < 0 THEN -1 ELSE 1 END)
-            WHEN g.EffectiveCost = 0 AND g.effective_unknown = 0 AND g.x_token_class IS NULL THEN CAST('0' AS DECIMAL(38, 18))
+            WHEN g.EffectiveCost = 0 AND NOT g.effective_incomplete AND g.x_token_class IS NULL THEN CAST('0' AS DECIMAL(38, 18))
         END AS cost
     FROM attributed_groups AS g
     LEFT JOIN rated_chip_hours AS h ON h.group_id = g.group_id AND h.billing_period = g.billing_period
@@ -42,5 +42,5 @@ priced AS (
 
 SELECT
     billing_period, group_id, COALESCE(cost, CAST('0' AS DECIMAL(38, 18))) AS rate_card_cost,
-    CASE WHEN cost IS NULL THEN row_count ELSE CAST(0 AS BIGINT) END AS rate_card_unknown
+    CASE WHEN cost IS NULL THEN row_count ELSE CAST(0 AS BIGINT) END AS rate_card_unknown, cost IS NULL AS rate_card_incomplete
 FROM priced

@@ -12,7 +12,7 @@ WITH told_apart AS (
             WHEN ChargeClass = 'Correction' THEN 8
             WHEN CommitmentDiscountStatus = 'Unused' THEN 6
             WHEN CommitmentDiscountStatus = 'Used' THEN 4
-            WHEN ChargeCategory = 'Purchase' AND EffectiveCost = 0 AND effective_unknown = 0 THEN 3
+            WHEN ChargeCategory = 'Purchase' AND EffectiveCost = 0 AND NOT effective_incomplete THEN 3
             WHEN ChargeCategory = 'Purchase' THEN 2
             WHEN ChargeCategory = 'Adjustment' THEN 10
             WHEN x_purchase_model = 'savings_plan' THEN 5

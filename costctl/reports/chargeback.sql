@@ -9,12 +9,13 @@
 -- Converts: total = direct + shared + idle + unused + tax_fee
 WITH costs AS (
     SELECT
-        p.kind, p.team, p.model, p.purpose, p.BillingCurrency AS currency,
+        p.kind, COALESCE(o.team, p.team) AS team, p.model, p.purpose, p.BillingCurrency AS currency,
         measured($cost, d.BilledCost, d.EffectiveCost, d.ListCost, d.ContractedCost, d.rate_card_cost) AS cost,
         measured($cost, p.billed_incomplete, p.effective_incomplete, p.list_incomplete, p.contracted_incomplete, p.rate_card_incomplete) AS incomplete,
         CASE $calendar WHEN 'usage' THEN d.day ELSE p.booked_period END AS moment
     FROM postings AS p
     INNER JOIN posting_days AS d ON d.posting_id = p.posting_id AND d.billing_period = p.billing_period
+    LEFT JOIN team_aliases AS o ON o.raw = LOWER(p.team) AND o.valid_from <= CAST($org AS DATE) AND CAST($org AS DATE) < o.valid_to
 ),
 
 lined AS (
@@ -53,10 +54,11 @@ summed AS (
 
 tokens AS (
     SELECT
-        CASE WHEN team IS NULL THEN 'unallocated' ELSE 'team' END AS line, team, CASE WHEN team IS NOT NULL THEN model END AS model,
-        CASE WHEN team IS NOT NULL THEN purpose END AS purpose, CAST(SUM(CAST(delivered_tokens AS DECIMAL(38, 0))) AS BIGINT) AS delivered_tokens
-    FROM token_days
-    WHERE day >= $start AND day < $end AND is_billed
+        CASE WHEN t.team IS NULL THEN 'unallocated' ELSE 'team' END AS line, COALESCE(o.team, t.team) AS team, CASE WHEN t.team IS NOT NULL THEN t.model END AS model,
+        CASE WHEN t.team IS NOT NULL THEN t.purpose END AS purpose, CAST(SUM(CAST(t.delivered_tokens AS DECIMAL(38, 0))) AS BIGINT) AS delivered_tokens
+    FROM token_days AS t
+    LEFT JOIN team_aliases AS o ON o.raw = LOWER(t.team) AND o.valid_from <= CAST($org AS DATE) AND CAST($org AS DATE) < o.valid_to
+    WHERE t.day >= $start AND t.day < $end AND t.is_billed
     GROUP BY ALL
 ),
 

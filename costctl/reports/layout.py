@@ -20,6 +20,8 @@ HINTS_SHOWN = 5
 HINTS = {
     "rule": "what would place the largest; rules go below your own in costctl.yaml, with a team in place of TEAM:",
     "owner_rule": "what would place the largest; these go under owners: in costctl.yaml, with a team in place of TEAM:",
+    "account_rule": "purposes without an account; these go under accounts: in costctl.yaml, with an account in place of ACCOUNT:",
+    "other_purpose": "purposes that costctl has no word for (it has customer, free_users, internal, eval, training, synthetic_data, unknown):",
     "remedy": "what would count the largest; a line of provider,machine,chip,chips goes into a card of machines, named under cards: in costctl.yaml:",
 }
 NAMED = ("drives", "against")  # texts of which nothing is a finding
@@ -91,7 +93,7 @@ def _heading(heading: str, column: str, records: Sequence[Record]) -> str:
 
 def _title(answer: Answer) -> str:
     what = {
-        "chargeback": f"{answer.cost}, before credits, without recoverable tax",
+        **dict.fromkeys(("chargeback", "accounts"), f"{answer.cost}, before credits, without recoverable tax"),
         "tokens_per_dollar": (
             f"delivered tokens · {answer.cost}, loaded (serving, startup, idle, unused chips) · no training, no credits"
         ),

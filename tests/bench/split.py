@@ -26,7 +26,10 @@ OWNERS_OF = f"CREATE OR REPLACE TABLE owners AS SELECT i AS owner, CAST(1000 + h
 def exact():
     """Return the split as the models write it."""
     parts = ", ".join(f"share_of({cost}, weight, total) AS s{cost}" for cost in COSTS)
-    whole = ", ".join(f"CASE WHEN place = 1 THEN {cost} - (SUM(s{cost}) OVER cell - s{cost}) ELSE s{cost} END AS {cost}" for cost in COSTS)
+    whole = ", ".join(
+        f"CASE WHEN place = 1 THEN {cost} - (SUM(s{cost}) OVER cell - s{cost}) ELSE s{cost} END AS {cost}"
+        for cost in COSTS
+    )
     return (
         f"CREATE OR REPLACE TABLE split AS SELECT charge, owner, {whole} FROM (SELECT charge, owner, {', '.join(COSTS)}, {parts}, "
         "ROW_NUMBER() OVER (PARTITION BY charge ORDER BY weight DESC, owner) AS place "
@@ -55,7 +58,9 @@ def main():
     parser.add_argument("-n", type=int, default=5)
     given = parser.parse_args()
     with duckdb.connect() as connection:
-        for statement in duckdb.extract_statements((resources.files("costctl") / "models" / "macros.sql").read_text("utf-8")):
+        for statement in duckdb.extract_statements(
+            (resources.files("costctl") / "models" / "macros.sql").read_text("utf-8")
+        ):
             connection.execute(statement)
         connection.execute("SET preserve_insertion_order = false")
         connection.execute(CHARGES.format(rows=given.rows))
@@ -75,7 +80,9 @@ def main():
         for name, place in (("wall", 0), ("cpu", 1)):
             ratios = [a[place] / b[place] for a, b in rounds]
             seconds = [statistics.median(pair[side][place] for pair in rounds) for side in (0, 1)]
-            print(f"{name:4} exact / doubles {statistics.median(ratios):5.2f} (budget 3.00)   {seconds[0]:6.2f} s / {seconds[1]:5.2f} s   of {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
+            print(
+                f"{name:4} exact / doubles {statistics.median(ratios):5.2f} (budget 3.00)   {seconds[0]:6.2f} s / {seconds[1]:5.2f} s   of {', '.join(f'{ratio:.2f}' for ratio in ratios)}"
+            )
         print(f"the exact parts add up to the whole, {whole.normalize():f}; the doubles are off by {lost:.9f}")
 
 
