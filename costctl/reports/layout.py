@@ -11,7 +11,7 @@ from costctl.nouns import coin_places
 from costctl.reports import EXACT, Answer, Report
 
 WIDE_FROM = 116
-OTHER = ("idle", "unused", "tax_fee")
+OTHER = ("idle", "unused", "tax_fee", "manual")
 ADDED = ("other", "mtok", "change_percent", "share_percent")
 SUMMED = ("delivered_tokens", "chip_hours", "unknown_costs", "charges")
 UNKNOWN = "-"
@@ -69,7 +69,9 @@ def _lay_out(answer: Answer, width: int, *, cents: bool) -> Grid:
 
 def _columns(answer: Answer, width: int) -> tuple[tuple[str, str], ...]:
     """Return the columns for a width; where several currencies meet, each row says its own."""
-    chosen = answer.report.wide if width >= WIDE_FROM else answer.report.narrow
+    listed = answer.report.wide if width >= WIDE_FROM else answer.report.narrow
+    missing = answer.report.optional - {*answer.rows.columns}
+    chosen = tuple(item for item in listed if item[0] not in missing)
     at = answer.rows.columns.index("currency")
     currencies = {row[at] for row in answer.rows.rows} - {None}
     if len(currencies) > 1:
