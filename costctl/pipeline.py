@@ -11,15 +11,16 @@ from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from costctl import bills, columnmaps, formats, rates, rules, usage
-from costctl.bills import adjustments, deliveries, invoices
+from costctl.bills import adjustments, deliveries, invoices, prepaid, purchases, recognised
 from costctl.bills.deliveries import Wanted
 from costctl.config import Config
 from costctl.errors import Busy, DoesNotReconcile, InputRefused, UsageError, nearest, shown, together
 from costctl.files import sheets
 from costctl.files.faulting import fault
-from costctl.files.sheets import Problem
+from costctl.files.sheets import Problem, Row
 from costctl.ledger import build, ingest, own, state, store, stored, tags
 from costctl.ledger.store import Ledger
 from costctl.nouns import CompiledRules, Format, Outcome, Progress, Rows, unwatched
@@ -227,7 +228,10 @@ def allocate(ledger: Ledger, run: Run, told: Callable[[Outcome], None] = lambda 
 def _book_own(ledger: Ledger, run: Run, told: Callable[[Outcome], None]) -> None:
     """Have the ledger hold what the cards and entries of one's own say of its months now."""
     items, months = [known(run.config)[name] for name in own.DATASETS], own.months(ledger)
-    seal = hashlib.sha256(repr([run.settings(), [item.fingerprint for item in items], months]).encode()).hexdigest()
+    billed = own.bills(ledger) if run.config.prepaid else []  # in which their purchases are looked for
+    seal = hashlib.sha256(
+        repr([run.settings(), [item.fingerprint for item in items], months, billed]).encode()
+    ).hexdigest()
     if ledger.meta("own") == seal and not own.lost(ledger):
         return
     statements = {item: _statements(ledger, run, item.name, months) for item in items}
@@ -245,11 +249,27 @@ def _statements(ledger: Ledger, run: Run, name: str, months: Sequence[date]) -> 
     """Return the statements of a format of the source `own`, by month."""
     if name == own.CHIPS:
         return rates.statements([run.config.at(card) for card in run.config.cards], months, say=run.say)
-    aliases = ledger.run("SELECT raw, team, purpose, valid_from, valid_to FROM ledger.team_aliases").rows
-    rows = adjustments.read(run.config.at(run.config.adjustments), aliases) if run.config.adjustments else []
-    for row in adjustments.waiting(rows, months):
-        run.say(f"note: {row.path}:{row.line}: waits for the bill of {row['period']:%Y-%m}")
-    return adjustments.statements(rows, months, aliases)
+    tables = {table: ledger.run(f"FROM ledger.{table}").rows for table in ("providers", "machines", "team_aliases")}
+    moved, paid = _entries(run.config, tables)
+    if name == own.ADJUSTMENTS:
+        for row in adjustments.waiting(moved, months):
+            run.say(f"note: {row.path}:{row.line}: waits for the bill of {row['period']:%Y-%m}")
+        return adjustments.statements(moved, months, tables["team_aliases"])
+    rule_set = compiled(ledger, run.config)
+    schedules = purchases.find(ledger, paid, prepaid.known(run.config.pools, tables), rule_set)
+    for schedule in schedules:
+        if schedule.reason and months:
+            run.say(f"warning: {schedule.row.path}:{schedule.row.line}: it moves nothing: {schedule.reason}")
+    with ledger.transaction():
+        ledger.replace("ledger.prepaid_schedules", [schedule.stored() for schedule in schedules])
+    return recognised.statements(schedules, months)
+
+
+def _entries(config: Config, tables: Mapping[str, Sequence[tuple[Any, ...]]]) -> tuple[list[Row], list[Row]]:
+    """Return the manual adjustments and the prepaid schedules; raise UsageError for what is wrong with them."""
+    moved = adjustments.read(config.at(config.adjustments), tables["team_aliases"]) if config.adjustments else []
+    names = prepaid.known(config.pools, tables)
+    return moved, prepaid.read(config.at(config.prepaid), names) if config.prepaid else []
 
 
 def _regroup(ledger: Ledger, rule_set: CompiledRules) -> None:
@@ -296,8 +316,7 @@ def _references(ledger: Ledger, run: Run) -> None:
     tables = rates.read(cards)
     estimates = _vouched(ledger, run, rates.estimates(cards))
     tables |= pools.tables(config) | owners.tables(config) | teams.tables(config, tables["model_aliases"])
-    if config.adjustments:
-        adjustments.read(config.at(config.adjustments), tables["team_aliases"])
+    _entries(config, tables)
     seals = {table: hashlib.sha256(repr(rows_of_table).encode()).hexdigest() for table, rows_of_table in tables.items()}
     known = json.loads(ledger.meta("reference_tables") or "{}")
     with ledger.transaction():

@@ -427,7 +427,7 @@ REFERENCES = {
         "capacity_owner",
         "rule_sets",
     ),
-    *("invoices", "reconciling_items", "fx_rates"),
+    *("invoices", "reconciling_items", "fx_rates", "prepaid_schedules"),
 }
 
 

@@ -9,32 +9,19 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from decimal import Decimal
 from pathlib import Path
 
 from costctl.bills import roster
 from costctl.bills.roster import Alias
 from costctl.files import cells, sheets
-from costctl.files.cells import Wrong
 from costctl.files.sheets import Field, Problem, Row, Sheet
 from costctl.nouns import coin_places
-
-
-def above_zero(text: str) -> Decimal:
-    """Return an amount above zero."""
-    amount = cells.money(text)
-    if amount < 0:
-        raise Wrong("is below zero", "Write it without a sign, and turn the teams round.")
-    if amount == 0:
-        raise Wrong("is zero: it moves nothing", "Write the amount, or remove the row.")
-    return amount
-
 
 FIELDS = (
     Field("period", cells.month, required=True),
     Field("from_team", required=True),
     Field("to_team", required=True),
-    Field("amount", above_zero, required=True),
+    Field("amount", cells.above_zero, required=True),
     Field("currency", cells.currency, required=True),
     Field("reason", required=True),
     Field("approver", required=True),

@@ -169,7 +169,7 @@ def report(
     chargeback, tokens-per-dollar, billed-to-effective, unallocated,
     unknown-machines, unknown-models, reconciliation, revisions,
     rate-variance, token-variance, owned-chips, claims,
-    token-match, inclusion, unknown-owners, unit-prices.
+    token-match, inclusion, unknown-owners, unit-prices, prepaid.
     """
     from costctl.cli import work
 

@@ -46,6 +46,7 @@ class Config(Part):
     reconciling_items: Path | None = None
     fx: Path | None = None
     adjustments: Path | None = None
+    prepaid: Path | None = None
     rules: list[Rule] = []
     owners: list[Owner] = []
     tokens: Tokens = Tokens()
@@ -62,7 +63,7 @@ class Config(Part):
     def fingerprint(self) -> str:
         """Return the SHA-256 over the bytes of the configuration and of the files it names."""
         digest = hashlib.sha256()
-        for path in (self.file, self.teams, self.model_aliases, self.adjustments):
+        for path in (self.file, self.teams, self.model_aliases, self.adjustments, self.prepaid):
             if path is not None and self.at(path).is_file():
                 digest.update(self.at(path).read_bytes() + b"\0")
         return digest.hexdigest()

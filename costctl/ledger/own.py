@@ -21,10 +21,10 @@ from costctl.ledger.store import Ledger
 from costctl.nouns import Delivery, Format, Outcome
 
 SOURCE = "own"
-CHIPS, ADJUSTMENTS = "own_chips", "own_adjustments"  # the formats of the statements
-ENTRIES = (ADJUSTMENTS,)  # those that only move cost: nobody bills them
-DATASETS = {CHIPS: "charges", ADJUSTMENTS: "adjustments"}
-NAMES = {CHIPS: "own", ADJUSTMENTS: "adjustments"}  # of a statement's file, before the month
+CHIPS, ADJUSTMENTS, PREPAID = "own_chips", "own_adjustments", "own_prepaid"  # the formats of the statements
+ENTRIES = (ADJUSTMENTS, PREPAID)  # those that only move cost: nobody bills them
+DATASETS = {CHIPS: "charges", ADJUSTMENTS: "adjustments", PREPAID: "prepaid"}
+NAMES = {CHIPS: "own", ADJUSTMENTS: "adjustments", PREPAID: "prepaid"}  # of a statement's file, before the month
 MONTHS = (
     "SELECT DISTINCT CAST(date_trunc('month', p.period) AS DATE) FROM ledger.delivery_periods AS p JOIN ledger.deliveries AS d USING (delivery_id) "
     "WHERE p.live AND p.rows > 0 AND CASE WHEN $format IS NULL THEN d.source <> $source ELSE d.source = $source AND d.format = $format END ORDER BY 1"

@@ -12,7 +12,7 @@ named AS (
         g.BilledCost, g.EffectiveCost, g.ListCost, g.ContractedCost, g.billed_unknown, g.effective_unknown, g.list_unknown, g.contracted_unknown,
         CASE
             WHEN g.source = 'own' AND g.ServiceName = 'Manual adjustment' THEN 'manual'
-            WHEN g.source = 'own' AND g.ServiceName = 'Prepaid schedule' AND g.ChargeCategory <> 'Usage' THEN 'prepaid'
+            WHEN g.source = 'own' AND g.ServiceName = 'Prepaid schedule' AND g.ChargeCategory = 'Purchase' THEN 'prepaid'
             WHEN g.ChargeCategory = 'Tax' THEN 'tax'
             WHEN g.ChargeCategory = 'Credit' THEN 'credit'
             WHEN g.ChargeCategory = 'Purchase' THEN 'fee'

@@ -6,7 +6,7 @@ WITH told_apart AS (
         provider, BillingAccountId, BillingCurrency, BilledCost, EffectiveCost, billed_unknown, effective_unknown, row_count,
         CASE
             WHEN source = 'own' AND ServiceName = 'Manual adjustment' THEN 17
-            WHEN source = 'own' AND ServiceName = 'Prepaid schedule' AND ChargeCategory <> 'Usage' THEN 14
+            WHEN source = 'own' AND ServiceName = 'Prepaid schedule' AND ChargeCategory = 'Purchase' THEN 14
             WHEN source = 'own' AND ServiceName = 'Prepaid schedule' AND CommitmentDiscountStatus = 'Unused' THEN 16
             WHEN source = 'own' AND ServiceName = 'Prepaid schedule' THEN 15
             WHEN x_purchase_model = 'owned_amortised' AND ServiceName = 'Capital charge' THEN 13

@@ -20,6 +20,7 @@ HINTS_SHOWN = 5
 HINTS = {
     "rule": "what would place the largest; rules go below your own in costctl.yaml, with a team in place of TEAM:",
     "owner_rule": "what would place the largest; these go under owners: in costctl.yaml, with a team in place of TEAM:",
+    "why": "what moves nothing, and why:",
     "remedy": "what would count the largest; a line of provider,machine,chip,chips goes into a card of machines, named under cards: in costctl.yaml:",
 }
 NAMED = ("drives", "against")  # texts of which nothing is a finding
