@@ -106,6 +106,32 @@ class TestTheExample:
         assert rebuild.rebuild(place.run, accept=False, watched=lambda _: unwatched).differences == ()
         assert place.broken() == []
 
+    def test_hours_that_the_bill_counts_itself_count_once(self, place):
+        """Two machines for three hours under the block, at a price of 0: with machines the schedule moves nothing, without it has no hours."""
+        shutil.copytree(EXAMPLE, place.home, dirs_exist_ok=True)
+        bill = place.home / "bills" / "october.csv"
+        header, fee, storage = bill.read_text("utf-8").splitlines()
+        hours = (
+            fee.replace(",Fee,", ",Usage,")
+            .replace("2026-10-20T09", "2026-10-26T09")
+            .replace("2026-10-20T10", "2026-10-26T12")
+        )
+        hours = hours.replace("CapacityBlockFee", "BoxUsage").replace(",1,USD,21504.00,,", ",6,USD,0,Hrs,")
+        lines = [
+            f"{header},capacity_reservation_capacity_reservation_type",
+            f"{fee},",
+            f"{storage},",
+            f"{hours},EC2 Capacity Block for ML",
+        ]
+        place.write("bills/october.csv", "\n".join([*lines, ""]))
+        assert "counts the hours of its machines itself" in place.costctl("ingest").stderr
+        assert balances(place) == [("block-14d", "", "", "", "", "", "")]
+        schedule = (place.home / "prepaid.csv").read_text("utf-8")
+        place.write("prepaid.csv", schedule.replace("p5.48xlarge,2", ","))
+        assert balances(place)[0][2:] == ("0", "21504", "10016", "0", "11488")
+        assert place.ask("SELECT sum(chip_hours) FROM ledger.postings") == [(Decimal(48),)]
+        assert place.broken() == []
+
 
 PURCHASES = """
     day         cost  ChargeCategory  ResourceId  InvoiceId  team
