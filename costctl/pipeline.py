@@ -20,7 +20,7 @@ from costctl.config import Config
 from costctl.errors import Busy, DoesNotReconcile, InputRefused, UsageError, nearest, shown, together
 from costctl.files import sheets
 from costctl.files.faulting import fault
-from costctl.files.sheets import Problem, Row
+from costctl.files.sheets import Problem
 from costctl.ledger import build, ingest, own, state, store, stored, tags
 from costctl.ledger.store import Ledger
 from costctl.nouns import CompiledRules, Format, Outcome, Progress, Rows, unwatched
@@ -145,7 +145,7 @@ def take_in(
     """
     if any(item.source == own.SOURCE for item in items):
         what, remedy = (
-            "is the source of what owned and leased chips cost, booked from the cards",
+            "is the source of what costctl books itself: chips of your own, manual adjustments, prepaid schedules",
             "Give it another name.",
         )
         raise UsageError(f"source {own.SOURCE}", what, remedy=remedy)
@@ -249,27 +249,43 @@ def _statements(ledger: Ledger, run: Run, name: str, months: Sequence[date]) -> 
     """Return the statements of a format of the source `own`, by month."""
     if name == own.CHIPS:
         return rates.statements([run.config.at(card) for card in run.config.cards], months, say=run.say)
-    tables = {table: ledger.run(f"FROM ledger.{table}").rows for table in ("providers", "machines", "team_aliases")}
-    moved, paid = _entries(run.config, tables)
-    if name == own.ADJUSTMENTS:
-        for row in adjustments.waiting(moved, months):
-            run.say(f"note: {row.path}:{row.line}: waits for the bill of {row['period']:%Y-%m}")
-        return adjustments.statements(moved, months, tables["team_aliases"])
-    rule_set = compiled(ledger, run.config)
-    schedules = purchases.find(ledger, paid, prepaid.known(run.config.pools, tables), rule_set)
+    return (_adjustments if name == own.ADJUSTMENTS else _prepaid)(ledger, run, months)
+
+
+def _adjustments(ledger: Ledger, run: Run, months: Sequence[date]) -> dict[date, str]:
+    """Return the statements of manual adjustments; say which of them wait for a month."""
+    if run.config.adjustments is None:
+        return {}
+    aliases = ledger.run("FROM ledger.team_aliases").rows
+    rows = adjustments.read(run.config.at(run.config.adjustments), aliases)
+    for row in adjustments.waiting(rows, months):
+        run.say(f"note: {row.path}:{row.line}: waits for the bill of {row['period']:%Y-%m}")
+    return adjustments.statements(rows, months, aliases)
+
+
+def _prepaid(ledger: Ledger, run: Run, months: Sequence[date]) -> dict[date, str]:
+    """Return the statements of prepaid schedules, which the ledger keeps a list of; say which of them move nothing, and why."""
+    schedules: list[purchases.Schedule] = []
+    if run.config.prepaid:
+        tables = {table: ledger.run(f"FROM ledger.{table}").rows for table in ("providers", "machines", "team_aliases")}
+        names = prepaid.known(run.config.pools, tables)
+        rows = prepaid.read(run.config.at(run.config.prepaid), names)
+        schedules = purchases.find(ledger, rows, names, compiled(ledger, run.config))
     for schedule in schedules:
         if schedule.reason and months:
             run.say(f"warning: {schedule.row.path}:{schedule.row.line}: it moves nothing: {schedule.reason}")
-    with ledger.transaction():
-        ledger.replace("ledger.prepaid_schedules", [schedule.stored() for schedule in schedules])
+    if schedules or ledger.run("FROM ledger.prepaid_schedules LIMIT 1").rows:
+        with ledger.transaction():
+            ledger.replace("ledger.prepaid_schedules", [schedule.stored() for schedule in schedules])
     return recognised.statements(schedules, months)
 
 
-def _entries(config: Config, tables: Mapping[str, Sequence[tuple[Any, ...]]]) -> tuple[list[Row], list[Row]]:
-    """Return the manual adjustments and the prepaid schedules; raise UsageError for what is wrong with them."""
-    moved = adjustments.read(config.at(config.adjustments), tables["team_aliases"]) if config.adjustments else []
-    names = prepaid.known(config.pools, tables)
-    return moved, prepaid.read(config.at(config.prepaid), names) if config.prepaid else []
+def _check_entries(config: Config, tables: Mapping[str, Sequence[tuple[Any, ...]]]) -> None:
+    """Raise UsageError for what is wrong with the manual adjustments or the prepaid schedules, before anything is taken in."""
+    if config.adjustments:
+        adjustments.read(config.at(config.adjustments), tables["team_aliases"])
+    if config.prepaid:
+        prepaid.read(config.at(config.prepaid), prepaid.known(config.pools, tables))
 
 
 def _regroup(ledger: Ledger, rule_set: CompiledRules) -> None:
@@ -316,7 +332,7 @@ def _references(ledger: Ledger, run: Run) -> None:
     tables = rates.read(cards)
     estimates = _vouched(ledger, run, rates.estimates(cards))
     tables |= pools.tables(config) | owners.tables(config) | teams.tables(config, tables["model_aliases"])
-    _entries(config, tables)
+    _check_entries(config, tables)
     seals = {table: hashlib.sha256(repr(rows_of_table).encode()).hexdigest() for table, rows_of_table in tables.items()}
     known = json.loads(ledger.meta("reference_tables") or "{}")
     with ledger.transaction():

@@ -16,7 +16,7 @@ SELECT
     concat('from ', from_team, ' to ', to_team, ': ', reason, ' (approved by ', approver, '; ', place, ')') AS ChargeDescription,
     'One-Time' AS ChargeFrequency, COALESCE(provider, 'own') AS ProviderName, 'own' AS PublisherName, 'own' AS InvoiceIssuerName,
     'own' AS BillingAccountId, 'Other' AS ServiceCategory, 'Manual adjustment' AS ServiceName,
-    id AS SkuId, side.name AS SkuMeter,
+    COALESCE(id, 'manual') AS SkuId, side.name AS SkuMeter,
     '{' || joined_members([tag_member('costctl_model', model), tag_member('costctl_purpose', purpose), tag_member('costctl_team', side.team)]) || '}' AS Tags,
     stored, file_no, record_no, CAST(side.part_no AS INTEGER) AS part_no
 FROM sides

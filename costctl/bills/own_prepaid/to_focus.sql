@@ -59,6 +59,7 @@ SELECT
     CASE WHEN entry IN ('spread', 'expired') THEN 'Spend' END AS CommitmentDiscountCategory,
     CASE entry WHEN 'spread' THEN 'Used' WHEN 'expired' THEN 'Unused' END AS CommitmentDiscountStatus,
     machine_hours AS ConsumedQuantity, CASE WHEN machine_hours IS NOT NULL THEN 'Hrs' END AS ConsumedUnit,
+    COALESCE(machine_hours, 1) AS PricingQuantity, CASE WHEN machine_hours IS NOT NULL THEN 'Hrs' ELSE 'Units' END AS PricingUnit,
     '{' || NULLIF(joined_members([
         tag_member('costctl_model', model), tag_member('costctl_pool', pool), tag_member('costctl_purpose', purpose), tag_member('costctl_team', team)
     ]), '') || '}' AS Tags,
