@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 from costctl import bills, columnmaps, formats, rates, rules, usage
-from costctl.bills import adjustments, deliveries, invoices, prepaid, purchases, recognised
+from costctl.bills import deliveries, entries, invoices
 from costctl.bills.deliveries import Wanted
 from costctl.config import Config
 from costctl.errors import Busy, DoesNotReconcile, InputRefused, UsageError, nearest, shown, together
@@ -249,43 +248,7 @@ def _statements(ledger: Ledger, run: Run, name: str, months: Sequence[date]) -> 
     """Return the statements of a format of the source `own`, by month."""
     if name == own.CHIPS:
         return rates.statements([run.config.at(card) for card in run.config.cards], months, say=run.say)
-    return (_adjustments if name == own.ADJUSTMENTS else _prepaid)(ledger, run, months)
-
-
-def _adjustments(ledger: Ledger, run: Run, months: Sequence[date]) -> dict[date, str]:
-    """Return the statements of manual adjustments; say which of them wait for a month."""
-    if run.config.adjustments is None:
-        return {}
-    aliases = ledger.run("FROM ledger.team_aliases").rows
-    rows = adjustments.read(run.config.at(run.config.adjustments), aliases)
-    for row in adjustments.waiting(rows, months):
-        run.say(f"note: {row.path}:{row.line}: waits for the bill of {row['period']:%Y-%m}")
-    return adjustments.statements(rows, months, aliases)
-
-
-def _prepaid(ledger: Ledger, run: Run, months: Sequence[date]) -> dict[date, str]:
-    """Return the statements of prepaid schedules, which the ledger keeps a list of; say which of them move nothing, and why."""
-    schedules: list[purchases.Schedule] = []
-    if run.config.prepaid:
-        tables = {table: ledger.run(f"FROM ledger.{table}").rows for table in ("providers", "machines", "team_aliases")}
-        names = prepaid.known(run.config.pools, tables)
-        rows = prepaid.read(run.config.at(run.config.prepaid), names)
-        schedules = purchases.find(ledger, rows, names, compiled(ledger, run.config))
-    for schedule in schedules:
-        if schedule.reason and months:
-            run.say(f"warning: {schedule.row.path}:{schedule.row.line}: it moves nothing: {schedule.reason}")
-    if schedules or ledger.run("FROM ledger.prepaid_schedules LIMIT 1").rows:
-        with ledger.transaction():
-            ledger.replace("ledger.prepaid_schedules", [schedule.stored() for schedule in schedules])
-    return recognised.statements(schedules, months)
-
-
-def _check_entries(config: Config, tables: Mapping[str, Sequence[tuple[Any, ...]]]) -> None:
-    """Raise UsageError for what is wrong with the manual adjustments or the prepaid schedules, before anything is taken in."""
-    if config.adjustments:
-        adjustments.read(config.at(config.adjustments), tables["team_aliases"])
-    if config.prepaid:
-        prepaid.read(config.at(config.prepaid), prepaid.known(config.pools, tables))
+    return entries.statements(ledger, run.config, name, months, compiled(ledger, run.config), run.say)
 
 
 def _regroup(ledger: Ledger, rule_set: CompiledRules) -> None:
@@ -332,7 +295,7 @@ def _references(ledger: Ledger, run: Run) -> None:
     tables = rates.read(cards)
     estimates = _vouched(ledger, run, rates.estimates(cards))
     tables |= pools.tables(config) | owners.tables(config) | teams.tables(config, tables["model_aliases"])
-    _check_entries(config, tables)
+    entries.check(config, tables)
     seals = {table: hashlib.sha256(repr(rows_of_table).encode()).hexdigest() for table, rows_of_table in tables.items()}
     known = json.loads(ledger.meta("reference_tables") or "{}")
     with ledger.transaction():
