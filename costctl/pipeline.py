@@ -8,11 +8,12 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 from costctl import bills, columnmaps, formats, rates, rules, usage
-from costctl.bills import deliveries, invoices
+from costctl.bills import deliveries, entries, invoices
 from costctl.bills.deliveries import Wanted
 from costctl.config import Config
 from costctl.errors import Busy, DoesNotReconcile, InputRefused, UsageError, nearest, shown, together
@@ -143,7 +144,7 @@ def take_in(
     """
     if any(item.source == own.SOURCE for item in items):
         what, remedy = (
-            "is the source of what owned and leased chips cost, booked from the cards",
+            "is the source of what costctl books itself: chips of your own, manual adjustments, prepaid schedules",
             "Give it another name.",
         )
         raise UsageError(f"source {own.SOURCE}", what, remedy=remedy)
@@ -226,19 +227,30 @@ def allocate(ledger: Ledger, run: Run, told: Callable[[Outcome], None] = lambda 
 
 
 def _book_own(ledger: Ledger, run: Run, told: Callable[[Outcome], None]) -> None:
-    """Have the ledger hold what owned and leased chips cost in its months, as the cards say now."""
-    item, months = bills.known()[own.FORMAT], own.months(ledger)
-    seal = hashlib.sha256(repr([run.settings(), item.fingerprint, months]).encode()).hexdigest()
+    """Have the ledger hold what the cards and entries of one's own say of its months now."""
+    items, months = [known(run.config)[name] for name in own.DATASETS], own.months(ledger)
+    billed = own.bills(ledger) if run.config.prepaid else []  # in which their purchases are looked for
+    seal = hashlib.sha256(
+        repr([run.settings(), [item.fingerprint for item in items], months, billed]).encode()
+    ).hexdigest()
     if ledger.meta("own") == seal and not own.lost(ledger):
         return
-    cards = [run.config.at(card) for card in run.config.cards]
-    statements = rates.statements(cards, months, say=run.say)
-    if statements or own.booked(ledger):
-        for outcome in own.book(ledger, statements, known(run.config)[own.FORMAT], settings(ledger, run)):
+    statements = {item: _statements(ledger, run, item.name, months) for item in items}
+    to_book = [item for item in items if statements[item] or own.booked(ledger, item)]
+    for item in to_book:
+        for outcome in own.book(ledger, statements[item], item, settings(ledger, run)):
             if outcome.status == "loaded":
                 told(outcome)
             fault("booked")
+    if to_book:
         ledger.set_meta("own", seal)
+
+
+def _statements(ledger: Ledger, run: Run, name: str, months: Sequence[date]) -> dict[date, str]:
+    """Return the statements of a format of the source `own`, by month."""
+    if name == own.CHIPS:
+        return rates.statements([run.config.at(card) for card in run.config.cards], months, say=run.say)
+    return entries.statements(ledger, run.config, name, months, compiled(ledger, run.config), run.say)
 
 
 def _regroup(ledger: Ledger, rule_set: CompiledRules) -> None:
@@ -286,6 +298,7 @@ def _references(ledger: Ledger, run: Run) -> None:
     tables = rates.read(cards)
     estimates = _vouched(ledger, run, rates.estimates(cards))
     tables |= pools.tables(config) | owners.tables(config) | teams.tables(config, tables["model_aliases"])
+    entries.check(config, tables)
     seals = {table: hashlib.sha256(repr(rows_of_table).encode()).hexdigest() for table, rows_of_table in tables.items()}
     known = json.loads(ledger.meta("reference_tables") or "{}")
     with ledger.transaction():

@@ -453,7 +453,7 @@ REFERENCES = {
         "rule_sets",
         "purpose_accounts",
     ),
-    *("invoices", "reconciling_items", "fx_rates"),
+    *("invoices", "reconciling_items", "fx_rates", "prepaid_schedules"),
 }
 
 

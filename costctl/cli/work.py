@@ -181,7 +181,7 @@ def answer(
         reached = bill if chosen.reaches_bill and span.whole_months and cost != reports.CARD else None
         if not rows.rows:
             terminal.say(f"costctl: {chosen.empty} for {span.label}; {periods.held(ledger)}")
-    return Answer(chosen, span, in_force, cost, rows, footer, reached)
+    return Answer(chosen, span, in_force, cost, reports.filled(chosen, rows), footer, reached)
 
 
 def status(run: Run, format_: str | None) -> None:

@@ -45,6 +45,8 @@ class Config(Part):
     invoices: Annotated[list[Path], BeforeValidator(as_list)] = []
     reconciling_items: Path | None = None
     fx: Path | None = None
+    adjustments: Path | None = None
+    prepaid: Path | None = None
     rules: list[Rule] = []
     owners: list[Owner] = []
     tokens: Tokens = Tokens()
@@ -63,7 +65,7 @@ class Config(Part):
         """Return the SHA-256 over the bytes of the configuration and of the files it names."""
         digest = hashlib.sha256()
         drivers = (pool.driver for pool in self.pools.values())
-        for path in (self.file, self.teams, self.model_aliases, *drivers):
+        for path in (self.file, self.teams, self.model_aliases, self.adjustments, self.prepaid, *drivers):
             if path is not None and self.at(path).is_file():
                 digest.update(self.at(path).read_bytes() + b"\0")
         return digest.hexdigest()

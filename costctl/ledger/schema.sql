@@ -276,6 +276,14 @@ CREATE TABLE ledger.fx_rates (
     rate DECIMAL(19,12) NOT NULL, source VARCHAR
 );
 
+-- Prepaid schedules, by the user's file: what each is of, what was paid, or why it moves nothing. What it moves are charges of source own.
+CREATE TABLE ledger.prepaid_schedules (
+    schedule VARCHAR NOT NULL, place VARCHAR NOT NULL, kind VARCHAR NOT NULL, provider VARCHAR NOT NULL, BillingAccountId VARCHAR NOT NULL,
+    BillingCurrency VARCHAR NOT NULL, starts TIMESTAMP NOT NULL, ends TIMESTAMP NOT NULL,
+    amount DECIMAL(38,18),           -- the effective cost of its purchases; NULL where that is not known
+    reason VARCHAR                   -- why it moves nothing
+);
+
 -- State of a billing period, and the fingerprint its postings were computed from.
 CREATE TABLE ledger.periods (billing_period DATE PRIMARY KEY, state VARCHAR NOT NULL, fingerprint VARCHAR);
 CREATE TABLE ledger.capacity_owner (team VARCHAR);               -- one row: who bears unused commitments by default

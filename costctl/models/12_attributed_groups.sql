@@ -12,6 +12,8 @@ named AS (
         g.BilledCost, g.EffectiveCost, g.ListCost, g.ContractedCost, g.billed_unknown, g.effective_unknown, g.list_unknown, g.contracted_unknown,
         g.billed_incomplete, g.effective_incomplete, g.list_incomplete, g.contracted_incomplete, g.is_unpriced,
         CASE
+            WHEN g.source = 'own' AND g.ServiceName = 'Manual adjustment' THEN 'manual'
+            WHEN g.source = 'own' AND g.ServiceName = 'Prepaid schedule' AND g.ChargeCategory = 'Purchase' THEN 'prepaid'
             WHEN g.ChargeCategory = 'Tax' THEN 'tax'
             WHEN g.ChargeCategory = 'Credit' THEN 'credit'
             WHEN g.ChargeCategory = 'Purchase' THEN 'fee'

@@ -41,7 +41,7 @@ SELECT
     $billing_period AS billing_period, $billing_period AS booked_period,
     MD5(ARRAY_TO_STRING([keyed(p.origin), keyed(p.pool), keyed(p.team), keyed(p.model), keyed(p.purpose), keyed(p.method)], '|')) AS posting_id,
     CASE
-        WHEN p.nature IN ('credit', 'fee', 'tax') THEN p.nature
+        WHEN p.nature IN ('credit', 'fee', 'tax', 'prepaid', 'manual') THEN p.nature
         WHEN p.is_unpriced THEN 'unpriced'
         WHEN p.nature = 'unused' THEN 'unused'
         WHEN p.state IN ('idle', 'maintenance') THEN 'idle'

@@ -41,6 +41,7 @@ class Report:
     top: int | None  # how many rows a terminal shows
     converts: dict[str, tuple[str, ...]]  # columns that another currency changes, with the columns they are the sum of
     empty: str  # what no rows at all mean
+    optional: frozenset[str]  # columns that are there only where they are not empty
     unknown: frozenset[str]  # columns in which an empty value is unknown, so that no sum over it is shown
 
 
@@ -87,6 +88,7 @@ def _read(name: str, text: str) -> Report:
         top=int(header["Top"]) if "Top" in header else None,
         converts=_sums(header.get("Converts", "")),
         empty=header.get("Empty", "nothing to show"),
+        optional=frozenset(column for column, _ in _columns(header.get("Optional", ""))),
         unknown=frozenset(column for column, _ in _columns(header.get("Unknown", ""))),
     )
 
@@ -135,6 +137,17 @@ def run(
         )
     text = build.qualified(report.sql, set(), build.known())
     return ledger.run(text, {key: value for key, value in values.items() if f"${key}" in text})
+
+
+def filled(report: Report, rows: Rows) -> Rows:
+    """Return a report's rows without its optional columns that hold nothing."""
+    kept = [
+        place
+        for place, column in enumerate(rows.columns)
+        if column not in report.optional or any(row[place] for row in rows.rows)
+    ]
+    columns, types = (tuple(names[place] for place in kept) for names in (rows.columns, rows.types))
+    return Rows(columns, types, [tuple(row[place] for place in kept) for row in rows.rows])
 
 
 def bill(ledger: Ledger, span: Span, cost: str) -> dict[str, Decimal]:

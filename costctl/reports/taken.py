@@ -15,9 +15,11 @@ from costctl.nouns import CompiledRules, Rows, Span
 
 NOTHING: dict[str, Any] = {"charges": 0, "cost": Decimal(0), "unknown": 0, "currency": None}
 NO_RULE = (0, "(no rule)", "{}")
+ENTRY = "built-in: an entry goes where its row says"  # of no interest where there is none
 BUILT_IN = {
     "built-in: tag names a team": "team by its tag",
     "built-in: token line without a team": "pool api",
+    ENTRY: "as its row says",
     "(no rule)": "unallocated",
 }
 COLUMNS = {"rule": "INTEGER", "name": "VARCHAR", "goes_to": "VARCHAR", "charges": "BIGINT", "cost": "DECIMAL(38,18)"}
@@ -37,7 +39,7 @@ def by_rules(ledger: Ledger, rules: CompiledRules, span: Span | None, cost: str)
         said = [
             f"{word} {held[name]}" for name, word in (("valid_from", "from"), ("valid_to", "until")) if name in held
         ]
-        for found in taken[ordinal] or [NOTHING]:
+        for found in taken[ordinal] or ([] if name == ENTRY else [NOTHING]):
             note = ", ".join([*said, *_remarks(ordinal, found, cost)]) or None
             row = (name, _target(name, held), found["charges"], _cost(found), found["currency"], note)
             rows.append((ordinal or None, *row))

@@ -1,7 +1,8 @@
 """Rules: the ordered list that says which team or pool a charge goes to, compiled into one SQL expression.
 
 First match wins. After the configured rules come two built-in ones: a charge whose tag names a team goes to it, and a token
-line that nobody claims goes to the implicit pool `api`. Identifiers come from the stored columns only; values are bound.
+line that nobody claims goes to the implicit pool `api`. Before them all, an entry of the source `own` (a manual adjustment, a
+prepaid schedule) goes where its row says, or where what it moves went: no rule reroutes it. Identifiers come from the stored columns only; values are bound.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ __all__ = ["Facts", "compile_rules", "facts", "uses_words"]
 FIELDS = ("team", "model", "purpose", "pool")
 TEMPLATE = re.compile(r"^\{(?P<column>[^{}]+)\}$")
 BUILT_IN_TAG, BUILT_IN_API = "built-in: tag names a team", "built-in: token line without a team"
+BUILT_IN_ENTRY = "built-in: an entry goes where its row says"
+ENTRY = "source = 'own' AND ServiceName IN ('Manual adjustment', 'Prepaid schedule')"
+# What the statement of an entry says of it.
+ENTERED = {name: f"json_extract_string(Tags, '$.costctl_{name}')" for name in FIELDS}
 
 
 class _Values:
@@ -87,6 +92,8 @@ def compile_rules(
     branches.append(f"WHEN NULLIF(TRIM(tag_team), '') IS NOT NULL THEN {_outcome(last + 1, {'team': 'tag_team'})}")
     branches.append(f"WHEN x_token_class IS NOT NULL THEN {_outcome(last + 2, {'pool': values.mark('api')})}")
     listed += [(last + 1, BUILT_IN_TAG, "{}"), (last + 2, BUILT_IN_API, "{}")]
+    branches.insert(0, f"WHEN {ENTRY} THEN {_outcome(last + 3, ENTERED)}")
+    listed.append((last + 3, BUILT_IN_ENTRY, "{}"))
     expression = f"CASE {' '.join(branches)} ELSE {_outcome(0, {})} END"
     seal = json.dumps([expression, {key: str(value) for key, value in values.bound.items()}], sort_keys=True)
     return CompiledRules(expression, values.bound, hashlib.sha256(seal.encode()).hexdigest(), tuple(listed))
