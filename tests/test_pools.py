@@ -1,5 +1,6 @@
 """Pools: what each base, grain and idle policy makes of a few days, and what pools pass on to each other. Worked out by hand beside the data."""
 
+import csv
 from datetime import date
 from decimal import Decimal
 
@@ -308,6 +309,15 @@ def test_who_booked_and_left_it_pays(place, search, idle):
     taken(place, P5, tokens, TIME + rows)
     assert owed(place, "team", "state = 'idle'") == idle
     assert owed(place, "team", "state = 'serving'") == {"ads": "30", "search": "90"}
+    done = place.costctl("report", "reservations", "--period", "2026-10", "--format", "csv")
+    assert done.returncode == 0, done.stderr
+    told = {
+        row["team"]: (row["booked_hours"], row["used_hours"], row["cost"])
+        for row in csv.DictReader(done.stdout.splitlines())
+    }
+    assert told["search"] == (f"{int(search) * 24}", "72", idle["search"])
+    assert told["ads"] == ("48", "24", idle["ads"])
+    assert told.get("platform", (0, 0, None))[2] == idle.get("platform")
 
 
 def test_a_reservation_holds_while_it_holds(place):
