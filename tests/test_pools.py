@@ -249,6 +249,26 @@ def test_embeddings_do_not_ride_free(place):
             "no allocation base in this slot",
         ): "25",  # it writes nothing: nobody knows whose it is by output
     }
+    told = place.costctl("report", "chargeback", "--format", "table").stdout
+    assert "`models:`" not in told
+
+
+@pytest.mark.parametrize(
+    ("pool", "said"),
+    [
+        ("gpu: {base: tokens}", "the pool gpu serves embed and generate, and their tokens weigh the same"),
+        ('gpu: {base: tokens, models: {atlas: "1"}}', "embed has no part under `models:` of the pool gpu"),
+    ],
+)
+def test_a_pool_that_mixes_tasks_is_told(place, pool, said):
+    configured(place, pool)
+    tokens = """
+        day         pool  team    model  task      input  output
+        2026-10-01  gpu   search  atlas  generate  100    60
+        2026-10-01  gpu   ads     embed  embed     900    0
+    """
+    taken(place, "day  SubAccountId  cost\n2026-10-01  gpu  100", tokens)
+    assert said in " ".join(place.costctl("report", "chargeback", "--format", "table").stdout.split())
 
 
 def test_chips_of_two_phases_are_two_pools(place):
