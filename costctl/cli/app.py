@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from costctl.cli import focus, rates, trace
+from costctl.cli import focus, rates, rules, trace
 from costctl.cli.options import (
     ConfigOption,
     EstimatesOption,
@@ -28,6 +28,7 @@ app = typer.Typer(
     epilog="A first look: costctl demo. Exit codes: 0 done, 2 usage or config, 3 input refused, 4 done with records set aside, 5 does not reconcile, 6 busy, 7 storage, 8 ledger version, 9 gate.",
 )
 app.add_typer(rates.app, name="rates")
+app.add_typer(rules.app, name="rules")
 app.add_typer(trace.app)
 app.add_typer(focus.exports)
 app.add_typer(focus.app, name="focus")
