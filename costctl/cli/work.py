@@ -165,6 +165,8 @@ def answer(
         span = periods.parse(period) if period else periods.last(last, today) if last else periods.latest(ledger)
         in_force = reports.calendar_of(chosen, span, calendar)
         footer = reports.footer(ledger, span, calendar=in_force, cost=cost, late=late)
+        if chosen.name == "chargeback":
+            footer += reports.sensitivity(ledger, span)
         how = {"calendar": in_force, "cost": cost, "tax": run.config.policy.tax}
         if wish:
             found = conversion.converted(ledger, chosen, span, wish, **how)

@@ -17,7 +17,7 @@ from typing import Any
 
 from costctl import periods, pipeline, reports
 from costctl.config import Config
-from costctl.errors import UsageError, shown
+from costctl.errors import DoesNotReconcile, UsageError, shown
 from costctl.ledger import build, store, tags
 from costctl.ledger.store import Ledger
 from costctl.nouns import Rows, Span, shifted
@@ -122,7 +122,12 @@ def then(ledger: Ledger, config: Config, asked: Sequence[date], cost: str) -> St
                 remedy=f"Leave `{setting}:` as it is for the comparison; or try it on a copy of the ledger.",
             )
     with ledger.undone():
-        pipeline.suppose(ledger, config, asked)
+        try:
+            pipeline.suppose(ledger, config, asked)
+        except DoesNotReconcile as found:
+            where = f"{config.file}: {found.where}"
+            remedy = f"The ledger is as it was, but it could not be allocated so. {found.remedy}"
+            raise DoesNotReconcile(where, found.what, evidence=found.evidence, remedy=remedy) from found
         return _state(ledger, asked, cost, config.policy.tax)
 
 
@@ -163,6 +168,9 @@ def answer(
     notes: Sequence[str],
 ) -> Answer:
     """Return records as a report: `shown` are the columns of its table and their headings, those of money begin with `cost` or `difference`."""
+    if not records:
+        remedy = f"Costs: {', '.join(reports.COSTS)}."
+        raise UsageError("--cost", f"nothing is known of the {cost} cost of {span(asked).label}", remedy=remedy)
     columns = tuple(records[0])
     types = tuple(_type(name) for name in columns)
     table = (("owner", "team"), *shown.items())

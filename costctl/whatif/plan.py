@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from decimal import Decimal, localcontext
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 from pathlib import Path
 from typing import Any
 
 from costctl import config as configuration
 from costctl import reports, whatif
+from costctl.config import Config
 from costctl.errors import UsageError
 from costctl.ledger.store import Ledger
 from costctl.pipeline import Run
@@ -18,6 +19,7 @@ from costctl.rules import changes
 from costctl.whatif import Owed, State
 
 SHOWN = {"cost_now": "now", "cost_then": "then", "difference": "difference", "change_percent": "change"}
+LISTED = 20  # further settings are counted
 STATES = "SELECT billing_period, state FROM ledger.periods"
 
 
@@ -34,7 +36,7 @@ def plan(run: Run, against: Path | None, *, period: str | None, last: int, cost:
         asked = whatif.months(ledger, period, last)
         now, then = whatif.now(ledger, run, asked, cost), whatif.then(ledger, other, asked, cost)
         closed = _closed(ledger, asked)
-    notes = [*_notes(now, then, closed), _basis(now, then, asked, cost)]
+    notes = [*_notes(closed, _otherwise(run, other, now, then)), _basis(now, then, asked, cost)]
     return whatif.answer("rules plan", SHOWN, list(_records(now, then, closed)), asked, cost, notes)
 
 
@@ -77,15 +79,23 @@ def _percent(before: Decimal | None, difference: Decimal | None) -> Decimal | No
     if not before or difference is None:
         return None
     with localcontext(reports.EXACT):
-        return (difference * 100 / abs(before)).quantize(Decimal("0.1"))
+        return (difference * 100 / abs(before)).quantize(Decimal("0.1"), rounding=ROUND_HALF_UP)
 
 
-def _notes(now: State, then: State, closed: dict[date, str]) -> Iterator[str]:
-    """Say which periods stay as they are in any case, and in words what is set otherwise."""
+def _otherwise(run: Run, other: Config, now: State, then: State) -> list[str]:
+    """Return in words what is set otherwise."""
+    taxes = run.config.policy.tax, other.policy.tax
+    tax = [f"policy tax: {taxes[0]} → {taxes[1]}"] if taxes[0] != taxes[1] else []
+    return [*changes.between(now.settings, then.settings), *tax]
+
+
+def _notes(closed: dict[date, str], otherwise: list[str]) -> Iterator[str]:
+    """Say which periods stay as they are in any case, and what is set otherwise."""
     yield from (f"{month:%Y-%m} is {state}: what-if only" for month, state in sorted(closed.items()))
-    lines = changes.between(now.settings, then.settings)
-    yield "set otherwise:" if lines else "nothing is set otherwise"
-    yield from (f"  {line}" for line in lines)
+    yield "set otherwise:" if otherwise else "nothing is set otherwise"
+    yield from (f"  {line}" for line in otherwise[:LISTED])
+    if len(otherwise) > LISTED:
+        yield f"  and {len(otherwise) - LISTED} settings more"
 
 
 def _basis(now: State, then: State, asked: list[date], cost: str) -> str:

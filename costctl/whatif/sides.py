@@ -102,7 +102,9 @@ def _of(config: Config, name: str | None) -> Mapping[str, Pool]:
         raise UsageError(
             "--pool" if name else "rules",
             what,
-            remedy=nearest(name or "", config.pools) or "Pools stand under `pools:` in costctl.yaml.",
+            remedy=f"{nearest(name, config.pools)}Pools: {', '.join(config.pools)}."
+            if name and config.pools
+            else "Pools stand under `pools:` in costctl.yaml.",
         )
     return {name: config.pools[name]}
 
@@ -131,7 +133,8 @@ def _compared(
         found[marked[0]] = _sums(now.owed)
     shown = {side.column: f"{side.name}*" if side in marked else side.name for side in sides}
     months = ", ".join(f"{month:%Y-%m}" for month in asked)
-    basis = f"basis: {cost} cost, billing months {months} · rules {now.fingerprint} but for what is compared · the same charges and counts; nothing was changed"
+    where = f"the pool {next(iter(pools))}" if len(pools) == 1 else f"{len(pools)} pools"
+    basis = f"basis: {cost} cost, billing months {months} · rules {now.fingerprint} but for what is compared in {where} · the same charges and counts; nothing was changed"
     notes = ["* in force", *notes, basis]
     return whatif.answer(title, shown, list(_records(sides, found, marked)), asked, cost, notes)
 
@@ -141,7 +144,7 @@ def _left(side: Side, turned: Mapping[str, Pool], pools: Mapping[str, Pool]) -> 
     if not turned:
         yield f"{side.name}: needs {side.lacking}, which {'no pool has' if len(pools) > 1 else 'the pool does not have'}"
     elif len(turned) < len(pools):
-        yield f"{side.name}: needs {side.lacking}, which only {', '.join(turned)} has; other pools stay as they are set"
+        yield f"{side.name}: needs {side.lacking}, which only {', '.join(turned)} {'has' if len(turned) == 1 else 'have'}; other pools stay as they are set"
 
 
 def _sums(owed: Mapping[Line, Owed]) -> Sums:
