@@ -122,6 +122,8 @@ def test_the_plan_of_the_last_months_as_a_table_and_as_files(split, monkeypatch)
     again = pyarrow.parquet.read_table(split.home / "plan.parquet").to_pylist()
     assert sum(row["difference"] for row in again) == 0
     assert "| (unallocated) | 2 | 2 | 0 | +0.0% |" in (split.home / "plan.md").read_text()
+    at_cards = split.costctl("rules", "plan", "--against", "by_tokens.yaml", "--cost", "rate_card", "--format", "table")
+    assert ["TOTAL", "-", "-", "0", "-"] in [line.split() for line in at_cards.stdout.splitlines()]  # no card knows any
 
 
 def test_without_another_file_the_one_that_was_changed_is_compared_with_what_it_was(split):
@@ -172,8 +174,10 @@ policy: {capacity_owner: ads}
 """
 
 
-def test_what_is_set_otherwise_is_said_in_words(split):
-    """Rules are moved, changed and added, so charges are scanned again; the first of them takes what the last gave to search."""
+def test_what_is_set_otherwise_is_said_in_words(split, monkeypatch):
+    """Rules are moved, changed and added, so charges are scanned again, of the months that are asked for."""
+    scanned, whole = [], build.groups
+    monkeypatch.setattr(build, "groups", lambda *args: (scanned.append(f"{args[3]:%Y-%m}"), whole(*args)))
     split.write("otherwise.yaml", OTHERWISE)
     split.write("teams.csv", "team,aliases\nsearch,\nads,adverts\n")
     records, said = money(split, "plan", "--against", "otherwise.yaml")
@@ -182,6 +186,9 @@ def test_what_is_set_otherwise_is_said_in_words(split):
         "ads": ("60", "35"),
         "unallocated": ("2", "0"),
     }
+    assert scanned == ["2026-09", "2026-10"]
+    money(split, "plan", "--against", "otherwise.yaml", "--last", "1")
+    assert scanned == ["2026-09", "2026-10", "2026-10"]
     lines = said.splitlines()
     assert [line.strip() for line in lines[lines.index("set otherwise:") + 1 : -1]] == [
         "rule own: team search → ads",
@@ -298,6 +305,7 @@ def test_idle_policies_side_by_side(booked, monkeypatch):
     records, said = money(booked, "compare-idle", "--pool", "tpu")
     assert {row["cost_by_reservation"] for row in records} == {None}
     assert "by_reservation: needs reservations, which the pool does not have" in said
+    assert "nobody's money depends on it" in said  # it has no chip time
     assert booked.fingerprint() == before
 
 

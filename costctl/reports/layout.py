@@ -224,7 +224,7 @@ def _numeric(column: str, types: dict[str, str]) -> bool:
 def _written(column: str, value: Any, types: dict[str, str], record: Record, *, cents: bool) -> str:
     """Write one value; unknown is `-`, an incomplete sum carries `≥`."""
     is_money = types.get(column) == MONEY or column == "other"
-    if value is None or (is_money and not value and record.get("incomplete")):
+    if value is None or (is_money and not value and record.get("incomplete") and column != "difference"):
         dashed = _numeric(column, types) or column in NAMED
         return UNKNOWN if dashed and "exact" not in record else ""
     if column == "change_percent":

@@ -17,6 +17,7 @@ from costctl.reports import Answer
 from costctl.whatif import Line, Owed
 
 RATIOS = ("2", "2.5", "4")  # what VTC, OpenCost and GKE take an output token to be worth
+COIN = Decimal("0.01")  # what differs by less is told to be the same
 MEASURED = "measured speeds (tokens_per_second)"
 Sums = dict[tuple[str, str, str], Owed]
 Turned = Callable[[Pool], Pool | None]  # a pool as it would be, None where that cannot be
@@ -135,7 +136,8 @@ def _compared(
     months = ", ".join(f"{month:%Y-%m}" for month in asked)
     where = f"the pool {next(iter(pools))}" if len(pools) == 1 else f"{len(pools)} pools"
     basis = f"basis: {cost} cost, billing months {months} · rules {now.fingerprint} but for what is compared in {where} · the same charges and counts; nothing was changed"
-    notes = ["* in force", *notes, basis]
+    alike = ["nobody's money depends on it"] if _alike(found) else []
+    notes = ["* in force", *notes, *alike, basis]
     return whatif.answer(title, shown, list(_records(sides, found, marked)), asked, cost, notes)
 
 
@@ -145,6 +147,17 @@ def _left(side: Side, turned: Mapping[str, Pool], pools: Mapping[str, Pool]) -> 
         yield f"{side.name}: needs {side.lacking}, which {'no pool has' if len(pools) > 1 else 'the pool does not have'}"
     elif len(turned) < len(pools):
         yield f"{side.name}: needs {side.lacking}, which only {', '.join(turned)} {'has' if len(turned) == 1 else 'have'}; other pools stay as they are set"
+
+
+def _alike(found: Mapping[Side, Sums]) -> bool:
+    """Tell whether every side comes to the same, but for the last unit of a remainder."""
+    first, *others = found.values()
+    return bool(others) and all(_near(first.get(who), sums.get(who)) for sums in others for who in {*first, *sums})
+
+
+def _near(one: Owed | None, other: Owed | None) -> bool:
+    first, second = (item.cost if item and item.cost else Decimal(0) for item in (one, other))
+    return abs(first - second) < COIN
 
 
 def _sums(owed: Mapping[Line, Owed]) -> Sums:
