@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from costctl import bills, columnmaps, formats, rates, rules, usage
-from costctl.bills import deliveries, invoices
+from costctl.bills import deliveries, entries, invoices
 from costctl.bills.deliveries import Wanted
 from costctl.config import Config
 from costctl.errors import Busy, DoesNotReconcile, InputRefused, UsageError, nearest, shown, together
@@ -68,7 +68,7 @@ def known(config: Config | None = None) -> dict[str, Format]:
 def writing(run: Run, archive: Path | None = None) -> Iterator[Ledger]:
     """Open the ledger to write, its tables, references and tag columns brought up to date."""
     with store.opened(run.place, write=True, wait=run.wait, archive=archive) as ledger:
-        changed = tags.ensure(ledger, tags.mapping(run.config.tags))
+        changed = tags.ensure(ledger, tag_keys(run.config))
         changed |= _stored(ledger, run)
         changed |= build.prepare(ledger)
         if changed:
@@ -78,6 +78,11 @@ def writing(run: Run, archive: Path | None = None) -> Iterator[Ledger]:
         fault("checkpointing")
         ledger.run("CHECKPOINT")
         fault("checkpointed")
+
+
+def tag_keys(config: Config) -> dict[str, Any]:
+    """Return which keys of tags fill which column of the charges."""
+    return tags.mapping({name: tag.stored() for name, tag in config.tags.items()})
 
 
 def _stored(ledger: Ledger, run: Run) -> bool:
@@ -145,7 +150,7 @@ def take_in(
     """
     if any(item.source == own.SOURCE for item in items):
         what, remedy = (
-            "is the source of what owned and leased chips cost, booked from the cards",
+            "is the source of what costctl books itself: chips of your own, manual adjustments, prepaid schedules",
             "Give it another name.",
         )
         raise UsageError(f"source {own.SOURCE}", what, remedy=remedy)
@@ -205,7 +210,9 @@ def settings(ledger: Ledger, run: Run) -> ingest.Settings:
 def compiled(ledger: Ledger, config: Config) -> CompiledRules:
     """Compile the configuration's rules against the columns that the charges have."""
     columns = [name for name, type_ in ledger.columns("ledger.charges").items() if type_ == "VARCHAR"]
-    return rules.compile_rules(config.rules, columns, str(config.file or "costctl.yaml"))
+    billers = [item.constants["ProviderName"] for item in config.formats.values() if "ProviderName" in item.constants]
+    known = rules.facts(ledger, billers) if rules.uses_words(config.rules) else None
+    return rules.compile_rules(config.rules, columns, str(config.file or "costctl.yaml"), known)
 
 
 def allocate(ledger: Ledger, run: Run, told: Callable[[Outcome], None] = lambda _: None) -> None:
@@ -226,19 +233,30 @@ def allocate(ledger: Ledger, run: Run, told: Callable[[Outcome], None] = lambda 
 
 
 def _book_own(ledger: Ledger, run: Run, told: Callable[[Outcome], None]) -> None:
-    """Have the ledger hold what owned and leased chips cost in its months, as the cards say now."""
-    item, months = bills.known()[own.FORMAT], own.months(ledger)
-    seal = hashlib.sha256(repr([run.settings(), item.fingerprint, months]).encode()).hexdigest()
+    """Have the ledger hold what the cards and entries of one's own say of its months now."""
+    items, months = [known(run.config)[name] for name in own.DATASETS], own.months(ledger)
+    billed = own.bills(ledger) if run.config.prepaid else []  # in which their purchases are looked for
+    seal = hashlib.sha256(
+        repr([run.settings(), [item.fingerprint for item in items], months, billed]).encode()
+    ).hexdigest()
     if ledger.meta("own") == seal and not own.lost(ledger):
         return
-    cards = [run.config.at(card) for card in run.config.cards]
-    statements = rates.statements(cards, months, say=run.say)
-    if statements or own.booked(ledger):
-        for outcome in own.book(ledger, statements, known(run.config)[own.FORMAT], settings(ledger, run)):
+    statements = {item: _statements(ledger, run, item.name, months) for item in items}
+    to_book = [item for item in items if statements[item] or own.booked(ledger, item)]
+    for item in to_book:
+        for outcome in own.book(ledger, statements[item], item, settings(ledger, run)):
             if outcome.status == "loaded":
                 told(outcome)
             fault("booked")
+    if to_book:
         ledger.set_meta("own", seal)
+
+
+def _statements(ledger: Ledger, run: Run, name: str, months: Sequence[date]) -> dict[date, str]:
+    """Return the statements of a format of the source `own`, by month."""
+    if name == own.CHIPS:
+        return rates.statements([run.config.at(card) for card in run.config.cards], months, say=run.say)
+    return entries.statements(ledger, run.config, name, months, compiled(ledger, run.config), run.say)
 
 
 def _regroup(ledger: Ledger, rule_set: CompiledRules) -> None:
@@ -319,7 +337,9 @@ def _references(ledger: Ledger, run: Run) -> None:
 def referred(config: Config) -> dict[str, list[tuple[Any, ...]]]:
     """Return the rows of the ledger's reference tables, as a configuration and the files it names have them."""
     tables = rates.read([config.at(card) for card in config.cards])
-    return tables | pools.tables(config) | owners.tables(config) | teams.tables(config, tables["model_aliases"])
+    tables |= pools.tables(config) | owners.tables(config) | teams.tables(config, tables["model_aliases"])
+    entries.check(config, tables)
+    return tables
 
 
 def _refer(ledger: Ledger, tables: Mapping[str, list[tuple[Any, ...]]]) -> None:

@@ -35,3 +35,9 @@ def test_requests_are_measured_against_the_bare_statement(tmp_path):
     lines = script("goals.py", "--requests", file, "-n", 1).splitlines()[1:]
     assert [line.split()[0] for line in lines] == ["14", "15"]
     assert lines[0].split()[-3] == "1.30"
+
+
+def test_the_split_is_measured_against_doubles():
+    *lines, last = script("split.py", "--rows", 50, "-n", 1).splitlines()
+    assert [line.split()[0] for line in lines] == ["wall", "cpu"]
+    assert last.startswith("the exact parts add up to the whole")

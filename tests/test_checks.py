@@ -72,6 +72,8 @@ BROKEN = {
         "INSERT INTO ledger.providers VALUES ('anthropic', 'another', NULL)",
         "INSERT INTO ledger.machines SELECT provider, name, 'another', chip, 1, 1 FROM ledger.machines LIMIT 1",
         "INSERT INTO ledger.units VALUES ('hours', 'token', 1)",
+        "INSERT INTO ledger.owner_changes VALUES ('2026-10-16', 'srch'), ('2026-10-16', 'srch')",
+        "INSERT INTO ledger.purpose_accounts VALUES ('customer', 'cost of revenue'), ('customer', 'another')",
     ],
     "bases_are_not_negative": ["UPDATE ledger.allocation_shares SET weight = -weight, total = -total"],
     "bridge_equals_charges": [

@@ -12,7 +12,7 @@ from decimal import Context, Decimal, localcontext
 
 import pytest
 from conftest import examples, few
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 COSTS = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
@@ -36,6 +36,48 @@ CONFIGS = [
     CONFIG.format(base="tokens", idle="{policy: owner, owner: platform}", owner="null"),
     CONFIG.format(base="requests", idle="{policy: by_use}", owner="platform"),
     CONFIG.format(base="output_tokens", idle="{policy: separate}", owner="null"),
+]
+# What changes within most of the longer charges: the owner of an account, the model it is for, and what two tags mean.
+CHANGING = """
+    version: 1
+    teams: teams.csv
+    rules:
+      - {name: nodes before, when: {SubAccountId: [nodes]}, team: a, valid_to: 2026-10-02}
+      - {name: nodes, when: {SubAccountId: [nodes]}, pool: gpu, valid_to: 2026-10-09}
+      - {name: web in autumn, when: {SubAccountId: [web]}, team: "{tags.team}", model: atlas, valid_from: 2026-09-30, valid_to: 2026-11-15}
+    pools:
+      gpu: {base: tokens, tokens: {deployment: [d1]}}
+    policy: {capacity_owner: null}
+"""
+TEAMS = """
+    team,aliases,valid_from,valid_to
+    a,,,2026-10-03
+    b,a,2026-10-03,2026-12-01
+    c,a|ü"q,2026-12-01,
+"""
+
+
+PASSING = """
+    version: 1
+    rules:
+      - {{name: nodes, when: {{SubAccountId: [nodes]}}, pool: gpu}}
+      - {{name: halves, when: {{SubAccountId: [halves]}}, pool: halves}}
+      - {{name: web, when: {{SubAccountId: [web]}}, pool: web}}
+    pools:
+      gpu: {gpu}
+      halves: {{base: fixed, shares: {{a: "1", "pool gpu": "2", "pool web": "0.3"}}}}
+      web: {{base: {web}, tokens: {{of: gpu}}}}
+"""
+BOOKED = "idle: {policy: by_reservation, owner: platform}, reservations: [{team: a, chips: '6'}, {team: b, chips: '3', valid_from: 2026-10-01}]"
+CONFIGS += [  # pools that pass on to pools, by the month, by models, by what is booked of chips and of bought capacity
+    PASSING.format(
+        gpu=f"{{grain: period, tokens: {{deployment: [d1]}}, models: {{atlas: '3', other: '1'}}, {BOOKED}}}",
+        web="requests",
+    ),
+    PASSING.format(
+        gpu=f"{{tokens: {{deployment: [d1]}}, capacity: {{units: '8.5', tokens_per_unit_minute: 70000}}, {BOOKED}}}",
+        web="chip_seconds",
+    ),
 ]
 
 
@@ -168,6 +210,7 @@ def filled(places, config, bill, token_rows=(), chip_rows=()):
     """Make a ledger of one bill, its tokens and its chip time."""
     place = places()
     place.write("costctl.yaml", config)
+    place.write("teams.csv", TEAMS)
     names = [write(place, "bill", bill)]
     names += [write(place, name, rows) for name, rows in (("tokens", token_rows), ("chips", chip_rows)) if rows]
     place.ingest(*names)
@@ -214,7 +257,8 @@ PER_TEAM = """
 
 
 @examples(2)
-@given(config=st.sampled_from(CONFIGS), bill=bills, token_rows=tokens, chip_rows=chips)
+@given(config=st.sampled_from([CHANGING, *CONFIGS]), bill=bills, token_rows=tokens, chip_rows=chips)
+@example(CHANGING, [ABSENT | POOLED | dict.fromkeys(COSTS, "9.999999999")], [], [])
 def test_postings_equal_charges(places, config, bill, token_rows, chip_rows):
     place = filled(places, config, bill, token_rows, chip_rows)
     expected = added(bill)

@@ -390,3 +390,19 @@ def test_a_frontend_of_one_namespace_leaves_the_engines_of_another(place):
     place.write("a.json", answer(*found))
     place.ingest("a.json")
     assert place.ask(TOTALS) == [("output.unsplit", 6060)]
+
+
+def test_what_was_counted_in_the_month_before_its_sample_is_in_the_reports_of_that_month(place):
+    """The first sample of October tells since when the counter counts: September. No bill is there yet."""
+    place.write(
+        "vllm-2025-10-01T00:00:00Z.prom",
+        """
+        vllm:prompt_tokens_total{model_name="m"} 1000
+        vllm:generation_tokens_total{model_name="m"} 10
+        process_start_time_seconds 1758067200
+        """,  # since 2025-09-17
+    )
+    done = place.costctl("ingest", "vllm-2025-10-01T00:00:00Z.prom")
+    assert done.returncode == 0, done.stderr
+    told = place.costctl("report", "token-match", "--period", "2025-09", "--format", "csv").stdout
+    assert "2025-09-30" in told

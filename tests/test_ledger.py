@@ -356,7 +356,13 @@ def filled(places):
     place = places()
     place.write(
         "costctl.yaml",
-        "version: 1\nrules: [{name: p, when: {SubAccountId: [n]}, pool: p}]\npools: {p: {idle: {policy: by_reservation}, reservations: [{team: a, chips: '1'}]}}\n",
+        """
+        version: 1
+        rules:
+          - {name: p, when: {SubAccountId: [n]}, pool: p}
+          - {name: q, when: {SubAccountId: [o]}, team: q, valid_to: 2026-10-03}
+        pools: {p: {idle: {policy: by_reservation}, reservations: [{team: a, chips: '1'}]}}
+    """,
     )
     hours = {
         "x_Machine": "p5.48xlarge",
@@ -366,7 +372,14 @@ def filled(places):
     }
     unknown = hours | {"x_Machine": "p9.48xlarge"}
     place.bill(
-        "bill.csv", [{"SubAccountId": "n"} | hours, unknown, unknown | {"x_Machine": "p8.1"}, {"ListUnitPrice": "x"}]
+        "bill.csv",
+        [
+            {"SubAccountId": "n"} | hours,
+            unknown,
+            unknown | {"x_Machine": "p8.1"},
+            {"ListUnitPrice": "x"},
+            {"SubAccountId": "o", "ChargePeriodStart": "2026-10-02T00:00:00Z"} | hours,
+        ],
     )
     place.write(
         "t.csv",
@@ -421,6 +434,7 @@ REFERENCES = {
         "model_prices",
         "model_aliases",
         "team_aliases",
+        "owner_changes",
     ),
     *(
         "pools",
@@ -437,8 +451,9 @@ REFERENCES = {
         "pool_reservations",
         "capacity_owner",
         "rule_sets",
+        "purpose_accounts",
     ),
-    *("invoices", "reconciling_items", "fx_rates"),
+    *("invoices", "reconciling_items", "fx_rates", "prepaid_schedules"),
 }
 
 

@@ -442,7 +442,7 @@ class TestTheRegister:
             assert "metered" not in pod.costctl("report", "owned-chips", "--period", "2026-02").stderr
 
     def test_no_other_source_is_named_own(self, pod):
-        with pytest.raises(UsageError, match="booked from the cards"):
+        with pytest.raises(UsageError, match="what costctl books itself"):
             pod.ingest("tokens.csv", source="own")
 
     def test_a_statement_has_the_columns_that_its_format_reads(self):

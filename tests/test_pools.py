@@ -171,6 +171,20 @@ def test_pools_pass_on_to_pools_by_fixed_parts_and_by_drivers(place):
     assert owed(place, "1") == {1: "107"}
 
 
+def test_nothing_to_pass_on_takes_nothing_from_those_that_are_passed_to(place):
+    """The host costs nothing in this month: gpu, a level above it, bears its own all the same."""
+    configured(place, 'host: {base: fixed, shares: {"pool gpu": "1"}}\ngpu: {base: fixed, shares: {search: "1"}}')
+    taken(
+        place,
+        """
+        day         SubAccountId  x_Model  x_TokenClass  cost
+        2026-10-01  gpu           -        -             7
+        2026-10-01  other         gpt-5    input         5
+        """,
+    )
+    assert owed(place, "pool, team") == {("api", None): "5", ("gpu", "search"): "7"}
+
+
 def test_a_hole_in_a_driver_is_unallocated_with_its_reason(place):
     configured(place, "net: {base: driver, driver: seats.csv}")
     place.write("seats.csv", "date,key,value\n2026-10-01,search,3\n")

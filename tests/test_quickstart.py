@@ -252,12 +252,14 @@ def commands(readme):
 
 
 PAGES = sorted(EXAMPLES.rglob("README.md"))
-RUN_ELSEWHERE = EXAMPLES / "owned-chips" / "README.md"  # test_owned.py runs its commands and reads their numbers
+RUN_ELSEWHERE = [
+    EXAMPLES / name / "README.md" for name in ("owned-chips", "capacity-block")
+]  # test_owned, test_prepaid: they read the numbers
 
 
 @pytest.mark.parametrize(
     "page",
-    [pytest.param(page, marks=pytest.mark.slow if page == RUN_ELSEWHERE else ()) for page in PAGES],
+    [pytest.param(page, marks=pytest.mark.slow if page in RUN_ELSEWHERE else ()) for page in PAGES],
     ids=lambda page: str(page.relative_to(EXAMPLES)),
 )
 def test_the_commands_of_an_example_work(page, tmp_path, command, monkeypatch):

@@ -12,7 +12,7 @@ from conftest import few, without_postings
 from costctl import config, pipeline, rebuild
 from costctl.errors import DoesNotReconcile, InputRefused, StorageFault
 from costctl.files import faulting
-from costctl.ledger import archive, ingest, state
+from costctl.ledger import archive, build, ingest, state
 from costctl.nouns import unwatched
 
 OCTOBER = """
@@ -363,3 +363,34 @@ def test_nothing_stays_computed_of_a_month_that_went(place, monkeypatch):
     monkeypatch.setattr(pipeline.bills, "known", lambda: other)
     place.ingest("bill.csv")
     assert place.ask("SELECT billing_period, EffectiveCost FROM ledger.postings") == [(date(2026, 10, 1), 9)]
+
+
+@pytest.mark.parametrize("months", few([4, 36]))
+def test_one_changed_month_of_many_is_computed_again_and_no_other(place, months, monkeypatch):
+    """Counted, not timed: a bill that comes again changes its month, another day of tokens its own."""
+    computed, whole = [], build.postings
+
+    def counted(ledger, period, seal):
+        computed.append(f"{period:%Y-%m}")
+        whole(ledger, period, seal)
+
+    monkeypatch.setattr(build, "postings", counted)
+    place.write("costctl.yaml", "version: 1\nrules: [{name: p, when: {SubAccountId: [n]}, pool: p}]\npools: {p: {}}\n")
+    listed = [f"{2024 + number // 12}-{number % 12 + 1:02}" for number in range(months)]
+    tokens = "start,end,provider,pool,model,team,output,requests\n{0}-03,{0}-03T01:00:00Z,self,p,m,{1},5,1\n"
+    for month in listed:
+        place.bill(f"{month}.csv", [{"cost": "9", "day": f"{month}-03", "SubAccountId": "n"}])
+        place.write(f"tokens-{month}.csv", tokens.format(month, "a"))
+    place.ingest(*(f"{month}.csv" for month in listed), *(f"tokens-{month}.csv" for month in listed))
+    assert sorted(computed) == listed
+    computed.clear()
+    place.ingest(*(f"{month}.csv" for month in listed))
+    assert computed == []
+    third = listed[2]
+    place.bill("again.csv", [{"cost": "10", "day": f"{third}-03", "SubAccountId": "n"}])
+    place.ingest("again.csv", decision="replace")
+    assert computed == [third]
+    place.write("more.csv", tokens.format(third, "b").replace(f"{third}-03", f"{third}-04"))
+    place.ingest("more.csv")
+    assert computed == [third, third]
+    assert place.broken() == []

@@ -17,7 +17,9 @@ from costctl import reports
 GOLDEN = Path(__file__).parent / "golden"
 REPORTS = sorted(name.replace("_", "-") for name in reports.known())
 SHOWN = [
-    name for name in REPORTS if name not in ("revisions", "owned-chips", "unknown-machines", "unknown-models")
+    name
+    for name in REPORTS
+    if name not in ("revisions", "owned-chips", "prepaid", "unknown-machines", "unknown-models")
 ]  # of which the example has none
 COSTS = ("effective", "billed", "list", "contracted")
 OCTOBER = ("--period", "2026-10")

@@ -42,3 +42,14 @@ SELECT 'unit', unit, MIN(measure), MAX(measure)
 FROM units
 GROUP BY unit
 HAVING COUNT(*) > 1
+UNION ALL
+SELECT 'change', CONCAT(CAST(day AS VARCHAR), ' ', raw), raw, raw
+FROM owner_changes
+WHERE raw IS NOT NULL
+GROUP BY day, raw
+HAVING COUNT(*) > 1
+UNION ALL
+SELECT 'account', purpose, MIN(account), MAX(account)
+FROM purpose_accounts
+GROUP BY purpose
+HAVING COUNT(*) > 1

@@ -152,6 +152,12 @@ def report(
     rate_type: Annotated[
         str, typer.Option("--rate-type", metavar="NAME", help="period_average, period_end, invoice or budget.")
     ] = "period_average",
+    org: Annotated[
+        str,
+        typer.Option(
+            "--org", metavar="TEXT", help="as-posted, or as-of=2026-10-31: teams under their names of that day."
+        ),
+    ] = "as-posted",
     format_: FormatOption = None,
     output: OutputOption = None,
     cents: Annotated[
@@ -170,7 +176,7 @@ def report(
     chargeback, tokens-per-dollar, billed-to-effective, unallocated,
     unknown-machines, unknown-models, reconciliation, revisions,
     rate-variance, token-variance, owned-chips, claims,
-    token-match, inclusion, unknown-owners, unit-prices.
+    token-match, inclusion, unknown-owners, unit-prices, accounts, prepaid.
     """
     from costctl.cli import work
 
@@ -188,6 +194,7 @@ def report(
         refresh=not no_refresh,
         currency=currency,
         rate_type=rate_type,
+        org=org,
     )
 
 

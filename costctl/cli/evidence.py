@@ -1,4 +1,4 @@
-"""What explain, quarantine and rebuild do: options become one call, its answer is rendered."""
+"""What explain, quarantine, rules check and rebuild do: options become one call, its answer is rendered."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from costctl.errors import UsageError, shown
 from costctl.ledger import state
 from costctl.pipeline import Run
 from costctl.reports import explain as tracing
-from costctl.reports import render
+from costctl.reports import render, taken
 from costctl.reports.explain import Story, Wanted, naming, story
 
 
@@ -48,6 +48,28 @@ def quarantine(run: Run, format_: str | None, output: Path | None) -> None:
         terminal.say("costctl: nothing is set aside")
         return
     render.rows(found, kind, output, title="set aside: what kept records out of the ledger")
+
+
+def rules(run: Run, period: str | None, cost: str, format_: str | None, output: Path | None) -> None:
+    """Show what each rule took of the open billing periods, or of those asked for."""
+    kind, able = render.chosen(format_, output), reports.COSTS[:-1]
+    if cost not in able:
+        raise UsageError("--cost", f"{shown(cost)} is not a cost of a bill", remedy=f"Costs: {', '.join(able)}.")
+    span = periods.parse(period) if period else None
+    if span and not span.whole_months:
+        raise UsageError(
+            "--period", f"{shown(period)} is no billing months", remedy="Name whole months, such as 2026-10."
+        )
+    with pipeline.reading(run) as (ledger, late):
+        found = taken.by_rules(ledger, pipeline.compiled(ledger, run.config), span, cost)
+    render.rows(
+        found,
+        kind,
+        output,
+        title=f"rules: {cost} cost of {span.label if span else 'all open billing periods'}",
+    )
+    if late:
+        terminal.say(reports.STALE)
 
 
 def rebuild(run: Run, *, accept: bool) -> None:

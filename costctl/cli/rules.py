@@ -1,4 +1,4 @@
-"""costctl rules: what a change of rules would do to each team's money, before it is made."""
+"""costctl rules: who the rules give the charges to, and what other rules would do to each team's money."""
 
 from __future__ import annotations
 
@@ -16,13 +16,37 @@ from costctl.cli.options import (
     WaitOption,
 )
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="What other rules would do to each team's money.")
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="What the rules take, and what others would.")
 
 PoolOption = Annotated[str | None, typer.Option("--pool", metavar="NAME", help="Of one pool; default all of them.")]
 CostOption = Annotated[
     str, typer.Option("--cost", metavar="NAME", help="effective, billed, list, contracted or rate_card.")
 ]
 CentsOption = Annotated[bool, typer.Option("--cents", help="Show cents in the table; files always hold every digit.")]
+
+
+@app.command()
+def check(
+    period: Annotated[
+        str | None,
+        typer.Option("--period", metavar="PERIOD", help="2026-10, 2026-Q4 or 2026; default all open periods."),
+    ] = None,
+    cost: Annotated[
+        str, typer.Option("--cost", metavar="NAME", help="effective, billed, list or contracted.")
+    ] = "effective",
+    format_: FormatOption = None,
+    output: OutputOption = None,
+    ledger: LedgerOption = None,
+    config: ConfigOption = None,
+    wait: WaitOption = 10,
+) -> None:
+    """Check the rules; list what each took.
+
+    In their order with charges and money, those that took nothing, and what fell to no rule.
+    """
+    from costctl.cli import evidence, work
+
+    evidence.rules(work.run(config, ledger, wait), period, cost, format_, output)
 
 
 @app.command()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -106,6 +107,7 @@ def report(
     refresh: bool,
     currency: str | None = None,
     rate_type: str = exchange.TYPES[0],
+    org: str | None = None,
 ) -> None:
     """Show one report, or list them."""
     if name is None:
@@ -117,7 +119,9 @@ def report(
     kind = render.chosen(format_, output)
     wish = _wish(run, currency, rate_type) if currency else None
     render.report(
-        answer(run, chosen, period=period, last=last, calendar=calendar, cost=cost, refresh=refresh, wish=wish),
+        answer(
+            run, chosen, period=period, last=last, calendar=calendar, cost=cost, refresh=refresh, wish=wish, org=org
+        ),
         kind,
         output,
         cents=cents,
@@ -158,16 +162,19 @@ def answer(
     cost: str = "effective",
     refresh: bool = True,
     wish: Wish | None = None,
+    org: str | None = None,
 ) -> Answer:
     """Compute a report's answer from an up-to-date ledger."""
+    day = reports.org_of(chosen, org)
     with pipeline.reading(run, refresh=refresh) as (ledger, late):
         today = datetime.now(UTC).date()
         span = periods.parse(period) if period else periods.last(last, today) if last else periods.latest(ledger)
         in_force = reports.calendar_of(chosen, span, calendar)
-        footer = reports.footer(ledger, span, calendar=in_force, cost=cost, late=late)
+        teams = reports.teams_of(chosen, day)
+        footer = reports.footer(ledger, span, calendar=in_force, cost=cost, late=late, teams=teams)
         if chosen.name == "chargeback":
             footer += reports.sensitivity(ledger, span)
-        how = {"calendar": in_force, "cost": cost, "tax": run.config.policy.tax}
+        how: dict[str, Any] = {"calendar": in_force, "cost": cost, "tax": run.config.policy.tax, "org": day}
         if wish:
             found = conversion.converted(ledger, chosen, span, wish, **how)
             rows, bill, footer = found.rows, found.bill, (*footer, *found.notes)
@@ -176,7 +183,7 @@ def answer(
         reached = bill if chosen.reaches_bill and span.whole_months and cost != reports.CARD else None
         if not rows.rows:
             terminal.say(f"costctl: {chosen.empty} for {span.label}; {periods.held(ledger)}")
-    return Answer(chosen, span, in_force, cost, rows, footer, reached)
+    return Answer(chosen, span, in_force, cost, reports.filled(chosen, rows), footer, reached)
 
 
 def status(run: Run, format_: str | None) -> None:

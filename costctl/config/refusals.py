@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from typing import Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 from costctl.config.parts import Part
 from costctl.config.settings import NOT_SETTINGS, Config
@@ -38,6 +38,11 @@ def contradictions(config: Config) -> Iterator[Problem]:
     yield from _driven_twice(config)
     yield from _pools_that_do_not_fit(config)
     yield from _chips_of_two_pools(config)
+    purposes = [purpose.strip().lower() for purpose in config.accounts]
+    for number, purpose in enumerate(config.accounts):
+        if purposes[number] in purposes[:number]:
+            what = f"the purpose {shown(purposes[number])} has an account already; purposes compare in lower case"
+            yield Problem(("accounts", purpose), what, of_key=True)
     names = [source.name for source in config.sources]
     for number, name in enumerate(names):
         if name in names[:number]:
@@ -118,6 +123,7 @@ def settings_of(location: tuple[int | str, ...]) -> list[str]:
             kind = fields[str(part)].annotation
         else:
             kind = get_args(kind)[-1]
+        kind = get_args(kind)[0] if get_origin(kind) is Annotated else kind
     if not (isinstance(kind, type) and issubclass(kind, Part)):
         return []
     return [field.alias or name for name, field in kind.model_fields.items() if name not in NOT_SETTINGS]

@@ -15,6 +15,7 @@ class Rule(Part):
 
     name: str = Field(min_length=1)
     when: dict[str, Wanted]
+    fold: bool = False  # compares in lower case, trimmed
     team: str | None = None
     pool: str | None = None
     model: str | None = None

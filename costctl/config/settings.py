@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from costctl.config.bills import ColumnMap, Export, Source
-from costctl.config.parts import Part, TagName, Wanted, as_list
+from costctl.config.parts import Part, TagKeys, TagName, Wanted, as_list
 from costctl.config.pools import Pool
 from costctl.config.rules import Owner, Rule, Tokens
 
@@ -37,7 +37,7 @@ class Config(Part):
     memory: str | None = None
     sources: list[Source] = []
     formats: dict[TagName, ColumnMap] = {}
-    tags: dict[TagName, Wanted] = {}
+    tags: dict[TagName, TagKeys] = {}
     store_columns: dict[TagName, Wanted] = {}
     teams: Path | None = None
     model_aliases: Path | None = None
@@ -45,10 +45,13 @@ class Config(Part):
     invoices: Annotated[list[Path], BeforeValidator(as_list)] = []
     reconciling_items: Path | None = None
     fx: Path | None = None
+    adjustments: Path | None = None
+    prepaid: Path | None = None
     rules: list[Rule] = []
     owners: list[Owner] = []
     tokens: Tokens = Tokens()
     pools: dict[str, Pool] = {}
+    accounts: dict[str, Annotated[str, Field(min_length=1)]] = {}  # purpose → the account of the books that bears it
     policy: Policy = Policy()
     exports: list[Export] = []
     home: Path = Path()
@@ -62,7 +65,7 @@ class Config(Part):
         """Return the SHA-256 over the bytes of the configuration and of the files it names."""
         digest = hashlib.sha256()
         drivers = (pool.driver for pool in self.pools.values())
-        for path in (self.file, self.teams, self.model_aliases, *drivers):
+        for path in (self.file, self.teams, self.model_aliases, self.adjustments, self.prepaid, *drivers):
             if path is not None and self.at(path).is_file():
                 digest.update(self.at(path).read_bytes() + b"\0")
         return digest.hexdigest()

@@ -9,7 +9,7 @@ import calendar
 import difflib
 import re
 from collections.abc import Callable, Collection
-from datetime import date
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -27,6 +27,7 @@ SIGNED = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 MONTH = re.compile(r"([1-9][0-9]{3})-([0-9]{2})")
 NUMBER = re.compile(r"\d+(\.\d+)?")
 DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
+INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d))?Z)?")
 ABOUT = re.compile(r"(\d{4})(?:-(\d\d))?(?:-(\d\d))?")
 
 
@@ -112,6 +113,16 @@ def cost(text: str) -> Decimal:
     return value
 
 
+def above_zero(text: str) -> Decimal:
+    """Return an amount of money above zero."""
+    amount = money(text)
+    if amount < 0:
+        raise Wrong("is below zero", "Write it without a sign.")
+    if amount == 0:
+        raise Wrong("is zero: it moves nothing", "Write the amount, or remove the row.")
+    return amount
+
+
 def month(text: str) -> date:
     """Return the first day of a month written YYYY-MM."""
     found = MONTH.fullmatch(text)
@@ -142,6 +153,16 @@ def day(text: str) -> date:
         return date(*map(int, found.groups())) if found else _no_day()
     except ValueError as error:
         raise Wrong("is not a day", "Write it as YYYY-MM-DD, for example 2026-10-01.") from error
+
+
+def instant(text: str) -> datetime:
+    """Return a moment in UTC, written as a day or with its time."""
+    found = INSTANT.fullmatch(text)
+    try:
+        written, hour, minute, second = found.groups("0") if found else ("", "0", "0", "0")
+        return datetime.combine(day(written), time(int(hour), int(minute), int(second)))
+    except ValueError as error:
+        raise Wrong("is not a moment in UTC", "Write it as 2026-10-20T11:30:00Z.") from error
 
 
 def _no_day() -> date:

@@ -11,18 +11,20 @@ from costctl.ledger.store import Ledger
 from costctl.nouns import CompiledRules, Span
 
 VERSION = "1.2"
-ORDER = ("x_source", "x_delivery_id", "x_file_no", "x_record_no", "x_part_no")
+ORDER = ("x_source", "x_delivery_id", "x_file_no", "x_record_no", "x_part_no", "ChargePeriodStart")
+KEYS = ("delivery_id", "file_no", "record_no", "part_no")
+PARTED = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost", "ConsumedQuantity", "PricingQuantity")
 TYPES = {"decimal": "DECIMAL(38, 18)"}
 
 
 def extract(ledger: Ledger, rules: CompiledRules, span: Span, sources: tuple[str, ...] = ()) -> Extract:
     """Return the file's query: whole months are billing periods, other spans take charges by the day they start."""
+    services, (when, bounds) = focus.table("services.csv"), _when(span)
+    held = stretches(ledger, when, bounds)
     text = focus.text("export.sql").replace("RULES()", rules.expression)
-    text = text.replace("CHARGES()", _charges(ledger)).replace("IN_PERIOD()", _when(span)[0])
-    services = focus.table("services.csv")
+    text = text.replace("CHARGES()", _charges(ledger, when))
     values: dict[str, Any] = {
-        "start": span.start,
-        "end": span.end,
+        **bounds,
         "service_names": [item["service"] for item in services],
         "service_meters": [item["meter"] for item in services],
         "service_categories": [item["ServiceCategory"] for item in services],
@@ -33,17 +35,33 @@ def extract(ledger: Ledger, rules: CompiledRules, span: Span, sources: tuple[str
         sql=build.qualified(text, set(), build.known()),
         values=values,
         order=ORDER,
-        parts=tuple(part for part in stretches(ledger, *_when(span)) if not sources or part["source"] in sources),
+        parts=tuple(_cut(ledger, part, when, bounds) for part in held if not sources or part["source"] in sources),
         facts={"focus_version": VERSION, "focus_dataset": "Cost and Usage", "period": f"{span.start}..{span.end}"},
     )
 
 
-def _charges(ledger: Ledger) -> str:
-    """Return the charges with every column of the version, NULL where the ledger stores none of that name."""
+def _charges(ledger: Ledger, when: str) -> str:
+    """Return the period's charges, cut where the ledger cut them, with every column of the version, NULL where none of that name is stored."""
     stored = ledger.columns("ledger.charges")
     absent = [column for name, column in focus.columns(VERSION).items() if name not in stored]
     listed = ", ".join(f"CAST(NULL AS {TYPES.get(column.type, 'VARCHAR')}) AS {column.name}" for column in absent)
-    return f"(SELECT *{', ' + listed if listed else ''} FROM ledger.charges WHERE {IN_STRETCH})"
+    given = {name: name for name in PARTED} | {"ChargePeriodStart": "part_start", "ChargePeriodEnd": "part_end"}
+    cut = ", ".join(f"COALESCE(p.{part}, c.{name}) AS {name}" for name, part in given.items())
+    return (
+        f"(SELECT c.* REPLACE ({cut}), COALESCE(p.part_start, c.ChargePeriodStart) AS moment{', ' + listed if listed else ''} "
+        f"FROM (SELECT * FROM ledger.charges WHERE {IN_STRETCH} AND {when}) AS c "
+        f"LEFT JOIN ledger.charge_parts AS p USING ({', '.join(KEYS)}))"
+    )
+
+
+def _cut(ledger: Ledger, stretch: dict[str, Any], when: str, bounds: dict[str, Any]) -> dict[str, Any]:
+    """Return a stretch with as many rows as its charges are in parts."""
+    query = (
+        f"SELECT count(*) FROM (SELECT {', '.join(KEYS)} FROM ledger.charges WHERE {IN_STRETCH} AND {when}) AS c "
+        f"JOIN ledger.charge_parts AS p USING ({', '.join(KEYS)}) WHERE p.place > 1"
+    )
+    values = {name: value for name, value in {**stretch, **bounds}.items() if f"${name}" in query}
+    return stretch | {"rows": stretch["rows"] + ledger.value(query, values)}
 
 
 def _when(span: Span) -> tuple[str, dict[str, Any]]:

@@ -17,13 +17,23 @@ from typing import Any
 from costctl.ledger.store import Ledger, statements
 from costctl.nouns import CompiledRules, Rows
 
-GROUPS = "charge_groups"
-GROUPED_BY = ("providers", "machines", "machine_families")  # the reference tables that the scan for charge groups reads
+SCANNED = (
+    "charge_parts",
+    "charge_groups",
+)  # in this order the charges of a source and billing period become groups, by the rules
+GROUPED_BY = (
+    "owner_changes",
+    "providers",
+    "machines",
+    "machine_families",
+)  # the reference tables that the scan for charge groups reads
 # The months that have something to compute: those that a bill charges, and those of which tokens or chip time are counted.
 PERIODS = (
     "SELECT billing_period FROM ledger.charge_groups UNION "
     "SELECT CAST(date_trunc('month', p.period) AS DATE) FROM ledger.delivery_periods AS p JOIN ledger.deliveries AS d USING (delivery_id) "
-    "WHERE p.live AND p.rows > 0 AND d.kind = 'usage'"
+    "WHERE p.live AND p.rows > 0 AND d.kind = 'usage' UNION "
+    "SELECT CAST(date_trunc('month', ts_start) AS DATE) FROM ledger.token_usage "  # what a counter counted may be of the month before its sample
+    "WHERE delivery_id IN (SELECT delivery_id FROM ledger.deliveries WHERE dataset = 'counter_samples')"
 )
 NO_RULES = "{'rule': 0, 'team': CAST(NULL AS VARCHAR), 'model': CAST(NULL AS VARCHAR), 'purpose': CAST(NULL AS VARCHAR), 'pool': CAST(NULL AS VARCHAR)}"
 
@@ -174,14 +184,13 @@ def views(ledger: Ledger) -> None:
 
 def groups(ledger: Ledger, source: str, scope: str, period: date, rules: CompiledRules) -> None:
     """Build the charge groups of one source, scope and billing period again; runs inside the caller's transaction."""
-    model = next(model for model in models() if model.name == GROUPS)
-    text = qualified(model.text.replace("RULES()", rules.expression), set(), known())
-    values = {"billing_period": period, "source": source, "scope": scope}
-    ledger.run(
-        "DELETE FROM ledger.charge_groups WHERE billing_period = $billing_period AND source = $source AND scope = $scope",
-        values,
-    )
-    ledger.run(f"INSERT INTO ledger.charge_groups BY NAME {text}", values | _used(text, rules.parameters))
+    empty, of = _empty(ledger), {"billing_period": period, "source": source, "scope": scope}
+    for model in (model for model in models() if model.name in SCANNED):
+        at = "billing_period = $billing_period AND source = $source AND scope = $scope"
+        ledger.run(f"DELETE FROM ledger.{model.name} WHERE {at}", of)
+        if model.without not in empty:
+            text = qualified(model.text.replace("RULES()", rules.expression), set(), known())
+            ledger.run(f"INSERT INTO ledger.{model.name} BY NAME {text}", of | _used(text, rules.parameters))
 
 
 def postings(ledger: Ledger, period: date, seal: str) -> None:
@@ -209,7 +218,7 @@ def post(ledger: Ledger, period: date) -> None:
         if model.without not in empty:  # to plan a SELECT takes longer than to run it on little
             if _compute(ledger, model, period, done, known(), level):
                 empty.discard(table)
-            elif level == 1:
+            elif level == 1 and not model.into:
                 empty.add(table)
         elif level == 1 and not model.into:
             ledger.run(f"CREATE OR REPLACE TEMP TABLE {model.name} ({shapes[model.name]})")
@@ -222,7 +231,7 @@ def post(ledger: Ledger, period: date) -> None:
 def _steps(levels: int) -> Iterator[tuple[Model, int]]:
     """Yield the models in order, those of pools again for each further level, without the groups of charges."""
     for by_level, found in groupby(models(), key=lambda model: model.by_level):
-        together = [model for model in found if model.name != GROUPS]
+        together = [model for model in found if model.name not in SCANNED]
         for level in range(1, levels + 1) if by_level else (1,):
             yield from ((model, level) for model in together)
 

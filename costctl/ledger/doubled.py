@@ -51,7 +51,7 @@ LOOSE = "Say --replace if it is the same bill, --add if both are to count."
 LISTED = "Leave it out: what the manifest lists is complete. Say --add if both are to count."
 ACCOUNTS = (  # Azure writes an account with its path or without
     "SELECT DISTINCT source, scope, ProviderName, regexp_extract(lower(COALESCE(SubAccountId, BillingAccountId)), '[^/]*$') AS account "
-    "FROM ledger.charges WHERE list_contains($periods, billing_period)"
+    "FROM ledger.charges WHERE list_contains($periods, billing_period) AND NOT (source = 'own' AND ServiceName IN ('Manual adjustment', 'Prepaid schedule'))"
 )
 MORE = "SELECT count(*) FROM ledger.deliveries WHERE source = $source AND scope = $scope AND dataset = $dataset AND delivery_id <> $id"
 OTHERS = (

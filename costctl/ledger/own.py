@@ -1,4 +1,8 @@
-"""The source `own`: what owned and leased chips cost, booked from the cards for every month that other deliveries reach."""
+"""The source `own`: statements of each month that costctl makes itself, and takes in like bills.
+
+What owned and leased chips cost by the cards, manual adjustments, prepaid schedules: each has a format, a dataset of the source, and
+one statement a month. A month that no statement is of any more is taken out.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +20,18 @@ from costctl.ledger.intake import Settings
 from costctl.ledger.store import Ledger
 from costctl.nouns import Delivery, Format, Outcome
 
-SOURCE, FORMAT = "own", "own_chips"
+SOURCE = "own"
+CHIPS, ADJUSTMENTS, PREPAID = "own_chips", "own_adjustments", "own_prepaid"  # the formats of the statements
+ENTRIES = (ADJUSTMENTS, PREPAID)  # those that only move cost: nobody bills them
+DATASETS = {CHIPS: "charges", ADJUSTMENTS: "adjustments", PREPAID: "prepaid"}
+NAMES = {CHIPS: "own", ADJUSTMENTS: "adjustments", PREPAID: "prepaid"}  # of a statement's file, before the month
 MONTHS = (
     "SELECT DISTINCT CAST(date_trunc('month', p.period) AS DATE) FROM ledger.delivery_periods AS p JOIN ledger.deliveries AS d USING (delivery_id) "
-    "WHERE p.live AND p.rows > 0 AND (d.source = $source) = $own ORDER BY 1"
+    "WHERE p.live AND p.rows > 0 AND CASE WHEN $format IS NULL THEN d.source <> $source ELSE d.source = $source AND d.format = $format END ORDER BY 1"
+)
+BILLS = (
+    "SELECT p.delivery_id, CAST(p.period AS VARCHAR) FROM ledger.delivery_periods AS p JOIN ledger.deliveries AS d USING (delivery_id) "
+    "WHERE p.live AND d.kind = 'bill' AND d.source <> $source ORDER BY ALL"
 )
 COUNTING = (
     "SELECT DISTINCT f.sha256 FROM ledger.delivery_files AS f JOIN ledger.delivery_periods AS p USING (delivery_id) "
@@ -29,12 +41,17 @@ COUNTING = (
 
 def months(ledger: Ledger) -> list[date]:
     """Return the months of which the ledger holds a bill, tokens or chip time from elsewhere."""
-    return [month for (month,) in ledger.run(MONTHS, {"source": SOURCE, "own": False}).rows]
+    return [month for (month,) in ledger.run(MONTHS, {"source": SOURCE, "format": None}).rows]
 
 
-def booked(ledger: Ledger) -> list[date]:
-    """Return the months of which the source says something."""
-    return [month for (month,) in ledger.run(MONTHS, {"source": SOURCE, "own": True}).rows]
+def booked(ledger: Ledger, item: Format) -> list[date]:
+    """Return the months of which the source says something by a format."""
+    return [month for (month,) in ledger.run(MONTHS, {"source": SOURCE, "format": item.name}).rows]
+
+
+def bills(ledger: Ledger) -> list[tuple[str, str]]:
+    """Return the live bills of others with their months: what a purchase is looked for in."""
+    return [(delivery, month) for delivery, month in ledger.run(BILLS, {"source": SOURCE}).rows]
 
 
 def vouch(ledger: Ledger, estimates: Mapping[str, str]) -> None:
@@ -67,13 +84,13 @@ def lost(ledger: Ledger) -> set[str]:
 
 
 def book(ledger: Ledger, statements: Mapping[date, str], item: Format, settings: Settings) -> Iterator[Outcome]:
-    """Have the source hold what the statements say, month by month, and nothing of other months; what the archive lost is kept again."""
-    for month in booked(ledger):
+    """Have the source hold what the statements of a format say, month by month, and nothing of other months; what the archive lost is kept again."""
+    for month in booked(ledger, item):
         if month not in statements:
             with ledger.transaction():
                 settle.withdraw(ledger, SOURCE, item, month, settings.rules)
     # a statement is made and not found, so its bytes are kept in any case, and the newest one counts
-    names = {month: f"own-{month:%Y-%m}.csv" for month in statements}
+    names = {month: f"{NAMES[item.name]}-{month:%Y-%m}.csv" for month in statements}
     digests = {month: hashlib.sha256(text.encode()).hexdigest() for month, text in statements.items()}
     paths, gone = {digests[month]: name for month, name in names.items()}, lost(ledger)
     settings = replace(settings, decision="replace", quarantine_rows=0, archive="copy", paths=paths)
@@ -86,4 +103,4 @@ def book(ledger: Ledger, statements: Mapping[date, str], item: Format, settings:
                 ledger.archive.mkdir(mode=0o700, exist_ok=True)
                 writing.keep(place, ledger.archive, digests[month])
             file = settings.inspect(place, names[month], item)
-            yield ingest.load(ledger, Delivery(SOURCE, "-", item.target, item, (file,)), settings)
+            yield ingest.load(ledger, Delivery(SOURCE, "-", DATASETS[item.name], item, (file,)), settings)

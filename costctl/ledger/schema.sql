@@ -230,6 +230,7 @@ CREATE TABLE ledger.claims (                                     -- what somebod
 );
 CREATE TABLE ledger.model_aliases (raw VARCHAR NOT NULL, model VARCHAR NOT NULL, valid_from DATE, valid_to DATE);   -- raw in lower case
 CREATE TABLE ledger.team_aliases (raw VARCHAR NOT NULL, team VARCHAR NOT NULL, purpose VARCHAR, valid_from DATE, valid_to DATE);  -- raw in lower case
+CREATE TABLE ledger.owner_changes (day DATE NOT NULL, raw VARCHAR);   -- the days on which a spelling begins to mean another team, or none; raw is NULL where a rule begins or ends
 CREATE TABLE ledger.pools (
     pool VARCHAR NOT NULL, base VARCHAR NOT NULL, grain VARCHAR NOT NULL, method VARCHAR NOT NULL,
     idle_policy VARCHAR NOT NULL, idle_owner VARCHAR,
@@ -253,6 +254,7 @@ CREATE TABLE ledger.pool_over (pool VARCHAR NOT NULL, to_pool VARCHAR NOT NULL);
 CREATE TABLE ledger.pool_drivers (pool VARCHAR NOT NULL, valid_from DATE NOT NULL, valid_to DATE NOT NULL, team VARCHAR, to_pool VARCHAR, value DECIMAL(18,6) NOT NULL);
 CREATE TABLE ledger.pool_capacity (pool VARCHAR NOT NULL, units DECIMAL(18,6) NOT NULL, tokens_per_unit_minute BIGINT NOT NULL);     -- weighted tokens
 CREATE TABLE ledger.pool_reservations (pool VARCHAR NOT NULL, team VARCHAR NOT NULL, chips DECIMAL(18,6) NOT NULL, valid_from DATE NOT NULL, valid_to DATE NOT NULL);
+CREATE TABLE ledger.purpose_accounts (purpose VARCHAR NOT NULL, account VARCHAR NOT NULL);   -- the account of the books that bears what a purpose costs
 CREATE TABLE ledger.rule_sets (rule_set VARCHAR NOT NULL, ordinal INTEGER NOT NULL, name VARCHAR NOT NULL, definition VARCHAR NOT NULL);
 
 -- What accounts payable and treasury say, from the files that the configuration names. place is file:line.
@@ -272,6 +274,14 @@ CREATE TABLE ledger.reconciling_items (
 CREATE TABLE ledger.fx_rates (
     place VARCHAR NOT NULL, from_currency VARCHAR NOT NULL, to_currency VARCHAR NOT NULL, rate_type VARCHAR NOT NULL, period DATE NOT NULL,
     rate DECIMAL(19,12) NOT NULL, source VARCHAR
+);
+
+-- Prepaid schedules, by the user's file: what each is of, what was paid, or why it moves nothing. What it moves are charges of source own.
+CREATE TABLE ledger.prepaid_schedules (
+    schedule VARCHAR NOT NULL, place VARCHAR NOT NULL, kind VARCHAR NOT NULL, provider VARCHAR NOT NULL, BillingAccountId VARCHAR NOT NULL,
+    BillingCurrency VARCHAR NOT NULL, starts TIMESTAMP NOT NULL, ends TIMESTAMP NOT NULL,
+    amount DECIMAL(38,18),           -- the effective cost of its purchases; NULL where that is not known
+    reason VARCHAR                   -- why it moves nothing
 );
 
 -- State of a billing period, and the fingerprint its postings were computed from.

@@ -192,12 +192,12 @@ def _without_scope(ledger: Ledger, intake: Intake, taken: frozenset[str], period
 
 
 def withdraw(ledger: Ledger, source: str, item: Format, period: date, rules: CompiledRules) -> None:
-    """Take out what a source says of a billing period; nothing takes its place."""
+    """Take out what a source says of a billing period by a format; nothing takes its place."""
     query = (
         "SELECT delivery_id, scope FROM ledger.delivery_periods JOIN ledger.deliveries USING (delivery_id) "
-        "WHERE live AND period = $period AND source = $source ORDER BY ALL"
+        "WHERE live AND period = $period AND source = $source AND format = $format ORDER BY ALL"
     )
-    for identity, scope in ledger.run(query, {"source": source, "period": period}).rows:
+    for identity, scope in ledger.run(query, {"source": source, "period": period, "format": item.name}).rows:
         succession.take_out(ledger, item, identity, period)
         build.groups(ledger, source, scope, period, rules)
 

@@ -11,6 +11,7 @@ from costctl.nouns import Rows
 
 CONTENT = (
     "charges",
+    "charge_parts",
     "charge_groups",
     "token_usage",
     "token_quantity",

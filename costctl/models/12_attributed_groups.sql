@@ -10,7 +10,10 @@ named AS (
         g.ChargeCategory, g.RegionId, g.unit AS billed_unit, g.x_machine, g.x_purchase_model,
         g.x_model_raw, g.x_token_class, g.rule, g.raw_team, g.pool, g.quantity, g.quantity_unknown, g.row_count,
         g.BilledCost, g.EffectiveCost, g.ListCost, g.ContractedCost, g.billed_unknown, g.effective_unknown, g.list_unknown, g.contracted_unknown,
+        g.billed_incomplete, g.effective_incomplete, g.list_incomplete, g.contracted_incomplete, g.is_unpriced,
         CASE
+            WHEN g.source = 'own' AND g.ServiceName = 'Manual adjustment' THEN 'manual'
+            WHEN g.source = 'own' AND g.ServiceName = 'Prepaid schedule' AND g.ChargeCategory = 'Purchase' THEN 'prepaid'
             WHEN g.ChargeCategory = 'Tax' THEN 'tax'
             WHEN g.ChargeCategory = 'Credit' THEN 'credit'
             WHEN g.ChargeCategory = 'Purchase' THEN 'fee'
@@ -46,5 +49,6 @@ SELECT
         ELSE CONCAT(COALESCE(team, '-'), '/', model)
     END AS unit,
     quantity, quantity_unknown, row_count, BilledCost, EffectiveCost, ListCost, ContractedCost,
-    billed_unknown, effective_unknown, list_unknown, contracted_unknown
+    billed_unknown, effective_unknown, list_unknown, contracted_unknown,
+    billed_incomplete, effective_incomplete, list_incomplete, contracted_incomplete, is_unpriced
 FROM named

@@ -14,7 +14,9 @@ WITH cells AS (
         CAST(SUM(CAST(g.effective_unknown AS DECIMAL(38, 0))) AS BIGINT) AS effective_unknown,
         CAST(SUM(CAST(g.list_unknown AS DECIMAL(38, 0))) AS BIGINT) AS list_unknown,
         CAST(SUM(CAST(g.contracted_unknown AS DECIMAL(38, 0))) AS BIGINT) AS contracted_unknown,
-        CAST(SUM(CAST(g.row_count AS DECIMAL(38, 0))) AS BIGINT) AS row_count
+        CAST(SUM(CAST(g.row_count AS DECIMAL(38, 0))) AS BIGINT) AS row_count, BOOL_AND(g.is_unpriced) AS is_unpriced,
+        BOOL_OR(g.billed_incomplete) AS billed_incomplete, BOOL_OR(g.effective_incomplete) AS effective_incomplete, BOOL_OR(g.list_incomplete) AS list_incomplete,
+        BOOL_OR(g.contracted_incomplete) AS contracted_incomplete, BOOL_OR(k.rate_card_incomplete) AS rate_card_incomplete
     FROM attributed_groups AS g
     INNER JOIN card_costs AS k ON k.group_id = g.group_id AND k.billing_period = g.billing_period
     LEFT JOIN chip_hours AS h ON h.group_id = g.group_id
@@ -34,7 +36,7 @@ identified AS (
         billing_period, pool, unit, slot_start, slot_end, source, provider, BillingAccountId, InvoiceId, BillingCurrency, ChargeCategory, nature,
         chip, purchase_model, RegionId, api_model, api_class, model, BilledCost, EffectiveCost, ListCost, ContractedCost, rate_card_cost, chip_hours,
         exact_quotient(billed_millionths, CAST('1000000' AS DECIMAL(38, 0))) AS billed_tokens, billed_unknown, effective_unknown, list_unknown, contracted_unknown,
-        rate_card_unknown, row_count
+        rate_card_unknown, billed_incomplete, effective_incomplete, list_incomplete, contracted_incomplete, rate_card_incomplete, is_unpriced
     FROM cells
 )
 
@@ -43,6 +45,5 @@ SELECT
     BillingCurrency, ChargeCategory, nature, chip, purchase_model, RegionId, api_model, api_class, model,
     BilledCost, EffectiveCost, ListCost, ContractedCost, rate_card_cost, chip_hours, billed_tokens,
     billed_unknown, effective_unknown, list_unknown, contracted_unknown, rate_card_unknown,
-    billed_unknown > 0 AS billed_incomplete, effective_unknown > 0 AS effective_incomplete, list_unknown > 0 AS list_incomplete,
-    contracted_unknown > 0 AS contracted_incomplete, rate_card_unknown > 0 AS rate_card_incomplete, effective_unknown = row_count AS unpriced
+    billed_incomplete, effective_incomplete, list_incomplete, contracted_incomplete, rate_card_incomplete, is_unpriced
 FROM identified

@@ -14,7 +14,7 @@ SELECT
     CAST(SUM(CAST(p.list_unknown AS DECIMAL(38, 0))) AS BIGINT) AS list_unknown, CAST(SUM(CAST(p.contracted_unknown AS DECIMAL(38, 0))) AS BIGINT) AS contracted_unknown,
     CAST(SUM(CAST(p.rate_card_unknown AS DECIMAL(38, 0))) AS BIGINT) AS rate_card_unknown,
     BOOL_OR(p.billed_incomplete) AS billed_incomplete, BOOL_OR(p.effective_incomplete) AS effective_incomplete, BOOL_OR(p.list_incomplete) AS list_incomplete,
-    BOOL_OR(p.contracted_incomplete) AS contracted_incomplete, BOOL_OR(p.rate_card_incomplete) AS rate_card_incomplete, c.unpriced
+    BOOL_OR(p.contracted_incomplete) AS contracted_incomplete, BOOL_OR(p.rate_card_incomplete) AS rate_card_incomplete, c.is_unpriced
 FROM pool_postings AS p
 INNER JOIN pool_cells AS c ON c.cell_id = p.cell_id
 INNER JOIN state_cells AS s ON s.state_cell_id = p.state_cell_id AND s.level = $level

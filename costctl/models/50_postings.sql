@@ -15,9 +15,8 @@ WITH posted AS (
         g.BilledCost, g.EffectiveCost, g.ListCost, g.ContractedCost, k.rate_card_cost,
         CASE WHEN n.group_id IS NULL THEN CAST(COALESCE(h.chip_hours, CAST('0' AS DECIMAL(18, 6))) AS DECIMAL(38, 18)) END AS chip_hours,
         g.billed_unknown, g.effective_unknown, g.list_unknown, g.contracted_unknown, k.rate_card_unknown,
-        g.billed_unknown > 0 AS billed_incomplete, g.effective_unknown > 0 AS effective_incomplete,
-        g.list_unknown > 0 AS list_incomplete, g.contracted_unknown > 0 AS contracted_incomplete, k.rate_card_unknown > 0 AS rate_card_incomplete,
-        g.effective_unknown = g.row_count AS unpriced, CAST(NULL AS VARCHAR) AS cell, CAST(NULL AS VARCHAR) AS passed_by
+        g.billed_incomplete, g.effective_incomplete, g.list_incomplete, g.contracted_incomplete, k.rate_card_incomplete, g.is_unpriced,
+        CAST(NULL AS VARCHAR) AS cell, CAST(NULL AS VARCHAR) AS passed_by
     FROM attributed_groups AS g
     CROSS JOIN capacity_owner AS o
     INNER JOIN card_costs AS k ON k.group_id = g.group_id AND k.billing_period = g.billing_period
@@ -31,7 +30,7 @@ WITH posted AS (
         c.slot_start, c.slot_end, c.source, c.provider, c.BillingAccountId, c.InvoiceId, c.BillingCurrency, c.ChargeCategory, c.RegionId,
         c.chip, c.purchase_model, p.weight, p.total, p.BilledCost, p.EffectiveCost, p.ListCost, p.ContractedCost, p.rate_card_cost, p.chip_hours,
         p.billed_unknown, p.effective_unknown, p.list_unknown, p.contracted_unknown, p.rate_card_unknown,
-        p.billed_incomplete, p.effective_incomplete, p.list_incomplete, p.contracted_incomplete, p.rate_card_incomplete, c.unpriced, c.origin_cell, c.passed_by
+        p.billed_incomplete, p.effective_incomplete, p.list_incomplete, p.contracted_incomplete, p.rate_card_incomplete, c.is_unpriced, c.origin_cell, c.passed_by
     FROM pool_postings AS p
     CROSS JOIN capacity_owner AS o
     INNER JOIN pool_cells AS c ON c.cell_id = p.cell_id
@@ -42,8 +41,8 @@ SELECT
     $billing_period AS billing_period, $billing_period AS booked_period,
     MD5(ARRAY_TO_STRING([keyed(p.origin), keyed(p.pool), keyed(p.team), keyed(p.model), keyed(p.purpose), keyed(p.method)], '|')) AS posting_id,
     CASE
-        WHEN p.nature IN ('credit', 'fee', 'tax') THEN p.nature
-        WHEN p.unpriced THEN 'unpriced'
+        WHEN p.nature IN ('credit', 'fee', 'tax', 'prepaid', 'manual') THEN p.nature
+        WHEN p.is_unpriced THEN 'unpriced'
         WHEN p.nature = 'unused' THEN 'unused'
         WHEN p.state IN ('idle', 'maintenance') THEN 'idle'
         WHEN p.team IS NULL THEN 'unallocated'

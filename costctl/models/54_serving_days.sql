@@ -1,4 +1,4 @@
--- What serving costs by day: the postings that tokens per dollar are measured by, without training, taxes, credits, fees and uncounted tokens.
+-- What serving costs by day: the postings that tokens per dollar are measured by, without training, taxes, credits, fees, entries that only move cost, and uncounted tokens.
 -- Grain: one row per booked period, day, model, chip and source of the unit, state, currency, and watts of the chips that are paid for.
 -- Keep: yes
 SELECT
@@ -16,5 +16,5 @@ LEFT JOIN chip_power AS whole ON whole.chip = p.chip AND whole.basis = 'all_in'
     AND (whole.valid_from IS NULL OR whole.valid_from <= d.day) AND (whole.valid_to IS NULL OR d.day < whole.valid_to)
 LEFT JOIN chip_power AS package ON package.chip = p.chip AND package.basis = 'chip'
     AND (package.valid_from IS NULL OR package.valid_from <= d.day) AND (package.valid_to IS NULL OR d.day < package.valid_to)
-WHERE p.kind NOT IN ('tax', 'credit', 'fee') AND p.purpose <> 'training' AND COALESCE(p.state, '') <> 'training' AND p.method <> 'not counted'
+WHERE p.kind NOT IN ('tax', 'credit', 'fee', 'prepaid', 'manual') AND p.purpose <> 'training' AND COALESCE(p.state, '') <> 'training' AND p.method <> 'not counted'
 GROUP BY ALL

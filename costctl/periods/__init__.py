@@ -71,13 +71,31 @@ def held(ledger: Ledger) -> str:
     return f"the ledger holds {' and '.join(found) or 'nothing yet'}"
 
 
+# What a period's postings depend on: its bills, and the usage of its month and of the months that they charge. Chip time may have begun long
+# before, and samples of a counter may tell of the time up to the one before them.
+LIVE = """
+    WITH span AS (
+        SELECT least($period, date_trunc('month', min(slot_start))) AS first_day, greatest($end, date_trunc('month', max(slot_end)) + INTERVAL 1 MONTH) AS end_day
+        FROM ledger.charge_groups
+        WHERE billing_period = $period
+    )
+    SELECT d.delivery_id, d.definition, CAST(p.period AS VARCHAR)
+    FROM ledger.delivery_periods AS p
+    JOIN ledger.deliveries AS d USING (delivery_id)
+    CROSS JOIN span AS s
+    WHERE p.live AND CASE
+        WHEN d.kind <> 'usage' THEN p.period = $period
+        WHEN d.dataset = 'counter_samples' THEN TRUE
+        WHEN d.dataset = 'accelerator_usage' THEN p.period < s.end_day
+        ELSE p.period >= s.first_day AND p.period < s.end_day
+    END
+    ORDER BY ALL
+"""
+
+
 def fingerprint(ledger: Ledger, period: date, settings: str) -> str:
     """Return what a period's postings depend on: live deliveries, token sources, settings and SQL, as one hash."""
-    live = ledger.run(
-        "SELECT d.delivery_id, d.definition, CAST(p.period AS VARCHAR) FROM ledger.delivery_periods AS p JOIN ledger.deliveries AS d USING (delivery_id) "
-        "WHERE p.live AND (d.kind = 'usage' OR p.period = $period) ORDER BY ALL",
-        {"period": period},
-    ).rows
+    live = ledger.run(LIVE, {"period": period, "end": shifted(period, 1)}).rows
     return hashlib.sha256(json.dumps([live, settings, build.fingerprint()]).encode()).hexdigest()
 
 

@@ -41,6 +41,7 @@ class Report:
     top: int | None  # how many rows a terminal shows
     converts: dict[str, tuple[str, ...]]  # columns that another currency changes, with the columns they are the sum of
     empty: str  # what no rows at all mean
+    optional: frozenset[str]  # columns that are there only where they are not empty
     unknown: frozenset[str]  # columns in which an empty value is unknown, so that no sum over it is shown
 
 
@@ -87,6 +88,7 @@ def _read(name: str, text: str) -> Report:
         top=int(header["Top"]) if "Top" in header else None,
         converts=_sums(header.get("Converts", "")),
         empty=header.get("Empty", "nothing to show"),
+        optional=frozenset(column for column, _ in _columns(header.get("Optional", ""))),
         unknown=frozenset(column for column, _ in _columns(header.get("Unknown", ""))),
     )
 
@@ -111,8 +113,10 @@ def named(name: str) -> Report:
     return found
 
 
-def run(ledger: Ledger, report: Report, span: Span, *, calendar: str | None, cost: str, tax: str) -> Rows:
-    """Run a report's query over a span; a span of part months implies the usage calendar."""
+def run(
+    ledger: Ledger, report: Report, span: Span, *, calendar: str | None, cost: str, tax: str, org: date | None = None
+) -> Rows:
+    """Run a report's query over a span; a span of part months implies the usage calendar. `org` is the day whose teams count, where not those posted."""
     chosen = calendar_of(report, span, calendar)
     before = span.before()
     values: dict[str, Any] = {
@@ -123,6 +127,7 @@ def run(ledger: Ledger, report: Report, span: Span, *, calendar: str | None, cos
         "calendar": chosen,
         "cost": cost,
         "tax": tax,
+        "org": org,
     }
     if cost == CARD and "rate_card_cost" not in report.sql:
         able = ", ".join(name.replace("_", "-") for name, item in known().items() if "rate_card_cost" in item.sql)
@@ -132,6 +137,17 @@ def run(ledger: Ledger, report: Report, span: Span, *, calendar: str | None, cos
         )
     text = build.qualified(report.sql, set(), build.known())
     return ledger.run(text, {key: value for key, value in values.items() if f"${key}" in text})
+
+
+def filled(report: Report, rows: Rows) -> Rows:
+    """Return a report's rows without its optional columns that hold nothing."""
+    kept = [
+        place
+        for place, column in enumerate(rows.columns)
+        if column not in report.optional or any(row[place] for row in rows.rows)
+    ]
+    columns, types = (tuple(names[place] for place in kept) for names in (rows.columns, rows.types))
+    return Rows(columns, types, [tuple(row[place] for place in kept) for row in rows.rows])
 
 
 def bill(ledger: Ledger, span: Span, cost: str) -> dict[str, Decimal]:
@@ -174,12 +190,33 @@ def calendar_of(report: Report, span: Span, calendar: str | None) -> str:
     return calendar
 
 
-def footer(ledger: Ledger, span: Span, *, calendar: str, cost: str, late: bool) -> tuple[str, ...]:
+def org_of(report: Report, text: str | None) -> date | None:
+    """Read `as-posted` or `as-of=2026-10-31`: the day whose teams count; None for those of their time."""
+    if text in (None, "as-posted"):
+        return None
+    if "$org" not in report.sql:
+        able = ", ".join(name.replace("_", "-") for name, item in known().items() if "$org" in item.sql)
+        raise UsageError(
+            "--org", f"the report {report.name.replace('_', '-')} names no teams", remedy=f"It is for {able}."
+        )
+    try:
+        return date.fromisoformat(re.sub("^as-of[ =:]", "", text))
+    except ValueError as error:
+        remedy = "Say as-posted, or as-of=2026-10-31 for the teams of that day."
+        raise UsageError("--org", f"{shown(text)} is no organisation", remedy=remedy) from error
+
+
+def teams_of(report: Report, org: date | None) -> str:
+    """Say whose names the teams of a report have, where it has any that may change."""
+    return "" if "$org" not in report.sql else f", teams as of {org}" if org else ", teams as posted"
+
+
+def footer(ledger: Ledger, span: Span, *, calendar: str, cost: str, late: bool, teams: str = "") -> tuple[str, ...]:
     """Return the lines under a report: basis, coverage, what is unallocated and unpriced, completeness."""
     text = build.qualified(_text("_footer.sql"), set(), build.known())
     found = ledger.run(text, {"start": span.start, "end": span.end, "calendar": calendar, "cost": cost}).dicts()
     basis = (
-        f"basis: {cost} cost, {calendar} calendar, {span.start} to {span.end} (end excluded)"
+        f"basis: {cost} cost, {calendar} calendar, {span.start} to {span.end} (end excluded){teams}"
         f" · tokens: delivered, from {_evidence(ledger, span)}{_aside(ledger)}"
     )
     return (*(_coverage(line, cost) for line in found), basis, *_warnings(ledger, span), *([STALE] if late else []))

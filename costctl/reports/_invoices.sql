@@ -8,7 +8,7 @@ WITH scanned AS (
         COALESCE(InvoiceId, '-') AS invoice, BillingCurrency AS currency, billing_period, ChargeCategory, ChargeFrequency,
         COALESCE(SUM(BilledCost), CAST('0' AS DECIMAL(38, 18))) AS billed, COUNT(*) AS charges, COUNT(*) - COUNT(BilledCost) AS unknown
     FROM charges
-    WHERE billing_period >= $start AND billing_period < $end
+    WHERE billing_period >= $start AND billing_period < $end AND NOT (source = 'own' AND ServiceName IN ('Manual adjustment', 'Prepaid schedule'))   -- of no bill
     GROUP BY
         source, ProviderName, LOWER(PublisherName), LOWER(InvoiceIssuerName), COALESCE(BillingAccountId, '-'), COALESCE(InvoiceId, '-'),
         BillingCurrency, billing_period, ChargeCategory, ChargeFrequency
@@ -83,7 +83,7 @@ posted AS (
     FROM postings AS p
     LEFT JOIN only_ones AS o ON p.InvoiceId IS NULL AND o.provider = p.provider AND o.payer = COALESCE(p.BillingAccountId, '-') AND o.currency = p.BillingCurrency
         AND o.billing_period = p.billing_period
-    WHERE p.billing_period >= $start AND p.billing_period < $end
+    WHERE p.billing_period >= $start AND p.billing_period < $end AND (p.source <> 'own' OR p.BilledCost <> 0)
     GROUP BY p.provider, COALESCE(p.BillingAccountId, '-'), COALESCE(o.invoice, p.InvoiceId, '-'), p.BillingCurrency, p.billing_period
 ),
 

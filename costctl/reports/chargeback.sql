@@ -2,19 +2,21 @@
 -- Grain: one row per line, team, model, purpose and currency. Only rows of line `team` are owed by someone.
 -- Title: chargeback
 -- Calendar: billing
--- Wide: owner=team, model, purpose, direct, shared, idle, unused, tax_fee=tax+fee, total, change_percent=vs prev, mtok=Mtok, cost_per_mtok=$/Mtok
+-- Wide: owner=team, model, purpose, direct, shared, idle, unused, tax_fee=tax+fee, manual, total, change_percent=vs prev, mtok=Mtok, cost_per_mtok=$/Mtok
 -- Narrow: owner=team, model, direct, shared, other, total, cost_per_mtok=$/Mtok
 -- Subtotal: owner
 -- Reaches: bill
--- Converts: total = direct + shared + idle + unused + tax_fee
+-- Optional: manual
+-- Converts: total = direct + shared + idle + unused + tax_fee + manual
 WITH costs AS (
     SELECT
-        p.kind, p.team, p.model, p.purpose, p.BillingCurrency AS currency,
+        p.kind, COALESCE(o.team, p.team) AS team, p.model, p.purpose, p.BillingCurrency AS currency,
         measured($cost, d.BilledCost, d.EffectiveCost, d.ListCost, d.ContractedCost, d.rate_card_cost) AS cost,
         measured($cost, p.billed_incomplete, p.effective_incomplete, p.list_incomplete, p.contracted_incomplete, p.rate_card_incomplete) AS incomplete,
         CASE $calendar WHEN 'usage' THEN d.day ELSE p.booked_period END AS moment
     FROM postings AS p
     INNER JOIN posting_days AS d ON d.posting_id = p.posting_id AND d.billing_period = p.billing_period
+    LEFT JOIN team_aliases AS o ON o.raw = LOWER(p.team) AND o.valid_from <= CAST($org AS DATE) AND CAST($org AS DATE) < o.valid_to
 ),
 
 lined AS (
@@ -27,7 +29,7 @@ lined AS (
             WHEN team IS NOT NULL THEN 'team'
             WHEN kind = 'idle' THEN 'idle without owner'
             WHEN kind = 'unused' THEN 'unused without owner'
-            WHEN kind IN ('fee', 'tax') THEN 'fees without owner'
+            WHEN kind IN ('fee', 'tax', 'prepaid') THEN 'fees without owner'
             ELSE 'unallocated'
         END AS line,
         team, model, purpose
@@ -43,7 +45,8 @@ summed AS (
         SUM(CASE WHEN moment >= $start AND moment < $end AND kind = 'shared' THEN cost END) AS shared,
         SUM(CASE WHEN moment >= $start AND moment < $end AND kind = 'idle' THEN cost END) AS idle,
         SUM(CASE WHEN moment >= $start AND moment < $end AND kind = 'unused' THEN cost END) AS unused,
-        SUM(CASE WHEN moment >= $start AND moment < $end AND kind IN ('tax', 'fee') THEN cost END) AS tax_fee,
+        SUM(CASE WHEN moment >= $start AND moment < $end AND kind IN ('tax', 'fee', 'prepaid') THEN cost END) AS tax_fee,
+        SUM(CASE WHEN moment >= $start AND moment < $end AND kind = 'manual' THEN cost END) AS manual,
         SUM(CASE WHEN moment >= $start AND moment < $end THEN cost END) AS total,
         SUM(CASE WHEN moment >= $previous_start AND moment < $previous_end THEN cost END) AS previous_total,
         BOOL_OR(incomplete AND moment >= $start AND moment < $end) AS incomplete
@@ -53,17 +56,18 @@ summed AS (
 
 tokens AS (
     SELECT
-        CASE WHEN team IS NULL THEN 'unallocated' ELSE 'team' END AS line, team, CASE WHEN team IS NOT NULL THEN model END AS model,
-        CASE WHEN team IS NOT NULL THEN purpose END AS purpose, CAST(SUM(CAST(delivered_tokens AS DECIMAL(38, 0))) AS BIGINT) AS delivered_tokens
-    FROM token_days
-    WHERE day >= $start AND day < $end AND is_billed
+        CASE WHEN t.team IS NULL THEN 'unallocated' ELSE 'team' END AS line, COALESCE(o.team, t.team) AS team, CASE WHEN t.team IS NOT NULL THEN t.model END AS model,
+        CASE WHEN t.team IS NOT NULL THEN t.purpose END AS purpose, CAST(SUM(CAST(t.delivered_tokens AS DECIMAL(38, 0))) AS BIGINT) AS delivered_tokens
+    FROM token_days AS t
+    LEFT JOIN team_aliases AS o ON o.raw = LOWER(t.team) AND o.valid_from <= CAST($org AS DATE) AND CAST($org AS DATE) < o.valid_to
+    WHERE t.day >= $start AND t.day < $end AND t.is_billed
     GROUP BY ALL
 ),
 
 -- tokens stand once, beside the largest cost, and have no single price where several currencies paid for them
 joined AS (
     SELECT
-        s.line, s.team, s.model, s.purpose, s.currency, s.direct, s.shared, s.idle, s.unused, s.tax_fee, s.total, s.previous_total, s.incomplete,
+        s.line, s.team, s.model, s.purpose, s.currency, s.direct, s.shared, s.idle, s.unused, s.tax_fee, s.manual, s.total, s.previous_total, s.incomplete,
         t.delivered_tokens, SUM(s.total) OVER (PARTITION BY s.line, s.team, s.currency) AS owner_total,
         COUNT(*) OVER (PARTITION BY s.line, s.team, s.model, s.purpose) AS currencies,
         ROW_NUMBER() OVER (PARTITION BY s.line, s.team, s.model, s.purpose ORDER BY s.total DESC, s.currency) AS place
@@ -74,7 +78,7 @@ joined AS (
 )
 
 SELECT
-    line, team, model, purpose, direct, shared, idle, unused, tax_fee,
+    line, team, model, purpose, direct, shared, idle, unused, tax_fee, manual,
     CASE WHEN line = 'unpriced' AND $cost = 'effective' THEN CAST(NULL AS DECIMAL(38, 18)) ELSE total END AS total, previous_total,
     CASE WHEN place = 1 THEN delivered_tokens END AS delivered_tokens,
     CASE WHEN line = 'team' AND currencies = 1 AND delivered_tokens > 0 AND total >= 0 AND NOT incomplete

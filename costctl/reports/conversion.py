@@ -70,19 +70,17 @@ class _Rates:
         return (amount * rate).quantize(coin, ROUND_HALF_UP)
 
 
-def converted(
-    ledger: Ledger, report: Report, span: Span, wish: Wish, *, calendar: str, cost: str, tax: str
-) -> Converted:
-    """Run a report and convert it; raise UsageError for a report that has no rule for it, and for a rate that is not there."""
+def converted(ledger: Ledger, report: Report, span: Span, wish: Wish, **how: Any) -> Converted:
+    """Run a report and convert it; raise UsageError for a report that has no rule for it, and for a rate that is not there; `how` is as `reports.run` takes it."""
     if not report.converts:
         able = ", ".join(name.replace("_", "-") for name, item in reports.known().items() if item.converts)
         what = f"the report {report.name.replace('_', '-')} is not converted"
         raise UsageError("--currency", what, remedy=f"Reports that are: {able}.")
     with localcontext(reports.EXACT):
-        return _converted(ledger, report, span, wish, {"calendar": calendar, "cost": cost, "tax": tax})
+        return _converted(ledger, report, span, wish, how)
 
 
-def _converted(ledger: Ledger, report: Report, span: Span, wish: Wish, how: dict[str, str]) -> Converted:
+def _converted(ledger: Ledger, report: Report, span: Span, wish: Wish, how: dict[str, Any]) -> Converted:
     rates = _Rates(wish, _known(ledger, wish))
     whole = reports.run(ledger, report, span, **how)
     now = [*_by_month(ledger, report, span, how)]
@@ -139,7 +137,7 @@ def _months(span: Span) -> Iterator[tuple[Span, date]]:
         start = end
 
 
-def _by_month(ledger: Ledger, report: Report, span: Span, how: dict[str, str]) -> Iterator[tuple[date, Record]]:
+def _by_month(ledger: Ledger, report: Report, span: Span, how: dict[str, Any]) -> Iterator[tuple[date, Record]]:
     for part, month in _months(span):
         for record in reports.run(ledger, report, part, **how).dicts():
             yield month, record
@@ -192,7 +190,7 @@ def _previous(
     ledger: Ledger,
     report: Report,
     span: Span,
-    how: dict[str, str],
+    how: dict[str, Any],
     rates: _Rates,
     money: dict[Key, Record],
     keys: Sequence[str],

@@ -11,7 +11,7 @@ from costctl.nouns import coin_places
 from costctl.reports import EXACT, Answer, Report
 
 WIDE_FROM = 116
-OTHER = ("idle", "unused", "tax_fee")
+OTHER = ("idle", "unused", "tax_fee", "manual")
 ADDED = ("other", "mtok", "change_percent", "share_percent")
 SUMMED = ("delivered_tokens", "chip_hours", "unknown_costs", "charges")
 UNKNOWN = "-"
@@ -21,6 +21,9 @@ HINTS_SHOWN = 5
 HINTS = {
     "rule": "what would place the largest; rules go below your own in costctl.yaml, with a team in place of TEAM:",
     "owner_rule": "what would place the largest; these go under owners: in costctl.yaml, with a team in place of TEAM:",
+    "account_rule": "purposes without an account; these go under accounts: in costctl.yaml, with an account in place of ACCOUNT:",
+    "other_purpose": "purposes that costctl has no word for (it has customer, free_users, internal, eval, training, synthetic_data, unknown):",
+    "why": "what moves nothing, and why:",
     "remedy": "what would count the largest; a line of provider,machine,chip,chips goes into a card of machines, named under cards: in costctl.yaml:",
 }
 NAMED = ("drives", "against")  # texts of which nothing is a finding
@@ -70,7 +73,9 @@ def _lay_out(answer: Answer, width: int, *, cents: bool) -> Grid:
 
 def _columns(answer: Answer, width: int) -> tuple[tuple[str, str], ...]:
     """Return the columns for a width; where several currencies meet, each row says its own."""
-    chosen = answer.report.wide if width >= WIDE_FROM else answer.report.narrow
+    listed = answer.report.wide if width >= WIDE_FROM else answer.report.narrow
+    missing = answer.report.optional - {*answer.rows.columns}
+    chosen = tuple(item for item in listed if item[0] not in missing)
     at = answer.rows.columns.index("currency")
     currencies = {row[at] for row in answer.rows.rows} - {None}
     if len(currencies) > 1:
@@ -92,7 +97,7 @@ def _heading(heading: str, column: str, records: Sequence[Record]) -> str:
 
 def _title(answer: Answer) -> str:
     what = {
-        "chargeback": f"{answer.cost}, before credits, without recoverable tax",
+        **dict.fromkeys(("chargeback", "accounts"), f"{answer.cost}, before credits, without recoverable tax"),
         "tokens_per_dollar": (
             f"delivered tokens · {answer.cost}, loaded (serving, startup, idle, unused chips) · no training, no credits"
         ),

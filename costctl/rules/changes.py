@@ -19,10 +19,12 @@ NAMED = {  # the table, what its rows are of, the column that tells which one
     "driving_roles": ("tokens of", "scope"),
     "team_aliases": ("team", "team"),
     "model_aliases": ("model", "model"),
+    "purpose_accounts": ("purpose", "purpose"),
     "capacity_owner": ("policy", "'capacity_owner'"),
 }
 SETTINGS = {"pool_fixed": "shares", "owner_rules": "rule", "driving_roles": "roles", "capacity_owner": "team"}
 FOLLOWS = {"ordinal", "level", "tokens_of"}  # from other settings, or from how many stand before
+DERIVED = "owner_changes"  # from rules and teams
 EVERY = "*"
 
 Setting = tuple[str, str]  # what it is and its name: a pool, a rule, an owner
@@ -42,7 +44,9 @@ def in_force(ledger: Ledger) -> State:
             else:
                 aspects.setdefault(SETTINGS.get(table, table.removeprefix("pool_")), []).append(values)
     seals = _seals(ledger)
-    return found | {("table", name): {"rows": seal} for name, seal in seals.items() if name not in NAMED}
+    return found | {
+        ("table", name): {"rows": seal} for name, seal in seals.items() if name not in NAMED and name != DERIVED
+    }
 
 
 def _seals(ledger: Ledger) -> dict[str, str]:

@@ -12,14 +12,15 @@ EVERYWHERE = "*"
 
 
 def tables(config: Config) -> dict[str, list[tuple[Any, ...]]]:
-    """Return the rows of the tables of driving roles and of owner rules."""
+    """Return the rows of the tables of driving roles, of owner rules, and of the accounts of purposes."""
     order = [(EVERYWHERE, role, None, place) for place, role in enumerate(config.tokens.order, start=1)]
     chosen = [
         (f"pool {item.pool}" if item.pool else f"provider {item.provider}", item.role, item.source, 0)
         for item in config.tokens.drives
     ]
     rules = [row for ordinal, owner in enumerate(config.owners, start=1) for row in _rows(ordinal, owner)]
-    return {"driving_roles": chosen + order, "owner_rules": rules}
+    accounts = [(purpose.strip().lower(), account) for purpose, account in config.accounts.items()]
+    return {"driving_roles": chosen + order, "owner_rules": rules, "purpose_accounts": accounts}
 
 
 def _rows(ordinal: int, owner: Owner) -> list[tuple[Any, ...]]:

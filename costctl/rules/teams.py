@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from costctl import documents
 from costctl.config import Config
 from costctl.config.pools import pool_of
 from costctl.errors import InputRefused, UsageError, nearest, shown
@@ -38,7 +40,23 @@ def tables(config: Config, shipped: list[tuple[Any, ...]]) -> dict[str, list[tup
     return {
         "team_aliases": [(item.raw, item.team, item.purpose, item.valid_from, item.valid_to) for item in named],
         "model_aliases": model_aliases(config, shipped),
+        "owner_changes": [*((day, None) for day in _turns(config)), *_changes(named)],
     }
+
+
+def _turns(config: Config) -> list[date]:
+    """Return the days on which a rule begins or ends."""
+    return sorted({day for rule in config.rules for day in (rule.valid_from, rule.valid_to) if day})
+
+
+def _changes(aliases: Iterable[Alias]) -> Iterator[tuple[date, str]]:
+    """Yield each day on which a spelling begins to mean another team, or none, with the spelling."""
+    meanings: dict[str, dict[date, tuple[str, str | None] | None]] = {}
+    for item in sorted(aliases, key=lambda item: (item.raw, item.valid_from)):
+        days = meanings.setdefault(item.raw, {EVER: None})
+        days |= {item.valid_from: (item.team, item.purpose), item.valid_to: None}
+    for raw, days in meanings.items():
+        yield from ((day, raw) for (_, had), (day, has) in pairwise(days.items()) if had != has and day != NEVER)
 
 
 def model_aliases(config: Config, shipped: Iterable[tuple[Any, ...]]) -> list[tuple[str, str, date, date]]:
@@ -52,34 +70,38 @@ def model_aliases(config: Config, shipped: Iterable[tuple[Any, ...]]) -> list[tu
 
 
 def _refuse_unknown(config: Config, spellings: set[str]) -> None:
-    """A team that the configuration names must be one of teams.csv, where that has any."""
-    named = [(f"rule {rule.name}", rule.team) for rule in config.rules if rule.team and "{" not in rule.team]
-    named += [(f"pools.{name}.idle.owner", pool.idle.owner) for name, pool in config.pools.items() if pool.idle.owner]
-    named += [
-        (f"pools.{name}.shares", team)
-        for name, pool in config.pools.items()
-        for team in pool.shares
-        if not pool_of(team)
-    ]
-    named += [
-        (f"pools.{name}.reservations", item.team) for name, pool in config.pools.items() for item in pool.reservations
-    ]
-    named += [
-        (f"{item.row.path}:{item.row.line}", item.key)
-        for pool in config.pools.values()
-        if pool.driver
-        for item in drivers.read(config.at(pool.driver))
-        if not pool_of(item.key)
-    ]
-    named += [(f"owner {owner.name}", owner.team) for owner in config.owners]
-    named += [("policy.capacity_owner", config.policy.capacity_owner)] if config.policy.capacity_owner else []
-    for place, team in named:
-        if spellings and team.lower() not in spellings:
-            raise UsageError(
-                f"{config.file}: {place}",
-                f"there is no team {shown(team)} in {config.teams}",
-                remedy=f"{nearest(team, spellings)}Mend the name, or add a row.",
-            )
+    """A team that the configuration, or a driver, names must be one of teams.csv, where that has any."""
+    for where, team in _placed(config) if spellings else ():
+        if team.lower() not in spellings:
+            remedy = f"{nearest(team, spellings)}Mend the name, or add a row."
+            raise UsageError(where, f"there is no team {shown(team)} in {config.teams}", remedy=remedy)
+
+
+def _placed(config: Config) -> Iterator[tuple[str, str]]:
+    """Yield each team that the configuration and its drivers name, with file and line."""
+    for place, team in _named(config):
+        yield documents.read(config.file).where(place, key=place[-1] == team) if config.file else "costctl.yaml", team
+    for pool in config.pools.values():
+        for item in drivers.read(config.at(pool.driver)) if pool.driver else ():
+            if not pool_of(item.key):
+                yield f"{item.row.path}:{item.row.line}:key", item.key
+
+
+def _named(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield each team that the configuration names, with its place."""
+    for number, rule in enumerate(config.rules):
+        if rule.team and "{" not in rule.team:
+            yield ("rules", number, "team"), rule.team
+    for name, pool in config.pools.items():
+        yield from [(("pools", name, "idle", "owner"), pool.idle.owner)] if pool.idle.owner else []
+        yield from ((("pools", name, "shares", team), team) for team in pool.shares if not pool_of(team))
+        yield from (
+            (("pools", name, "reservations", number, "team"), item.team)
+            for number, item in enumerate(pool.reservations)
+        )
+        yield from [(("pools", name, "coverage", "owner"), pool.coverage.owner)] if pool.coverage else []
+    yield from ((("owners", number, "team"), owner.team) for number, owner in enumerate(config.owners))
+    yield from [(("policy", "capacity_owner"), config.policy.capacity_owner)] if config.policy.capacity_owner else []
 
 
 def read(path: Path) -> list[Alias]:

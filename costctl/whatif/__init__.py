@@ -111,7 +111,7 @@ def then(ledger: Ledger, config: Config, asked: Sequence[date], cost: str) -> St
     """Return the state that another configuration would bring the ledger into; it stays in the one that it is in."""
     had: dict[str, list[str]] = json.loads(ledger.meta("store_columns") or "{}")
     for setting, differs in (
-        ("tags", tags.current(ledger) != tags.mapping(config.tags)),
+        ("tags", tags.current(ledger) != pipeline.tag_keys(config)),
         ("store_columns", had != config.store_columns),
     ):
         if differs:
@@ -189,6 +189,7 @@ def answer(
         converts={},
         empty="",
         unknown=frozenset(),
+        optional=frozenset(),
     )
     rows = Rows(columns, types, [tuple(record.values()) for record in records])
     return Answer(report, span(asked), "billing", cost, rows, tuple(notes))

@@ -26,13 +26,12 @@ COSTS = {
     "ContractedCost": "contracted",
     "rate_card_cost": "rate_card",
 }
-OF_GROUP = ", ".join(f"CASE WHEN {kind}_unknown < row_count THEN {cost} END AS {cost}" for cost, kind in COSTS.items())
-OF_POSTING = ", ".join(
+KNOWN = ", ".join(
     f"CASE WHEN {cost} <> 0 OR NOT {kind}_incomplete THEN {cost} END AS {cost}" for cost, kind in COSTS.items()
 )
 GROUP = (
     "SELECT g.group_id, source, slot_start, slot_end, provider, ServiceName, ChargeCategory, RegionId, x_machine, x_token_class, unit, rule, raw_team, pool, raw_model, "
-    f"raw_purpose, BillingCurrency, {OF_GROUP}, quantity, row_count FROM ledger.charge_groups AS g "
+    f"raw_purpose, BillingCurrency, {KNOWN}, quantity, row_count FROM ledger.charge_groups AS g "
     "JOIN ledger.card_costs AS k ON k.group_id = g.group_id AND k.billing_period = g.billing_period WHERE g.billing_period = $period AND g.group_id = $group"
 )
 RATES = (
@@ -41,7 +40,7 @@ RATES = (
 )
 POSTINGS = (
     "SELECT kind, team, model, purpose, p.pool, state, method, reason, base, base_total, BillingCurrency, "
-    f"{OF_POSTING} "
+    f"{KNOWN} "
     "FROM ledger.postings AS p JOIN temp.explained_links AS l USING (posting_id) WHERE p.billing_period = $period AND l.billing_period = $period AND l.group_id = $group "
     "ORDER BY abs(p.EffectiveCost) DESC, kind, team, model, purpose, method"
 )
@@ -111,6 +110,7 @@ def of_cell(ledger: Ledger, rules: CompiledRules, span: Span, wanted: Wanted) ->
             charge["file_no"],
             charge["record_no"],
             charge["part_no"],
+            charge["part_start"] or charge["ChargePeriodStart"],
         )
     )
     return _told(ledger, rules, found[: wanted.top])

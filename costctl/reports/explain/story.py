@@ -53,6 +53,9 @@ def _told(story: Story, cost: str, *, short: bool) -> Iterator[tuple[str, str]]:
         + f" {charge['BillingCurrency']}",
     )
     yield "period", f"{_text(charge['ChargePeriodStart'])} to {_text(charge['ChargePeriodEnd'])} (end excluded)"
+    if charge["part_start"]:
+        span = f"{_text(charge['part_start'])} to {_text(charge['part_end'])}"
+        yield "part", f"{span} of it: a rule or a team changes within the period, and the costs are those of this part"
     yield "file", story.file.name
     yield "sha256", story.file.sha256
     line = f", line {story.raw.line}" if story.raw and story.raw.line else ""
@@ -62,7 +65,7 @@ def _told(story: Story, cost: str, *, short: bool) -> Iterator[tuple[str, str]]:
     yield "rule", _rule(story.rule)
     yield (
         "group",
-        f"{_text(group['slot_start'])} to {_text(group['slot_end'])} · {group['row_count']:,} charge{'s' if group['row_count'] > 1 else ''} · {cost} {_text(group[MEASURES[cost]])} {group['BillingCurrency']}",
+        f"{_text(group['slot_start'])} to {_text(group['slot_end'])} · {_counted(group['row_count'])} · {cost} {_text(group[MEASURES[cost]])} {group['BillingCurrency']}",
     )
     for rate in story.rates:
         yield "rate card", (_tokens if "tokens" in rate else _chips)(rate) + _aside(rate, group)
@@ -82,6 +85,11 @@ def _told(story: Story, cost: str, *, short: bool) -> Iterator[tuple[str, str]]:
         yield "raw row" if not number else "", f"{name} = {value}"
     if len(filled) < len(values):
         yield "", f"({len(values) - len(filled)} blank columns)"
+
+
+def _counted(charges: int) -> str:
+    """Say how many charges a group counts; one of smaller parts counts none, since each counts where its largest part is."""
+    return f"{charges:,} charge{'s' if charges > 1 else ''}" if charges else "parts of charges"
 
 
 def _chips(rate: dict[str, Any]) -> str:
