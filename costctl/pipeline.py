@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from costctl import bills, columnmaps, formats, rates, rules, usage
 from costctl.bills import deliveries, entries, invoices
@@ -67,7 +68,7 @@ def known(config: Config | None = None) -> dict[str, Format]:
 def writing(run: Run, archive: Path | None = None) -> Iterator[Ledger]:
     """Open the ledger to write, its tables, references and tag columns brought up to date."""
     with store.opened(run.place, write=True, wait=run.wait, archive=archive) as ledger:
-        changed = tags.ensure(ledger, tags.mapping({name: tag.stored() for name, tag in run.config.tags.items()}))
+        changed = tags.ensure(ledger, tag_keys(run.config))
         changed |= _stored(ledger, run)
         changed |= build.prepare(ledger)
         if changed:
@@ -77,6 +78,11 @@ def writing(run: Run, archive: Path | None = None) -> Iterator[Ledger]:
         fault("checkpointing")
         ledger.run("CHECKPOINT")
         fault("checkpointed")
+
+
+def tag_keys(config: Config) -> dict[str, Any]:
+    """Return which keys of tags fill which column of the charges."""
+    return tags.mapping({name: tag.stored() for name, tag in config.tags.items()})
 
 
 def _stored(ledger: Ledger, run: Run) -> bool:
@@ -255,19 +261,46 @@ def _statements(ledger: Ledger, run: Run, name: str, months: Sequence[date]) -> 
 
 def _regroup(ledger: Ledger, rule_set: CompiledRules) -> None:
     """Scan the charges again when the rules, the tag columns or the tables they are joined with changed since their groups were built."""
-    tables = json.loads(ledger.meta("reference_tables") or "{}")
-    parts = [rule_set.fingerprint, ledger.meta("tags") or "", *(tables.get(name, "") for name in build.GROUPED_BY)]
-    seal = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    seal = _grouping(ledger, rule_set)
     if ledger.meta("groups") == seal:
         return
     with ledger.transaction():
-        for source, scope, period in ledger.run(
-            "SELECT DISTINCT source, scope, billing_period FROM ledger.charges ORDER BY ALL"
-        ).rows:
-            build.groups(ledger, source, scope, period, rule_set)
-        ledger.run("DELETE FROM ledger.rule_sets WHERE rule_set = $id", {"id": rule_set.fingerprint})
-        ledger.insert("ledger.rule_sets", [(rule_set.fingerprint, *item) for item in rule_set.listed])
+        _group(ledger, rule_set)
         ledger.set_meta("groups", seal)
+
+
+def _grouping(ledger: Ledger, rule_set: CompiledRules) -> str:
+    """Return a fingerprint of what the groups of charges depend on, besides the charges."""
+    tables = json.loads(ledger.meta("reference_tables") or "{}")
+    parts = [rule_set.fingerprint, ledger.meta("tags") or "", *(tables.get(name, "") for name in build.GROUPED_BY)]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _group(ledger: Ledger, rule_set: CompiledRules, months: Sequence[date] | None = None) -> None:
+    """Build the groups of charges by these rules, of some billing periods or of all; runs inside the caller's transaction."""
+    for source, scope, period in ledger.run(
+        "SELECT DISTINCT source, scope, billing_period FROM ledger.charges ORDER BY ALL"
+    ).rows:
+        if months is None or period in months:
+            build.groups(ledger, source, scope, period, rule_set)
+    ledger.run("DELETE FROM ledger.rule_sets WHERE rule_set = $id", {"id": rule_set.fingerprint})
+    ledger.insert("ledger.rule_sets", [(rule_set.fingerprint, *item) for item in rule_set.listed])
+    ledger.set_meta("rule_set", rule_set.fingerprint)
+
+
+def suppose(ledger: Ledger, config: Config, months: Sequence[date]) -> None:
+    """Have some billing periods be as another configuration would make them; for a transaction that is undone.
+
+    Raises UsageError for a configuration that cannot be, DoesNotReconcile for what the checks would refuse. The charges stay as they
+    are, those of own chips among them.
+    """
+    _refer(ledger, referred(config))
+    rule_set = compiled(ledger, config)
+    if ledger.meta("groups") != _grouping(ledger, rule_set):
+        _group(ledger, rule_set, months)
+    for month in months:
+        build.post(ledger, month)
+    check(ledger)
 
 
 def check(ledger: Ledger) -> None:
@@ -293,21 +326,30 @@ def _references(ledger: Ledger, run: Run) -> None:
     seal = run.settings()
     if ledger.meta("references") == seal and not run.estimates:
         return
-    config = run.config
-    cards = [config.at(card) for card in config.cards]
-    tables = rates.read(cards)
-    estimates = _vouched(ledger, run, rates.estimates(cards))
-    tables |= pools.tables(config) | owners.tables(config) | teams.tables(config, tables["model_aliases"])
-    entries.check(config, tables)
-    seals = {table: hashlib.sha256(repr(rows_of_table).encode()).hexdigest() for table, rows_of_table in tables.items()}
-    known = json.loads(ledger.meta("reference_tables") or "{}")
+    tables = referred(run.config)
+    estimates = _vouched(ledger, run, rates.estimates([run.config.at(card) for card in run.config.cards]))
     with ledger.transaction():
-        for table, rows_of_table in tables.items():
-            if known.get(table) != seals[table]:
-                ledger.replace(f"ledger.{table}", rows_of_table)
-        ledger.set_meta("reference_tables", json.dumps(seals, sort_keys=True))
+        _refer(ledger, tables)
         own.vouch(ledger, estimates)
         ledger.set_meta("references", seal)
+
+
+def referred(config: Config) -> dict[str, list[tuple[Any, ...]]]:
+    """Return the rows of the ledger's reference tables, as a configuration and the files it names have them."""
+    tables = rates.read([config.at(card) for card in config.cards])
+    tables |= pools.tables(config) | owners.tables(config) | teams.tables(config, tables["model_aliases"])
+    entries.check(config, tables)
+    return tables
+
+
+def _refer(ledger: Ledger, tables: Mapping[str, list[tuple[Any, ...]]]) -> None:
+    """Have the reference tables hold these rows; runs inside the caller's transaction."""
+    seals = {table: hashlib.sha256(repr(rows_of_table).encode()).hexdigest() for table, rows_of_table in tables.items()}
+    known = json.loads(ledger.meta("reference_tables") or "{}")
+    for table, rows_of_table in tables.items():
+        if known.get(table) != seals[table]:
+            ledger.replace(f"ledger.{table}", rows_of_table)
+    ledger.set_meta("reference_tables", json.dumps(seals, sort_keys=True))
 
 
 def _vouched(ledger: Ledger, run: Run, estimates: Mapping[str, tuple[str, Problem]]) -> dict[str, str]:

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "costctl"
 
 LAYERS = [
     {"cli"},
-    {"rebuild"},
+    {"rebuild", "whatif"},
     {"pipeline"},
     {"bills", "usage", "columnmaps", "rates", "rules", "periods", "reports", "focus"},
     {"ledger", "config", "formats"},

@@ -35,7 +35,14 @@ def answer(*arguments):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--version"], ["--help"], ["report", "--help"], ["export", "--help"], ["focus", "check", "--help"]],
+    [
+        ["--version"],
+        ["--help"],
+        ["report", "--help"],
+        ["export", "--help"],
+        ["focus", "check", "--help"],
+        ["rules", "--help"],
+    ],
     ids=" ".join,
 )
 def test_nothing_heavy_is_imported(arguments):

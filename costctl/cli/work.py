@@ -172,6 +172,8 @@ def answer(
         in_force = reports.calendar_of(chosen, span, calendar)
         teams = reports.teams_of(chosen, day)
         footer = reports.footer(ledger, span, calendar=in_force, cost=cost, late=late, teams=teams)
+        if chosen.name == "chargeback":
+            footer += reports.sensitivity(ledger, span)
         how: dict[str, Any] = {"calendar": in_force, "cost": cost, "tax": run.config.policy.tax, "org": day}
         if wish:
             found = conversion.converted(ledger, chosen, span, wish, **how)

@@ -196,16 +196,16 @@ def groups(ledger: Ledger, source: str, scope: str, period: date, rules: Compile
 def postings(ledger: Ledger, period: date, seal: str) -> None:
     """Compute a billing period's postings in one transaction and note the fingerprint they were computed from."""
     with ledger.transaction():
-        _cover(ledger, period)
-        _post(ledger, period)
+        post(ledger, period)
         ledger.run(
             "INSERT OR REPLACE INTO ledger.periods SELECT $period, COALESCE((SELECT state FROM ledger.periods WHERE billing_period = $period), 'open'), $seal",
             {"period": period, "seal": seal},
         )
 
 
-def _post(ledger: Ledger, period: date) -> None:
-    """Compute all models for a period, those of pools level by level, and keep what is to be kept."""
+def post(ledger: Ledger, period: date) -> None:
+    """Compute all models for a period, those of pools level by level, and keep what is to be kept; runs inside the caller's transaction."""
+    _cover(ledger, period)
     done, empty = set[str](), _empty(ledger)
     shapes = json.loads(ledger.meta("shapes") or "{}")
     levels = int(ledger.value("SELECT COALESCE(max(level), 1) FROM ledger.pools"))

@@ -110,6 +110,17 @@ class Ledger:
                 self.connection.execute("ROLLBACK")
             raise
 
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """Take back everything that happens inside, however it ends; TEMP tables and views with it."""
+        self.run("BEGIN")
+        try:
+            yield
+            fault("supposed")
+        finally:
+            with suppress(duckdb.Error):  # as above; what was not committed is in no file
+                self.connection.execute("ROLLBACK")
+
     def columns(self, table: str) -> dict[str, str]:
         """Return the columns of a table, each with its type."""
         return {row[0]: row[1] for row in self.run(f"DESCRIBE {table}").rows}

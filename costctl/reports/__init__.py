@@ -222,6 +222,15 @@ def footer(ledger: Ledger, span: Span, *, calendar: str, cost: str, late: bool, 
     return (*(_coverage(line, cost) for line in found), basis, *_warnings(ledger, span), *([STALE] if late else []))
 
 
+def sensitivity(ledger: Ledger, span: Span) -> tuple[str, ...]:
+    """Say by which method tokens are weighed in the span's billing periods, and what tells how much depends on it."""
+    query = "SELECT DISTINCT method FROM ledger.postings WHERE booked_period >= $start AND booked_period < $end AND method LIKE 'phase.%' ORDER BY 1"
+    methods = [method for (method,) in ledger.run(query, {"start": span.start, "end": span.end}).rows]
+    if not methods:
+        return ()
+    return (f"tokens weighed by {', '.join(methods)} · others: costctl rules compare-weights",)
+
+
 def _coverage(found: dict[str, Any], cost: str) -> str:
     """Say how much of a currency's cost and of all tokens has a team, and what is unallocated, unpriced or unknown."""
     parts = [

@@ -16,6 +16,7 @@ ADDED = ("other", "mtok", "change_percent", "share_percent")
 SUMMED = ("delivered_tokens", "chip_hours", "unknown_costs", "charges")
 UNKNOWN = "-"
 MONEY = "DECIMAL(38,18)"
+CHANGING = (("total", "cost_then"), ("previous_total", "cost_now"))
 HINTS_SHOWN = 5
 HINTS = {
     "rule": "what would place the largest; rules go below your own in costctl.yaml, with a team in place of TEAM:",
@@ -126,7 +127,7 @@ def _derived(record: Record) -> Record:
     if "line" in record:
         found["owner"] = record["team"] if record["line"] == "team" else f"({record['line']})"
         found["other"] = _sum(record.get(name) for name in OTHER)
-        found["change_percent"] = _change(record.get("total"), record.get("previous_total"))
+        found["change_percent"] = _changed(record)
     if "delivered_tokens" in record:
         found["mtok"] = record["delivered_tokens"]
     return found
@@ -156,7 +157,9 @@ def _sum(values: Iterable[Decimal | int | None]) -> Decimal | None:
     return sum(known, Decimal(0)) if known else None
 
 
-def _change(now: Decimal | None, before: Decimal | None) -> Decimal | None:
+def _changed(record: Record) -> Decimal | None:
+    """Return by how many percent a total is above the one before, or what would be owed above what is."""
+    now, before = (record.get(new, record.get(supposed)) for new, supposed in CHANGING)
     return (now - before) * 100 / abs(before) if now is not None and before else None
 
 
@@ -166,7 +169,7 @@ def _summed(group: Sequence[Record], types: dict[str, str], unknown: Iterable[st
     found: Record = {name: _sum(record.get(name) for record in group) for name in [*names, "other", "mtok"]}
     for name in unknown:
         found[name] = None if any(record.get(name) is None for record in group) else found[name]
-    found["change_percent"] = _change(found.get("total"), found.get("previous_total"))
+    found["change_percent"] = _changed(found)
     found["incomplete"] = any(record.get("incomplete") for record in group)
     tokens, total = found.get("delivered_tokens"), found.get("total")
     found["cost_per_mtok"] = total * 1_000_000 / tokens if total and tokens and not found["incomplete"] else None
@@ -226,7 +229,7 @@ def _numeric(column: str, types: dict[str, str]) -> bool:
 def _written(column: str, value: Any, types: dict[str, str], record: Record, *, cents: bool) -> str:
     """Write one value; unknown is `-`, an incomplete sum carries `≥`."""
     is_money = types.get(column) == MONEY or column == "other"
-    if value is None or (is_money and not value and record.get("incomplete")):
+    if value is None or (is_money and not value and record.get("incomplete") and column != "difference"):
         dashed = _numeric(column, types) or column in NAMED
         return UNKNOWN if dashed and "exact" not in record else ""
     if column == "change_percent":
@@ -234,7 +237,7 @@ def _written(column: str, value: Any, types: dict[str, str], record: Record, *, 
     if column == "mtok" and "delivered_tokens" in record:
         return _millions(value)
     if is_money:
-        partial = record.get("incomplete") and column in ("total", "cost")
+        partial = record.get("incomplete") and (column == "total" or column.startswith("cost"))
         return ("≥" if partial else "") + _money(value, coin_places(record.get("currency") or "") if cents else 0)
     if isinstance(value, Decimal) or _numeric(column, types):
         fine = column.startswith(FINE) or (column in COUNTED and value < WHOLE_MILLIONS)

@@ -1,0 +1,1 @@
+UPDATE ledger.periods SET fingerprint = NULL;
