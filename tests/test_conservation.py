@@ -6,13 +6,15 @@ and the seed to see it again. `THOROUGH=20 pytest tests/test_conservation.py` tr
 
 import csv
 import json
+import shutil
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal, localcontext
+from fractions import Fraction
 
 import pytest
-from conftest import examples, few
-from hypothesis import HealthCheck, assume, example, given, settings
+from conftest import THOROUGH, examples, few
+from hypothesis import HealthCheck, assume, example, given, seed, settings
 from hypothesis import strategies as st
 
 COSTS = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
@@ -265,6 +267,7 @@ def test_postings_equal_charges(places, config, bill, token_rows, chip_rows):
     assert {row[:5]: row[5:] for row in place.ask(POSTED)} == expected
     assert {row[:5]: row[5:] for row in place.ask(IN_DAYS)} == {key: sums[:4] for key, sums in expected.items()}
     assert place.broken() == []
+    within_bounds(place)
     before = place.fingerprint()
     again = place.ingest(*(path.name for path in place.home.iterdir() if path.name in EMPTY))
     assert {outcome.status for outcome in again} == {"nothing to do"}
@@ -339,6 +342,49 @@ def test_the_unit_of_tokens_does_not_matter(places, config, bill, token_rows, fe
         "SELECT posting_id, kind, BilledCost, EffectiveCost, ListCost, ContractedCost FROM ledger.postings ORDER BY ALL"
     )
     assert filled(places, config, bill, times).ask(query) == filled(places, config, bill, token_rows).ask(query)
+
+
+SHARED = """
+    SELECT origin, base, base_total, BilledCost, EffectiveCost, ListCost, ContractedCost FROM ledger.postings
+    WHERE base_total IS NOT NULL AND origin IN (SELECT origin FROM ledger.postings GROUP BY origin HAVING sum(base) = max(base_total))
+    ORDER BY origin, base DESC, COALESCE(team, ''), model, purpose, method
+"""  # of what is not passed on, the largest weight first
+
+
+def within_bounds(place):
+    """Each share keeps the sign of its amount and lies within a millionth and a quarter of its part, the largest within one for each."""
+    cells = defaultdict(list)
+    for origin, *rest in place.ask(SHARED):
+        cells[origin].append(rest)
+    for shares in cells.values():
+        for at in range(2, 6):
+            whole = sum(Fraction(share[at]) for share in shares)
+            for number, share in enumerate(shares):
+                far = abs(Fraction(share[at]) - whole * Fraction(share[0]) / Fraction(share[1]))
+                assert Fraction(share[at]) * whole >= 0
+                assert far < Fraction(len(shares) if number == 0 else Fraction(5, 4), 10**6)
+    return len(cells)
+
+
+@pytest.mark.parametrize("turn", few(range(40), keep=0))
+def test_a_thousand_ledgers(place, turn):
+    """25 in each of 40 turns, and with THOROUGH=10 ten thousand: every cost adds up per provider, account, invoice, month and currency; every share within its bounds."""
+    cells = 0
+
+    @seed(turn)
+    @settings(max_examples=25 * THOROUGH, deadline=None, suppress_health_check=QUIET, database=None)
+    @given(config=st.sampled_from(CONFIGS), bill=bills, token_rows=tokens, chip_rows=chips)
+    def conserved(config, bill, token_rows, chip_rows):
+        nonlocal cells
+        shutil.rmtree(place.home)
+        place.home.mkdir()
+        made = filled(lambda: place, config, bill, token_rows, chip_rows)
+        assert {row[:5]: row[5:] for row in made.ask(POSTED)} == added(bill)
+        assert made.broken() == []
+        cells += within_bounds(made)
+
+    conserved()
+    assert cells > 10
 
 
 def renamed(bill, key, other):
