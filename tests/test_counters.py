@@ -51,6 +51,10 @@ def prompt(*samples, **labels):
     return series("vllm:prompt_tokens_total", *samples, **labels)
 
 
+def prompts_by_source(source, grew):
+    return series("vllm:prompt_tokens_by_source_total", (0, 0), (60, grew), source=source)
+
+
 @unposted
 def test_two_replicas_of_which_one_restarts_give_what_the_samples_hold(place):
     """The known answers of samples/tokens/README.md, here and of 18,059,974 in truth: what was lost is less than the bound that is told."""
@@ -149,6 +153,29 @@ CASES = {  # series → tokens by class, gaps
             series("sglang:generation_tokens_total", (0, 0), (60, 6), is_streaming="false"),
         ],
         [("input.cache_read", 40), ("input.uncached", 60), ("output.unsplit", 11)],
+        [],
+    ),
+    "a source of prompts that nobody knows": (
+        [
+            prompt((0, 0), (60, 100)),
+            prompts_by_source("local_compute", 60),
+            prompts_by_source("astral", 40),
+        ],
+        [("input.unsplit", 100)],
+        [],
+    ),
+    "a source that nobody knows, beside no whole": (
+        [
+            prompts_by_source("local_compute", 60),
+            prompts_by_source("local_cache_hit", 30),
+            prompts_by_source("astral", 40),
+        ],
+        [("input.unsplit", 130)],
+        [],
+    ),
+    "sources of prompts, beside no whole": (
+        [prompts_by_source("local_compute", 60), prompts_by_source("external_kv_transfer", 90)],
+        [("input.cache_read", 90), ("input.uncached", 60)],
         [],
     ),
     "more read from a cache than there was": (

@@ -98,7 +98,8 @@ SELECT
     s.*,
     sum(s.grew) FILTER (WHERE s.counts = 'input' AND s.is_chosen) OVER scrape
     = sum(s.grew) FILTER (WHERE s.counts = 'input.uncached' AND s.is_chosen) OVER scrape
-    + COALESCE(sum(s.grew) FILTER (WHERE s.counts IN ('input.cache_read', 'input.cache_write') AND s.is_chosen) OVER scrape, 0) AS adds_up,
+    + COALESCE(sum(s.grew) FILTER (WHERE s.counts IN ('input.cache_read', 'input.cache_write') AND s.is_chosen) OVER scrape, 0)
+    AND COALESCE(sum(s.grew) FILTER (WHERE s.counts = 'input.unsplit' AND s.is_chosen) OVER scrape, 0) = 0 AS adds_up,
     CASE WHEN s.kind IN ('delta', 'first') THEN LEAST(s.started, s.ts) WHEN s.kind = 'reset' THEN GREATEST(s.started, s.last_ts) ELSE s.last_ts END AS since,
     s.kind IN ('step', 'reset') AND date_diff('second', s.last_ts, s.ts) > 5 * u.seconds
     OR s.kind = 'first' AND s.grew > 0 AND date_diff('second', s.started, s.ts) > GREATEST(5 * u.seconds, 3600) AS is_gap,
@@ -139,7 +140,10 @@ WITH summed AS (
     SELECT
         evidence_role, hour, provider, region, model_raw, deployment, pool, chip, team_raw, api_key, project, namespace, principal, task, outcome,
         max({'ts': ts, 'delivery_id': delivery_id, 'file_no': file_no, 'record_no': record_no, 'part_no': part_no}) AS place,
-        CAST(sum(tokens) FILTER (WHERE counts = 'input') AS BIGINT) AS input, CAST(sum(tokens) FILTER (WHERE counts = 'input.uncached') AS BIGINT) AS uncached,
+        CAST(COALESCE(
+            sum(tokens) FILTER (WHERE counts = 'input'),
+            CASE WHEN bool_or(counts IN ('input.uncached', 'input.unsplit')) THEN sum(tokens) FILTER (WHERE starts_with(counts, 'input.')) END
+        ) AS BIGINT) AS input,     -- the sources of the prompts are the whole where nothing else is
         CAST(sum(tokens) FILTER (WHERE counts = 'input.cache_read') AS BIGINT) AS read, CAST(sum(tokens) FILTER (WHERE counts = 'input.cache_write') AS BIGINT) AS written,
         CAST(sum(tokens) FILTER (WHERE counts = 'output') AS BIGINT) AS output, CAST(sum(tokens) FILTER (WHERE counts = 'output.reasoning') AS BIGINT) AS reasoning,
         CAST(sum(tokens) FILTER (WHERE counts = 'requests') AS BIGINT) AS requests,
@@ -162,7 +166,7 @@ judged AS (
 SELECT
     * EXCLUDE (place, verdict), place.delivery_id AS delivery_id, place.file_no AS file_no, place.record_no AS record_no, place.part_no AS part_no,
     verdict.convention AS convention, verdict.proof AS convention_proof, words([CASE WHEN has_reset THEN 'reset' END, CASE WHEN has_gap THEN 'gap' END]) AS flags,
-    list_concat(input_classes(verdict, COALESCE(input, uncached), read, written, NULL, NULL), output_classes(output, reasoning, FALSE)) AS quantities
+    list_concat(input_classes(verdict, input, read, written, NULL, NULL), output_classes(output, reasoning, FALSE)) AS quantities
 FROM judged;
 
 -- The hours as token counts, in the place of what was derived before.
