@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,7 @@ def _read(folder: Path, kind: str) -> Format:
         target=values.get("target", "charges"),
         role=values.get("role", "gateway"),
         grain=values.get("grain", "request"),
+        unknown=tuple(fold(pattern) for pattern in values.get("unknown") or ()),
         way=values.get("records", ""),
         delimiter=values.get("delimiter", ","),
         sql=select.read_text(encoding="utf-8"),
@@ -281,7 +283,26 @@ def columns_of(item: Format, file: InputFile) -> dict[str, int]:
             evidence=[_found(file), *_similar(missing, file)],
             remedy=f"Export it again with {'them' if many else 'it'}; the format {item.name} cannot do without.",
         )
+    _refuse_unknown(item, file, positions)
     return {name: position for name, position in found.items() if position is not None}
+
+
+def _refuse_unknown(item: Format, file: InputFile, positions: dict[str, int]) -> None:
+    """Refuse columns that a format does not read although their names say that they count: what they hold would be left out unseen."""
+    read = {header for column in item.columns for header in column.headers}
+    found = [
+        file.header[position]
+        for header, position in positions.items()
+        if header not in read and any(fnmatchcase(header, pattern) for pattern in item.unknown)
+    ]
+    if found:
+        raise InputRefused(
+            f"{file.name}:1" if file.content == "csv" else file.name,
+            f"has {'columns' if len(found) > 1 else 'a column'} that {item.name} does not know: {', '.join(map(shown, found))}",
+            evidence=[f"it knows {', '.join(column.header for column in item.columns if column.type == 'whole')}"],
+            remedy="What is counted there would be left out. Export it again under these names, or without what they hold already; "
+            "or say under `formats:` in costctl.yaml which columns count.",
+        )
 
 
 def _similar(missing: list[str], file: InputFile) -> list[str]:
