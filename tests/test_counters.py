@@ -106,6 +106,21 @@ CASES = {  # series → tokens by class, gaps
         [("output.unsplit", 9000)],
         [("gap", "output", None)],
     ),
+    "a counter that jumps": (
+        [output((0, 0), (60, 200), (120, 400), (180, 900_000_000), (240, 900_000_200))],
+        [("output.unsplit", 900_000_200)],
+        [("jump", "output", None)],
+    ),
+    "a counter that jumps and falls back": (
+        [output((0, 0), (60, 99_999_999_999), (120, 400))],
+        [("output.unsplit", 100_000_000_399)],
+        [("jump", "output", None), ("reset", "output", 99_999_999_999)],
+    ),
+    "a counter that wakes up": (
+        [output((0, 0), (60, 0), (120, 0), (180, 50_000_000), (240, 50_000_000))],
+        [("output.unsplit", 50_000_000)],
+        [],
+    ),
     "samples that come twice": ([output((0, 0), (60, 700), (60, 700))], [("output.unsplit", 700)], []),
     "one replica scraped twice": (
         [
@@ -199,6 +214,17 @@ def test_a_counter_counts(place):
         name: (sorted(counted.get(name, {}).items()), [gap for source, *gap in gaps if source == name])
         for name in CASES
     } == {name: (tokens, [list(gap) for gap in wanted]) for name, (_, tokens, wanted) in CASES.items()}
+
+
+@unposted
+def test_a_counter_that_jumps_is_told_with_its_place(place):
+    file = "e-2026-10-01T00:0{}:00Z.prom"
+    for minute, value in enumerate((0, 200, 400, 900_000_000)):
+        place.write(file.format(minute), f'vllm:generation_tokens_total{{model_name="m"}} {value}\n')
+    (outcome,) = place.ingest(*(file.format(minute) for minute in range(4)))
+    (note,) = outcome.notes
+    assert f"{file.format(3)}:record 1 from 2026-10-01 00:02:00 on" in note
+    assert place.ask("SELECT flags FROM ledger.token_usage") == [("jump",)]
 
 
 @unposted
