@@ -188,6 +188,31 @@ def test_two_cuts_of_one_source_are_refused(place, places):
             places().ingest(place.home / there[name], place.home / new[name])
 
 
+PLAIN = {  # of one owner: what of these is refused
+    "an hour within a day": (["2026-10-01,2026-10-02,a", "2026-10-01T05:00Z,2026-10-01T06:00Z,a"], ":3"),
+    "a shifted hour": (["2026-10-01T05:30Z,2026-10-01T06:30Z,a", "2026-10-01T05:00Z,2026-10-01T06:00Z,a"], ":2"),
+    "one hour twice": (["2026-10-01T05:00Z,2026-10-01T06:00Z,a", "2026-10-01T05:00Z,2026-10-01T06:00Z,a"], None),
+    "another owner's day": (["2026-10-01,2026-10-02,a", "2026-10-01T05:00Z,2026-10-01T06:00Z,b"], None),
+    "two requests": (
+        ["2026-10-01T05:00:01Z,2026-10-01T05:00:59Z,a", "2026-10-01T05:00:30Z,2026-10-01T05:01:30Z,a"],
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_buckets_of_a_plain_file_that_overlap_others_of_their_owner_are_refused(name, place):
+    """Nothing but the user knows that they are different tokens."""
+    rows, refused = PLAIN[name]
+    header = "start,end,team,provider,model,requests,input_uncached"
+    place.write("a.csv", "\n".join([header, *(f"{row},self,m,1,100" for row in rows)]) + "\n")
+    if refused:
+        with pytest.raises(InputRefused, match=rf"a\.csv{refused}: has buckets that overlap"):
+            place.ingest("a.csv")
+    place.ingest("a.csv", decision="add" if refused else None)
+    assert place.ask("SELECT CAST(sum(tokens) AS BIGINT) FROM ledger.token_quantity") == [(200,)]
+
+
 GROUPINGS = {  # of one hour: what is there, what comes, whether they are two groupings
     "by project, and by key and project": ([("p", None)], [("p", "k1"), ("p", "k2")], 1),
     "by key, and by nothing but the model": ([(None, "k1")], [(None, None)], 1),
