@@ -47,7 +47,10 @@ FINER = (  # counts of a bucket and model beside the same by more groups; where 
     f"AND NOT ({' AND '.join(f'c.{name} IS NOT DISTINCT FROM f.{name}' for name in GROUPS)})"
 )
 ADDED = "Leave one of the two out; say --add if they are different tokens. Give requests a column `time`, or an `id`."
-REMEDY = "Take in one of the two; with --replace in the place of what is there, with --source NAME beside it, to be compared and not added."
+REMEDY = (
+    "Take in one of the two; with --replace in the place of what is there, or with --source NAME beside it, and name the source that counts under `tokens: drives:` in costctl.yaml: "
+    "sources of one role are added."
+)
 
 
 def refuse_twice(ledger: Ledger, intake: Intake) -> None:
