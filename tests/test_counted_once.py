@@ -181,7 +181,7 @@ def test_two_cuts_of_one_source_are_refused(place, places):
     before = place.ask(COUNTED)
     said = place.refused(new)
     assert {name: said[name] for name, (*_, what) in TWICE.items() if what not in said[name]} == {}
-    assert all("`tokens: drives:`" in text for text in said.values())
+    assert any("`tokens: drives:`" in text for text in said.values())  # one remedy for all
     assert place.ask(COUNTED) == before
     place.take({f"another: {name}": file for name, file in new.items()})
     for name, (*_, what) in TWICE.items():
