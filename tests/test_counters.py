@@ -217,6 +217,18 @@ def test_a_counter_counts(place):
 
 
 @unposted
+def test_hours_with_a_source_that_nobody_knows_are_told_with_their_place(place):
+    place.write(
+        "a.json",
+        answer(prompt((0, 0), (60, 100)), prompts_by_source("local_compute", 60), prompts_by_source("astral", 40)),
+    )
+    (outcome,) = place.ingest("a.json")
+    assert [note.partition(", or ")[2] for note in outcome.notes] == [
+        f"that count what nobody knows; the first is {place.home}/a.json:record 6"
+    ]
+
+
+@unposted
 def test_a_counter_that_jumps_is_told_with_its_place(place):
     file = "e-2026-10-01T00:0{}:00Z.prom"
     for minute, value in enumerate((0, 200, 400, 900_000_000)):
