@@ -25,6 +25,7 @@ from costctl.nouns import Column, Format, InputFile, NotRead
 
 DATA_SUFFIXES = {".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".prom", ".gz", ".zip"}
 NEAREST = 3
+VALUE = r"\d[\d.:TZ/+-]*"  # a number or a time: no name of a column
 PREAMBLE = 30  # lines in which a header is looked for
 SHOWN_COLUMNS = 12
 READERS = {"csv": "CSV", "json": "JSON", "parquet": "Parquet", "metrics": "metrics (text, Prometheus or OTLP)"}
@@ -207,14 +208,16 @@ def _unknown(file: InputFile, formats: dict[str, Format]) -> InputRefused:
     found = {item.name: len(set(item.detect_all) & _header(item, file)) for item in formats.values()}
     ranked = sorted(formats.values(), key=lambda item: (-found[item.name], len(item.detect_all), item.name))
     near = [
-        f"nearest: {item.name} (lacks {_lacking(item, _header(item, file))})" for item in ranked[:1] if found[item.name]
+        f"nearest: {item.name} (lacks {_lacking(item, _header(item, file))})"
+        for item in ranked[:1]
+        if 2 * found[item.name] >= max(len(item.detect_all), 1)
     ]
     delimiter = next((word for mark, word in OTHER_DELIMITERS.items() if mark in "".join(file.header[:1])), None)
     export = f"Its fields are separated by {delimiter}: export it again with commas" if delimiter else "Export it again"
     return InputRefused(
         file.name,
         "no format recognises this file",
-        evidence=[_found(file), *near, _below(file, formats)],
+        evidence=[_found(file), *near, _below(file, formats), _headless(file)],
         remedy=f"{export} in one of the known formats: {', '.join(sorted(formats))}. "
         "Or say --as FORMAT, or describe its columns under `formats:` in costctl.yaml.",
     )
@@ -233,6 +236,14 @@ def _below(file: InputFile, formats: dict[str, Format]) -> str:
     except InputRefused:
         pass  # what is wrong further down is said when the file is read
     return ""
+
+
+def _headless(file: InputFile) -> str:
+    """Say that a header may be missing, where the first line has numbers or times."""
+    value = next((name for name in file.header if file.content == "csv" and re.fullmatch(VALUE, name)), None)
+    return (
+        f"the first line has a value, {shown(value)}: is the line of the names of the columns missing?" if value else ""
+    )
 
 
 def _found(file: InputFile) -> str:

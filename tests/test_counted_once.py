@@ -8,6 +8,7 @@ from conftest import few
 from test_counters import answer, output
 
 from costctl.errors import InputRefused
+from costctl.ledger import state
 
 pytestmark = pytest.mark.usefixtures("unposted")
 
@@ -275,6 +276,28 @@ def test_a_blank_id_is_no_id(place):
     (outcome,) = place.ingest("a.jsonl", quarantine_rows=3)
     assert (outcome.records, outcome.quarantined) == (3, 3)
     assert place.ask("SELECT DISTINCT column_name, reason FROM ledger.quarantine") == [("id", "is empty")]
+
+
+def test_what_is_empty_is_named_as_its_vendor_does(place):
+    """The line has no time, and its message no id."""
+    line = {
+        "type": "assistant",
+        "isSidechain": False,
+        "sessionId": "s",
+        "message": {"model": "m", "usage": {"input_tokens": 1, "output_tokens": 1}},
+    }
+    place.write("a.jsonl", json.dumps(line) + "\n")
+    with pytest.raises(InputRefused) as refused:
+        place.ingest("a.jsonl")
+    assert "message.id is empty" in refused.value.text()
+    assert "timestamp is empty" in refused.value.text()
+
+
+def test_a_delivery_of_which_nothing_was_kept_is_not_called_superseded(place):
+    place.write("a.json", page(bucket(0, result(-10))))
+    place.ingest("a.json", quarantine_rows=1)
+    with place.opened() as ledger:
+        assert [row["state"] for row in state.deliveries(ledger).dicts()] == ["nothing kept"]
 
 
 def test_an_error_among_pages_is_no_page(place):
