@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from costctl.nouns import Column, Format, InputFile, NotRead
 
 DATA_SUFFIXES = {".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".prom", ".gz", ".zip"}
 NEAREST = 3
+VALUE = r"\d[\d.:TZ/+-]*"  # a number or a time: no name of a column
 PREAMBLE = 30  # lines in which a header is looked for
 SHOWN_COLUMNS = 12
 READERS = {"csv": "CSV", "json": "JSON", "parquet": "Parquet", "metrics": "metrics (text, Prometheus or OTLP)"}
@@ -84,6 +86,7 @@ def _read(folder: Path, kind: str) -> Format:
         target=values.get("target", "charges"),
         role=values.get("role", "gateway"),
         grain=values.get("grain", "request"),
+        unknown=tuple(fold(pattern) for pattern in values.get("unknown") or ()),
         way=values.get("records", ""),
         delimiter=values.get("delimiter", ","),
         sql=select.read_text(encoding="utf-8"),
@@ -205,14 +208,16 @@ def _unknown(file: InputFile, formats: dict[str, Format]) -> InputRefused:
     found = {item.name: len(set(item.detect_all) & _header(item, file)) for item in formats.values()}
     ranked = sorted(formats.values(), key=lambda item: (-found[item.name], len(item.detect_all), item.name))
     near = [
-        f"nearest: {item.name} (lacks {_lacking(item, _header(item, file))})" for item in ranked[:1] if found[item.name]
+        f"nearest: {item.name} (lacks {_lacking(item, _header(item, file))})"
+        for item in ranked[:1]
+        if 2 * found[item.name] >= max(len(item.detect_all), 1)
     ]
     delimiter = next((word for mark, word in OTHER_DELIMITERS.items() if mark in "".join(file.header[:1])), None)
     export = f"Its fields are separated by {delimiter}: export it again with commas" if delimiter else "Export it again"
     return InputRefused(
         file.name,
         "no format recognises this file",
-        evidence=[_found(file), *near, _below(file, formats)],
+        evidence=[_found(file), *near, _below(file, formats), _headless(file)],
         remedy=f"{export} in one of the known formats: {', '.join(sorted(formats))}. "
         "Or say --as FORMAT, or describe its columns under `formats:` in costctl.yaml.",
     )
@@ -231,6 +236,14 @@ def _below(file: InputFile, formats: dict[str, Format]) -> str:
     except InputRefused:
         pass  # what is wrong further down is said when the file is read
     return ""
+
+
+def _headless(file: InputFile) -> str:
+    """Say that a header may be missing, where the first line has numbers or times."""
+    value = next((name for name in file.header if file.content == "csv" and re.fullmatch(VALUE, name)), None)
+    return (
+        f"the first line has a value, {shown(value)}: is the line of the names of the columns missing?" if value else ""
+    )
 
 
 def _found(file: InputFile) -> str:
@@ -281,7 +294,26 @@ def columns_of(item: Format, file: InputFile) -> dict[str, int]:
             evidence=[_found(file), *_similar(missing, file)],
             remedy=f"Export it again with {'them' if many else 'it'}; the format {item.name} cannot do without.",
         )
+    _refuse_unknown(item, file, positions)
     return {name: position for name, position in found.items() if position is not None}
+
+
+def _refuse_unknown(item: Format, file: InputFile, positions: dict[str, int]) -> None:
+    """Refuse columns that a format does not read although their names say that they count: what they hold would be left out unseen."""
+    read = {header for column in item.columns for header in column.headers}
+    found = [
+        file.header[position]
+        for header, position in positions.items()
+        if header not in read and any(fnmatchcase(header, pattern) for pattern in item.unknown)
+    ]
+    if found:
+        raise InputRefused(
+            f"{file.name}:1" if file.content == "csv" else file.name,
+            f"has {'columns' if len(found) > 1 else 'a column'} that {item.name} does not know: {', '.join(map(shown, found))}",
+            evidence=[f"it knows {', '.join(column.header for column in item.columns if column.type == 'whole')}"],
+            remedy="What is counted there would be left out. Export it again under these names, or without what they hold already; "
+            "or say under `formats:` in costctl.yaml which columns count.",
+        )
 
 
 def _similar(missing: list[str], file: InputFile) -> list[str]:

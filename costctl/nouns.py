@@ -78,6 +78,7 @@ class Format:
     stored: tuple[str, ...] = ()  # further columns of the bill that are kept, as x_NAME of the charges
     detect_any: tuple[str, ...] = ()  # folded headers of which one is there at least
     grain: str = "request"  # request | bucket: of usage, which of two records of one key counts; of a bill, that each group of a bucket stands once
+    unknown: tuple[str, ...] = ()  # patterns of folded headers: a column of which the format has none is refused
     way: str = ""  # to the records within a JSON value, as `files.unfolded` reads it; empty: each value is a record
 
 

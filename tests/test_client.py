@@ -67,7 +67,7 @@ def test_a_transcript_without_ids_or_times_is_refused_or_set_aside_and_counts_no
     said = place.costctl("ingest", path)
     assert said.returncode == 3
     assert "2 records cannot be taken in" in said.stderr
-    assert "message (message_id) is empty" in said.stderr
+    assert "message.id is empty" in said.stderr
     place.ingest(path, quarantine_rows=2)
     assert usage(place) == []
     assert place.ask("SELECT DISTINCT line_no, column_name FROM ledger.quarantine ORDER BY ALL") == [
@@ -185,7 +185,10 @@ def test_a_count_that_is_none_is_named_and_set_aside(place):
     for count, name in zip(counts, files.values(), strict=True):
         lines(place, name, answer(), answer("msg_2", usage={"cache_read_input_tokens": count}))
     said = place.refused(files)
-    wanted = {count: f"{name}:2: message (read) is not a whole number: '{count}'" for count, name in files.items()}
+    wanted = {
+        count: f"{name}:2: message.usage.cache_read_input_tokens is not a whole number: '{count}'"
+        for count, name in files.items()
+    }
     assert {count: said[count] for count in files if wanted[count] not in said[count]} == {}
     place.take(files, quarantine_rows=1)
     assert sorted(source for _, source in place.records("source")) == sorted(files)

@@ -8,6 +8,7 @@ from conftest import few
 from test_counters import answer, output
 
 from costctl.errors import InputRefused
+from costctl.ledger import state
 
 pytestmark = pytest.mark.usefixtures("unposted")
 
@@ -181,11 +182,37 @@ def test_two_cuts_of_one_source_are_refused(place, places):
     before = place.ask(COUNTED)
     said = place.refused(new)
     assert {name: said[name] for name, (*_, what) in TWICE.items() if what not in said[name]} == {}
+    assert any("`tokens: drives:`" in text for text in said.values())  # one remedy for all
     assert place.ask(COUNTED) == before
     place.take({f"another: {name}": file for name, file in new.items()})
     for name, (*_, what) in TWICE.items():
         with pytest.raises(InputRefused, match=what):
             places().ingest(place.home / there[name], place.home / new[name])
+
+
+PLAIN = {  # of one owner: what of these is refused
+    "an hour within a day": (["2026-10-01,2026-10-02,a", "2026-10-01T05:00Z,2026-10-01T06:00Z,a"], ":3"),
+    "a shifted hour": (["2026-10-01T05:30Z,2026-10-01T06:30Z,a", "2026-10-01T05:00Z,2026-10-01T06:00Z,a"], ":2"),
+    "one hour twice": (["2026-10-01T05:00Z,2026-10-01T06:00Z,a", "2026-10-01T05:00Z,2026-10-01T06:00Z,a"], None),
+    "another owner's day": (["2026-10-01,2026-10-02,a", "2026-10-01T05:00Z,2026-10-01T06:00Z,b"], None),
+    "two requests": (
+        ["2026-10-01T05:00:01Z,2026-10-01T05:00:59Z,a", "2026-10-01T05:00:30Z,2026-10-01T05:01:30Z,a"],
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_buckets_of_a_plain_file_that_overlap_others_of_their_owner_are_refused(name, place):
+    """Nothing but the user knows that they are different tokens."""
+    rows, refused = PLAIN[name]
+    header = "start,end,team,provider,model,requests,input_uncached"
+    place.write("a.csv", "\n".join([header, *(f"{row},self,m,1,100" for row in rows)]) + "\n")
+    if refused:
+        with pytest.raises(InputRefused, match=rf"a\.csv{refused}: has buckets that overlap"):
+            place.ingest("a.csv")
+    place.ingest("a.csv", decision="add" if refused else None)
+    assert place.ask("SELECT CAST(sum(tokens) AS BIGINT) FROM ledger.token_quantity") == [(200,)]
 
 
 GROUPINGS = {  # of one hour: what is there, what comes, whether they are two groupings
@@ -249,6 +276,28 @@ def test_a_blank_id_is_no_id(place):
     (outcome,) = place.ingest("a.jsonl", quarantine_rows=3)
     assert (outcome.records, outcome.quarantined) == (3, 3)
     assert place.ask("SELECT DISTINCT column_name, reason FROM ledger.quarantine") == [("id", "is empty")]
+
+
+def test_what_is_empty_is_named_as_its_vendor_does(place):
+    """The line has no time, and its message no id."""
+    line = {
+        "type": "assistant",
+        "isSidechain": False,
+        "sessionId": "s",
+        "message": {"model": "m", "usage": {"input_tokens": 1, "output_tokens": 1}},
+    }
+    place.write("a.jsonl", json.dumps(line) + "\n")
+    with pytest.raises(InputRefused) as refused:
+        place.ingest("a.jsonl")
+    assert "message.id is empty" in refused.value.text()
+    assert "timestamp is empty" in refused.value.text()
+
+
+def test_a_delivery_of_which_nothing_was_kept_is_not_called_superseded(place):
+    place.write("a.json", page(bucket(0, result(-10))))
+    place.ingest("a.json", quarantine_rows=1)
+    with place.opened() as ledger:
+        assert [row["state"] for row in state.deliveries(ledger).dicts()] == ["nothing kept"]
 
 
 def test_an_error_among_pages_is_no_page(place):

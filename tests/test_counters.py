@@ -51,6 +51,10 @@ def prompt(*samples, **labels):
     return series("vllm:prompt_tokens_total", *samples, **labels)
 
 
+def prompts_by_source(source, grew):
+    return series("vllm:prompt_tokens_by_source_total", (0, 0), (60, grew), source=source)
+
+
 @unposted
 def test_two_replicas_of_which_one_restarts_give_what_the_samples_hold(place):
     """The known answers of samples/tokens/README.md, here and of 18,059,974 in truth: what was lost is less than the bound that is told."""
@@ -102,6 +106,21 @@ CASES = {  # series → tokens by class, gaps
         [("output.unsplit", 9000)],
         [("gap", "output", None)],
     ),
+    "a counter that jumps": (
+        [output((0, 0), (60, 200), (120, 400), (180, 900_000_000), (240, 900_000_200))],
+        [("output.unsplit", 900_000_200)],
+        [("jump", "output", None)],
+    ),
+    "a counter that jumps and falls back": (
+        [output((0, 0), (60, 99_999_999_999), (120, 400))],
+        [("output.unsplit", 100_000_000_399)],
+        [("jump", "output", None), ("reset", "output", 99_999_999_999)],
+    ),
+    "a counter that wakes up": (
+        [output((0, 0), (60, 0), (120, 0), (180, 50_000_000), (240, 50_000_000))],
+        [("output.unsplit", 50_000_000)],
+        [],
+    ),
     "samples that come twice": ([output((0, 0), (60, 700), (60, 700))], [("output.unsplit", 700)], []),
     "one replica scraped twice": (
         [
@@ -151,6 +170,29 @@ CASES = {  # series → tokens by class, gaps
         [("input.cache_read", 40), ("input.uncached", 60), ("output.unsplit", 11)],
         [],
     ),
+    "a source of prompts that nobody knows": (
+        [
+            prompt((0, 0), (60, 100)),
+            prompts_by_source("local_compute", 60),
+            prompts_by_source("astral", 40),
+        ],
+        [("input.unsplit", 100)],
+        [],
+    ),
+    "a source that nobody knows, beside no whole": (
+        [
+            prompts_by_source("local_compute", 60),
+            prompts_by_source("local_cache_hit", 30),
+            prompts_by_source("astral", 40),
+        ],
+        [("input.unsplit", 130)],
+        [],
+    ),
+    "sources of prompts, beside no whole": (
+        [prompts_by_source("local_compute", 60), prompts_by_source("external_kv_transfer", 90)],
+        [("input.cache_read", 90), ("input.uncached", 60)],
+        [],
+    ),
     "more read from a cache than there was": (
         [prompt((0, 0), (60, 100)), series("vllm:prompt_tokens_cached_total", (0, 0), (60, 130))],
         [("input.unsplit", 100)],
@@ -172,6 +214,29 @@ def test_a_counter_counts(place):
         name: (sorted(counted.get(name, {}).items()), [gap for source, *gap in gaps if source == name])
         for name in CASES
     } == {name: (tokens, [list(gap) for gap in wanted]) for name, (_, tokens, wanted) in CASES.items()}
+
+
+@unposted
+def test_hours_with_a_source_that_nobody_knows_are_told_with_their_place(place):
+    place.write(
+        "a.json",
+        answer(prompt((0, 0), (60, 100)), prompts_by_source("local_compute", 60), prompts_by_source("astral", 40)),
+    )
+    (outcome,) = place.ingest("a.json")
+    assert [note.partition(", or ")[2] for note in outcome.notes] == [
+        f"that count what nobody knows; the first is {place.home}/a.json:record 6"
+    ]
+
+
+@unposted
+def test_a_counter_that_jumps_is_told_with_its_place(place):
+    file = "e-2026-10-01T00:0{}:00Z.prom"
+    for minute, value in enumerate((0, 200, 400, 900_000_000)):
+        place.write(file.format(minute), f'vllm:generation_tokens_total{{model_name="m"}} {value}\n')
+    (outcome,) = place.ingest(*(file.format(minute) for minute in range(4)))
+    (note,) = outcome.notes
+    assert f"{file.format(3)}:record 1 from 2026-10-01 00:02:00 on" in note
+    assert place.ask("SELECT flags FROM ledger.token_usage") == [("jump",)]
 
 
 @unposted

@@ -14,7 +14,6 @@ from costctl import config, pipeline, reports, usage
 from costctl.cli import schema
 from costctl.cli.app import app
 from costctl.errors import CostctlError, UsageError
-from costctl.ledger import own
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -164,12 +163,10 @@ def test_every_setting_of_the_template_is_valid_when_it_is_switched_on(tmp_path)
     assert len(found.tokens.drives) == len(found.owners) == 2
 
 
-def test_the_template_names_every_format():
-    comment = TEMPLATE.read_text("utf-8").partition("# `as` is one of")[2].partition("# `role`")[0]
-    named = re.findall(r"[a-z]+(?:_[a-z]+)+|litellm|hourly|helicone|langfuse|portkey|codex|focus", comment)
-    assert sorted(named) == sorted(
-        pipeline.known().keys() - {*own.DATASETS}
-    )  # those are made of `cards:`, `adjustments:`
+def test_what_init_writes_names_every_format(command, tmp_path):
+    command("init", str(tmp_path))
+    comment = (tmp_path / "costctl.yaml").read_text("utf-8").partition("# `as` is one of")[2].partition("# `role`")[0]
+    assert pipeline.known().keys() <= set(re.findall(r"\w+", comment))
 
 
 def test_the_settings_on_the_page_of_sources_are_valid(tmp_path):

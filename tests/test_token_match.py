@@ -144,6 +144,14 @@ def test_the_same_traffic_by_gateway_meter_engine_and_bill_counts_once_and_stand
     }  # 50 of 650 are in no count
 
 
+def test_a_table_says_which_counts_drive_money_and_what_it_has_no_room_for(place, taken, command, monkeypatch):
+    place.copy(taken)
+    monkeypatch.setenv("COLUMNS", "80")
+    text = " ".join(command("report", "token-match", "--period", "2026-10", "--format", "table").out.split())
+    assert "from gateway (gateway) · compared: client (client); engine (engine); provider_meter (meter)" in text
+    assert "shows also: gateway Mtok, client, engine, meter, bill" in text
+
+
 DRIVES = {  # configuration → who drives openai, and the pool
     "": ("gateway", "gateway"),
     "tokens: {order: [provider_meter, engine, gateway]}": ("provider_meter", "engine"),

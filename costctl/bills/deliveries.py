@@ -229,5 +229,6 @@ def _refuse_unended(file: InputFile) -> None:
             raise InputRefused(
                 file.name,
                 "ends in the middle of a line",
-                remedy="It may be cut short: fetch it again. If it is complete, add the line end: echo >> FILE",
+                remedy="It may be cut short: fetch it again. If it is complete, add the line end: echo >> FILE; "
+                "or, where its files always end so, describe them under `formats:` in costctl.yaml with `last_line: unended`",
             )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import textwrap
 from importlib import resources
 from pathlib import Path
 
-from costctl import config, reports, terminal
+from costctl import config, pipeline, reports, terminal
 from costctl.cli import schema, work
 from costctl.errors import UsageError
 from costctl.pipeline import Run
@@ -15,6 +16,13 @@ from costctl.reports import render
 PACKAGE = Path(__file__).parents[1]
 SHOWN = ("chargeback", "tokens_per_dollar")
 LEFT_OUT = shutil.ignore_patterns("*.py", "generator", "__pycache__", "*.duckdb*", "expected_totals.json")
+LISTED, COMMENT = "# FORMATS", 150  # where a template lists the formats, and how wide
+HOLDING = {
+    "Bills": ("charges",),
+    "Token counts": ("token_usage", "counter_samples"),
+    "Chip time": ("accelerator_usage",),
+    "Gauges of chips": ("accelerator_gauges",),
+}
 
 
 def example() -> Path:
@@ -56,7 +64,19 @@ def init(folder: Path) -> None:
             remedy="Nothing was written. Move it away, or choose another folder: costctl init DIR",
         )
     written = {name: (templates / name).read_text(encoding="utf-8") for name in names} | {schema.FILE: schema.text()}
+    written[config.NAME] = written[config.NAME].replace(LISTED, _formats())
     for name, text in written.items():
         (folder / name).write_text(text, encoding="utf-8")
         terminal.say(f"wrote {folder / name}")
     terminal.say("Next: name your sources in costctl.yaml, then costctl run")
+
+
+def _formats() -> str:
+    """List the formats by what their files hold, as a comment."""
+    found = pipeline.known()
+    kinds = {
+        what: ", ".join(sorted(name for name, item in found.items() if item.target in targets))
+        for what, targets in HOLDING.items()
+    }
+    listed = " ".join(f"{what}: {names}." for what, names in kinds.items())
+    return textwrap.fill(listed, COMMENT, initial_indent="# ", subsequent_indent="# ")

@@ -49,6 +49,7 @@ def made(name: str, item: ColumnMap, base: Format, columns: Iterable[Column], he
         detect_all=tuple(sorted({as_written(header) for header in [*headers, *item.exclude]})),
         detect_none=(),
         detect_any=(),
+        unknown=(),
         refines=item.refines,
         columns=(*columns, *shut_out),
         exclusions=tuple(

@@ -6,16 +6,27 @@ Each task for itself: what a provider counts of embeddings is none of its comple
 from __future__ import annotations
 
 from costctl.errors import InputRefused
+from costctl.ledger import problems
 from costctl.ledger.intake import Intake
 from costctl.ledger.store import Ledger
 
 GROUPED_BY = ("model_raw", "deployment", "region", "team_raw", "api_key", "project", "namespace", "principal")
 WITHIN = "source = $source AND ts_end > (SELECT min(ts_start) FROM ledger.token_usage WHERE delivery_id = $id) AND ts_start < (SELECT max(ts_end) FROM ledger.token_usage WHERE delivery_id = $id)"
 OVERLAPPING = (
-    f"WITH spans AS (SELECT task, ts_start, ts_end, bool_or(delivery_id = $id) AS mine FROM ledger.token_usage WHERE {WITHIN} GROUP BY ALL), "
-    "following AS (SELECT *, lag(ts_start) OVER one AS other_start, lag(ts_end) OVER one AS other_end, lag(mine) OVER one AS other_mine "
-    "FROM spans WINDOW one AS (PARTITION BY task ORDER BY ts_start, ts_end)) "
-    "SELECT other_start, other_end, ts_start, ts_end FROM following WHERE ts_start < other_end AND (mine OR other_mine) ORDER BY ts_start, ts_end LIMIT 1"
+    "WITH spans AS (SELECT {group}, ts_start, ts_end, bool_or(delivery_id = $id) AS mine, min({{'file': file_no, 'record': record_no}}) FILTER (WHERE delivery_id = $id) AS place "
+    "FROM ledger.token_usage WHERE {within} GROUP BY ALL), "
+    "following AS (SELECT *, lag(ts_start) OVER one AS other_start, lag(ts_end) OVER one AS other_end, lag(mine) OVER one AS other_mine, lag(place) OVER one AS other_place "
+    "FROM spans WINDOW one AS (PARTITION BY {group} ORDER BY ts_start, ts_end)) "
+    "SELECT other_start, other_end, ts_start, ts_end, COALESCE(place, other_place) AS place FROM following "
+    "WHERE ts_start < other_end AND (mine OR other_mine) AND greatest(ts_end - ts_start, other_end - other_start) >= {least} ORDER BY ts_start, ts_end, place LIMIT 1"
+)
+OF_SOURCE = OVERLAPPING.format(group="task", within=WITHIN, least="INTERVAL 0 SECOND")
+OF_OWNER = OVERLAPPING.format(  # two requests of one owner and model may overlap
+    group=", ".join(
+        ("task", "provider", "billing_account", "pool", "chip", *GROUPED_BY, "purpose", "outcome", "service_tier")
+    ),
+    within=f"{WITHIN} AND usage_key IS NULL AND ts_end > ts_start",
+    least="INTERVAL 1 HOUR",
 )
 UNGROUPED = (  # a file whose records name no group at all, on a day of which another names some
     f"WITH files AS (SELECT delivery_id, file_no, task, CAST(ts_start AS DATE) AS day, bool_and(COALESCE({', '.join(GROUPED_BY)}) IS NULL) AS ungrouped "
@@ -35,20 +46,38 @@ FINER = (  # counts of a bucket and model beside the same by more groups; where 
     f"AND {' AND '.join(f'(c.{name} IS NULL OR c.{name} = f.{name})' for name in GROUPS)} "
     f"AND NOT ({' AND '.join(f'c.{name} IS NOT DISTINCT FROM f.{name}' for name in GROUPS)})"
 )
-REMEDY = "Take in one of the two; with --replace in the place of what is there, with --source NAME beside it, to be compared and not added."
+ADDED = "Leave one of the two out; say --add if they are different tokens. Give requests a column `time`, or an `id`."
+REMEDY = (
+    "Take in one of the two; with --replace in the place of what is there, or with --source NAME beside it, and name the source that counts under `tokens: drives:` in costctl.yaml: "
+    "sources of one role are added."
+)
 
 
 def refuse_twice(ledger: Ledger, intake: Intake) -> None:
     """Refuse what the source counts already in another cut; raises InputRefused."""
     values = {"source": intake.delivery.source, "id": intake.identity}
     names = ", ".join(file.name for file in intake.delivery.files)
-    for start, end, later_start, later_end in ledger.run(OVERLAPPING, values).rows:
-        evidence = [f"{start} to {end}", f"{later_start} to {later_end}", f"source {intake.delivery.source}"]
-        what = "has buckets that overlap: the same tokens would count twice"
-        raise InputRefused(names, what, evidence=evidence, remedy=REMEDY)
+    _refuse_overlapping(ledger, intake, OF_SOURCE, REMEDY)
     for (day,) in ledger.run(UNGROUPED, values).rows:
         what = "counts a day both as a whole and by groups: the same tokens would count twice"
         raise InputRefused(names, what, evidence=[day, f"source {intake.delivery.source}"], remedy=REMEDY)
+
+
+def refuse_of_owner(ledger: Ledger, intake: Intake) -> None:
+    """Refuse buckets of a plain file that overlap others of the same owner and model: other owners may have other ones."""
+    if intake.delivery.format.target == "token_usage" and not intake.standing and intake.settings.decision != "add":
+        _refuse_overlapping(ledger, intake, OF_OWNER, ADDED)
+
+
+def _refuse_overlapping(ledger: Ledger, intake: Intake, query: str, remedy: str) -> None:
+    source = intake.delivery.source
+    for start, end, later_start, later_end, place in ledger.run(query, {"source": source, "id": intake.identity}).rows:
+        raise InputRefused(
+            problems.place_of(intake.readings[place["file"] - 1], place["record"]),
+            "has buckets that overlap: the same tokens would count twice",
+            evidence=[f"{start} to {end}", f"{later_start} to {later_end}", f"source {source}"],
+            remedy=remedy,
+        )
 
 
 def finer(ledger: Ledger, intake: Intake) -> list[str]:

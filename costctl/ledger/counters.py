@@ -8,7 +8,7 @@ from functools import cache
 from importlib import resources
 
 from costctl.errors import InputRefused
-from costctl.ledger import store
+from costctl.ledger import problems, store
 from costctl.ledger.intake import Intake
 from costctl.ledger.store import Ledger
 
@@ -27,6 +27,8 @@ AT_ONCE = (  # one counter that stood at two values at one moment, as one scrape
 KINDS = {
     "reset": "{number:,} time{s} a counter of {counts} began anew: at most {at_most:,} are missing, by the highest rate seen",
     "gap": "{number:,} time{s} a counter of {counts} was not looked at for long, first since {since:%Y-%m-%d}: what it grew by is spread over that time",
+    "jump": "{number:,} time{s} a counter of {counts} grew by more than a million a second, and 1,000 times as fast as usual, first at {place} from {since:%Y-%m-%d %H:%M:%S} on: "
+    "it counts; look whether it is a count",
     "first": "{number:,} counter{s} of {counts} begin with a first sample: what was counted before is not known",
 }
 
@@ -68,13 +70,21 @@ def _refuse_two_at_once(ledger: Ledger, intake: Intake, about: dict[str, str]) -
 
 
 def notes(ledger: Ledger, intake: Intake) -> list[str]:
-    """Say where something of the counters may be missing, and how much at most."""
-    query = "SELECT kind, counts, count(*), COALESCE(sum(at_most), 0), min(ts_start) FROM ledger.counter_gaps WHERE delivery_id = $id GROUP BY ALL ORDER BY ALL"
+    """Say where something of the counters may be missing, and how much at most, or is more than anybody counts."""
+    query = (
+        "SELECT kind, counts, count(*), COALESCE(sum(at_most), 0), min({'since': ts_start, 'file': file_no, 'record': record_no}) "
+        "FROM ledger.counter_gaps WHERE delivery_id = $id GROUP BY ALL ORDER BY ALL"
+    )
     return [
         KINDS[kind].format(
-            number=number, s="" if number == 1 else "s", counts=_named(counts), at_most=int(at_most), since=since
+            number=number,
+            s="" if number == 1 else "s",
+            counts=_named(counts),
+            at_most=int(at_most),
+            since=first["since"],
+            place=problems.place_of(intake.readings[first["file"] - 1], first["record"]) if kind == "jump" else "",
         )
-        for kind, counts, number, at_most, since in ledger.run(query, {"id": intake.identity}).rows
+        for kind, counts, number, at_most, first in ledger.run(query, {"id": intake.identity}).rows
     ]
 
 

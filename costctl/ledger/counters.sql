@@ -80,7 +80,8 @@ steps AS (
 usual AS (
     SELECT
         series, quantile_disc(date_diff('second', last_ts, ts), 0.5) AS seconds,
-        max(CASE WHEN kind = 'step' THEN (value - last_value) / date_diff('microsecond', last_ts, ts) END) AS fastest
+        max(CASE WHEN kind = 'step' THEN (value - last_value) / date_diff('microsecond', last_ts, ts) END) AS fastest,
+        CASE WHEN count(*) FILTER (WHERE kind = 'step') > 1 THEN quantile_disc((value - last_value) / date_diff('microsecond', last_ts, ts), 0.5) FILTER (WHERE kind = 'step') ELSE 0 END AS rate
     FROM steps
     WHERE last_ts IS NOT NULL
     GROUP BY series
@@ -98,10 +99,12 @@ SELECT
     s.*,
     sum(s.grew) FILTER (WHERE s.counts = 'input' AND s.is_chosen) OVER scrape
     = sum(s.grew) FILTER (WHERE s.counts = 'input.uncached' AND s.is_chosen) OVER scrape
-    + COALESCE(sum(s.grew) FILTER (WHERE s.counts IN ('input.cache_read', 'input.cache_write') AND s.is_chosen) OVER scrape, 0) AS adds_up,
+    + COALESCE(sum(s.grew) FILTER (WHERE s.counts IN ('input.cache_read', 'input.cache_write') AND s.is_chosen) OVER scrape, 0)
+    AND COALESCE(sum(s.grew) FILTER (WHERE s.counts = 'input.unsplit' AND s.is_chosen) OVER scrape, 0) = 0 AS adds_up,
     CASE WHEN s.kind IN ('delta', 'first') THEN LEAST(s.started, s.ts) WHEN s.kind = 'reset' THEN GREATEST(s.started, s.last_ts) ELSE s.last_ts END AS since,
     s.kind IN ('step', 'reset') AND date_diff('second', s.last_ts, s.ts) > 5 * u.seconds
     OR s.kind = 'first' AND s.grew > 0 AND date_diff('second', s.started, s.ts) > GREATEST(5 * u.seconds, 3600) AS is_gap,
+    s.kind = 'step' AND s.grew / date_diff('microsecond', s.last_ts, s.ts) > GREATEST(1000 * u.rate, 1) AS is_jump,     -- a million a second
     CASE WHEN s.kind = 'reset' THEN CAST(ceil(u.fastest * date_diff('microsecond', s.last_ts, CASE WHEN s.started > s.last_ts THEN s.started ELSE s.ts END)) AS BIGINT) END AS at_most
 FROM grown AS s
 LEFT JOIN usual AS u USING (series)
@@ -139,11 +142,14 @@ WITH summed AS (
     SELECT
         evidence_role, hour, provider, region, model_raw, deployment, pool, chip, team_raw, api_key, project, namespace, principal, task, outcome,
         max({'ts': ts, 'delivery_id': delivery_id, 'file_no': file_no, 'record_no': record_no, 'part_no': part_no}) AS place,
-        CAST(sum(tokens) FILTER (WHERE counts = 'input') AS BIGINT) AS input, CAST(sum(tokens) FILTER (WHERE counts = 'input.uncached') AS BIGINT) AS uncached,
+        CAST(COALESCE(
+            sum(tokens) FILTER (WHERE counts = 'input'),
+            CASE WHEN bool_or(counts IN ('input.uncached', 'input.unsplit')) THEN sum(tokens) FILTER (WHERE starts_with(counts, 'input.')) END
+        ) AS BIGINT) AS input,     -- the sources of the prompts are the whole where nothing else is
         CAST(sum(tokens) FILTER (WHERE counts = 'input.cache_read') AS BIGINT) AS read, CAST(sum(tokens) FILTER (WHERE counts = 'input.cache_write') AS BIGINT) AS written,
         CAST(sum(tokens) FILTER (WHERE counts = 'output') AS BIGINT) AS output, CAST(sum(tokens) FILTER (WHERE counts = 'output.reasoning') AS BIGINT) AS reasoning,
         CAST(sum(tokens) FILTER (WHERE counts = 'requests') AS BIGINT) AS requests,
-        bool_and(adds_up) AS adds_up, bool_or(kind = 'reset') AS has_reset, bool_or(is_gap) AS has_gap
+        bool_and(adds_up) AS adds_up, bool_or(kind = 'reset') AS has_reset, bool_or(is_gap) AS has_gap, bool_or(is_jump) AS has_jump
     FROM temp.counter_parts
     GROUP BY ALL
 ),
@@ -161,8 +167,8 @@ judged AS (
 
 SELECT
     * EXCLUDE (place, verdict), place.delivery_id AS delivery_id, place.file_no AS file_no, place.record_no AS record_no, place.part_no AS part_no,
-    verdict.convention AS convention, verdict.proof AS convention_proof, words([CASE WHEN has_reset THEN 'reset' END, CASE WHEN has_gap THEN 'gap' END]) AS flags,
-    list_concat(input_classes(verdict, COALESCE(input, uncached), read, written, NULL, NULL), output_classes(output, reasoning, FALSE)) AS quantities
+    verdict.convention AS convention, verdict.proof AS convention_proof, words([CASE WHEN has_reset THEN 'reset' END, CASE WHEN has_gap THEN 'gap' END, CASE WHEN has_jump THEN 'jump' END]) AS flags,
+    list_concat(input_classes(verdict, input, read, written, NULL, NULL), output_classes(output, reasoning, FALSE)) AS quantities
 FROM judged;
 
 -- The hours as token counts, in the place of what was derived before.
@@ -184,12 +190,12 @@ SELECT delivery_id, file_no, record_no, part_no, q.token_class, q.tokens
 FROM (SELECT delivery_id, file_no, record_no, part_no, unnest(quantities) AS q FROM temp.counted_hours)
 WHERE q.tokens IS NOT NULL;
 
--- Where something may be missing.
+-- Where something may be missing, or is more than anybody counts.
 DELETE FROM ledger.counter_gaps WHERE source = $source AND ts_end >= $since AND ts_end < $until;
 
 INSERT INTO ledger.counter_gaps BY NAME
 SELECT
-    delivery_id, file_no, record_no, $source AS source, series, counts, model_raw, CASE WHEN is_gap AND kind <> 'reset' THEN 'gap' ELSE kind END AS kind,
+    delivery_id, file_no, record_no, $source AS source, series, counts, model_raw, CASE WHEN is_jump THEN 'jump' WHEN is_gap AND kind <> 'reset' THEN 'gap' ELSE kind END AS kind,
     COALESCE(last_ts, started) AS ts_start, ts AS ts_end, at_most
 FROM temp.counter_steps
-WHERE is_chosen AND (kind = 'reset' OR is_gap OR kind = 'first' AND started IS NULL AND value > 0) AND ts >= $since AND ts < $until;
+WHERE is_chosen AND (kind = 'reset' OR is_gap OR is_jump OR kind = 'first' AND started IS NULL AND value > 0) AND ts >= $since AND ts < $until;

@@ -186,7 +186,7 @@ def _recorded(ledger: Ledger, intake: Intake) -> Outcome:
         intake.settings.progress(size, sum(staged.counts.values()))
         bad, allowed = problems.bad(ledger), intake.settings.quarantine_rows
         if sum(bad.values()) > allowed:
-            raise problems.refusal(ledger, intake.readings, allowed)
+            raise problems.refusal(ledger, intake.delivery.format, intake.readings, allowed)
         aside.read(ledger, intake.delivery.format)
         return _taken_in(ledger, intake, staged, bad, folder)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Callable, Iterator
 
 from costctl.errors import InputRefused, shown
 from costctl.files import delimited, tables
 from costctl.ledger.records import Reading
 from costctl.ledger.store import Ledger
+from costctl.nouns import Format
 
 SHOWN_PROBLEMS = 5
 ODD_LENGTH = 60
@@ -23,7 +25,7 @@ def bad(ledger: Ledger) -> dict[int, int]:
     return dict(ledger.run(query).rows)
 
 
-def refusal(ledger: Ledger, readings: list[Reading], allowed: int) -> InputRefused:
+def refusal(ledger: Ledger, item: Format, readings: list[Reading], allowed: int) -> InputRefused:
     """Name the first bad fields with file, line, column and value."""
     found = ledger.run(
         f"SELECT * FROM temp.problems ORDER BY file_no, record_no, column_name LIMIT {SHOWN_PROBLEMS}"
@@ -32,7 +34,7 @@ def refusal(ledger: Ledger, readings: list[Reading], allowed: int) -> InputRefus
     lines = {(item[0], item[1]): item[2] for item in _located(readings, {(row[0], row[1]) for row in found})}
     places = [_place(readings[row[0] - 1], row[1], lines.get((row[0], row[1]))) for row in found]
     listed = [
-        f"{place}: {_header(readings[row[0] - 1], row[2])} {row[3]}{_value(row[4])}"
+        f"{place}: {_header(readings[row[0] - 1], item, row[2])} {row[3]}{_value(row[4])}"
         for place, row in zip(places, found, strict=True)
     ]
     more = [f"and {fields - len(found):,} more"] if fields > len(found) else []
@@ -44,13 +46,17 @@ def refusal(ledger: Ledger, readings: list[Reading], allowed: int) -> InputRefus
     )
 
 
-def _header(reading: Reading, column: str) -> str:
-    """Return a column's name as the file itself has it; of several that are read out of one JSON value, ours too."""
-    position = reading.positions.get(column)
-    if position is None:
-        return column
-    inside = reading.file.content == "json" and list(reading.positions.values()).count(position) > SEVERAL
-    return f"{reading.file.header[position]} ({column})" if inside else reading.file.header[position]
+def _header(reading: Reading, item: Format, name: str) -> str:
+    """Return a column's name as the file itself has it, or its provider; of several that are read out of one JSON value, the path within."""
+    column = next((column for column in item.columns if column.name == name), None)
+    position = reading.positions.get(name)
+    if column is None or position is None:
+        return column.header if column else name
+    header = reading.file.header[position]
+    if reading.file.content != "json" or list(reading.positions.values()).count(position) <= SEVERAL:
+        return header
+    path = re.search(r"'\$\.([\w.]+)'", column.spelling or "")
+    return f"{header}.{path[1]}" if path else f"{header} ({name})"
 
 
 def _value(value: str | None) -> str:

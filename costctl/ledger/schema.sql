@@ -116,7 +116,7 @@ CREATE TABLE ledger.token_usage (
     convention VARCHAR NOT NULL,     -- what the source's input and output contain: inclusive | exclusive | unsplit
     convention_proof VARCHAR NOT NULL,   -- proved | declared | ambiguous | contradicted, by the arithmetic of the record
     service_tier VARCHAR,            -- batch | flex | priority | fast | provisioned …; NULL is standard: no source tells more of it
-    flags VARCHAR,                   -- words in the order of their letters, a blank between: cache_hit | estimated | gap | incomplete | reset | sampled | spillover
+    flags VARCHAR,                   -- words in the order of their letters, a blank between: cache_hit | estimated | gap | incomplete | jump | reset | sampled | spillover
     reported_cost DECIMAL(38,18), reported_currency VARCHAR,     -- what the source says that it cost: to compare, never the bill
     usage_key UUID                   -- hash of what makes the record one of a kind in its source; NULL where nothing does
 );
@@ -145,11 +145,12 @@ CREATE TABLE ledger.counter_samples (
     task VARCHAR NOT NULL, outcome VARCHAR NOT NULL
 );
 
--- Where a counter began anew or was not looked at, before its first sample too: what may be missing of it, and how much at most by the highest rate seen.
+-- Where a counter began anew or was not looked at, before its first sample too: what may be missing of it, and how much at most by the highest rate seen;
+-- and where it grew faster than anybody counts: it counts, and is told.
 CREATE TABLE ledger.counter_gaps (
     delivery_id VARCHAR NOT NULL, file_no INTEGER NOT NULL, record_no BIGINT NOT NULL,      -- the sample after it
     source VARCHAR NOT NULL, series VARCHAR NOT NULL, counts VARCHAR NOT NULL, model_raw VARCHAR,
-    kind VARCHAR NOT NULL,           -- first | reset | gap
+    kind VARCHAR NOT NULL,           -- first | reset | gap | jump
     ts_start TIMESTAMP, ts_end TIMESTAMP NOT NULL, at_most BIGINT
 );
 

@@ -51,6 +51,8 @@ def account(
         notes += tuple(counters.notes(ledger, intake))
     if in_buckets:
         buckets.refuse_twice(ledger, intake)
+    else:
+        buckets.refuse_of_owner(ledger, intake)
     usage.refuse_overflow(ledger, intake)
     notes += tuple(usage.notes(ledger, intake))
     labels = tuple(intake.label(str(at)) for at in periods)

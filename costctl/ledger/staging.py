@@ -26,6 +26,7 @@ IS_BAD = "EXISTS (SELECT 1 FROM temp.problems AS p WHERE p.file_no = r.file_no A
 KEEP_BAD = f"CREATE OR REPLACE TEMP TABLE bad_records AS SELECT * FROM temp.records AS r WHERE {IS_BAD}"
 TAKE_BAD_OUT = f"DELETE FROM temp.records AS r WHERE {IS_BAD}"
 TOO_LONG = "holds a number of more digits than JSON readers keep; export it as a text"
+TOO_LARGE = "is too large for a count: it has more than 18 digits"
 FORGET_LONG = (  # of records that are left out: nothing of them is read
     "DELETE FROM temp.problems AS p WHERE p.reason = $reason AND NOT EXISTS ("
     "SELECT 1 FROM temp.records AS r WHERE r.file_no = p.file_no AND r.record_no = p.record_no)"
@@ -189,8 +190,11 @@ def _note_bad_fields(ledger: Ledger, item: Format) -> None:
                 f"FROM temp.records WHERE {misspelt}"
             )
         if column.type in TYPES:
+            reason = quoted(REASONS[column.type])
+            if column.type == "whole":
+                reason = f"CASE WHEN regexp_full_match(trim({name}), '\\d{{19,}}') THEN {quoted(TOO_LARGE)} ELSE {reason} END"
             ledger.run(
-                f"INSERT INTO temp.problems SELECT file_no, record_no, {text}, {quoted(REASONS[column.type])}, {name} "
+                f"INSERT INTO temp.problems SELECT file_no, record_no, {text}, {reason}, {name} "
                 f"FROM temp.records WHERE {name} IS NOT NULL AND NOT {misspelt} AND NOT {_accepted(column, name)}"
             )
 

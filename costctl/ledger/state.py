@@ -67,7 +67,7 @@ def deliveries(ledger: Ledger) -> Rows:
         """
         SELECT
             d.source, d.format, d.scope, concat_ws('..', min(period_label), NULLIF(max(period_label), min(period_label))) AS periods,
-            CASE WHEN bool_and(p.live) THEN 'live' WHEN bool_or(p.live) THEN 'partly live' ELSE 'superseded' END AS state,
+            CASE WHEN bool_and(p.live) THEN 'live' WHEN bool_or(p.live) THEN 'partly live' WHEN count(p.live) = 0 THEN 'nothing kept' ELSE 'superseded' END AS state,
             f.files, f.records, f.kept, f.quarantined AS aside, f.excluded, x.rules AS excluded_by
         FROM ledger.deliveries AS d
         JOIN (

@@ -57,7 +57,9 @@ FOLLOWED = (
 MOST = 10**18  # of a ledger: nobody has as many, and up to here what they weigh, and cost at a card, fits
 COUNTS = "(SELECT delivery_id, file_no, record_no, tokens AS counted FROM ledger.token_quantity UNION ALL SELECT delivery_id, file_no, record_no, requests FROM ledger.token_usage)"
 LONG = {"long": "whose bucket reaches into another UTC day; all that it counts stands on the day on which it begins"}
-PROOFS = {"contradicted": "whose parts do not add up as the source declares"}
+PROOFS = {
+    "contradicted": "whose parts do not add up as the source declares, or that count what nobody knows; the first is"
+}
 
 
 def moment_of(item: Format) -> str:
@@ -193,17 +195,26 @@ def notes(ledger: Ledger, intake: Intake) -> list[str]:
     """Say what of a delivery is not as plain counts should be."""
     if intake.delivery.format.target == "accelerator_usage":
         return _overlapping(ledger, intake)
-    if intake.delivery.format.target != "token_usage":
+    if intake.delivery.format.target not in WITH_ROLE:
         return []
+    first = "min({'file': file_no, 'record': record_no})"
     flagged = (
-        "SELECT flag, count(*) FROM (SELECT unnest(string_split(flags, ' ')) AS flag FROM ledger.token_usage WHERE delivery_id = $id AND flags IS NOT NULL) GROUP BY 1 "
-        "UNION ALL SELECT convention_proof, count(*) FROM ledger.token_usage WHERE delivery_id = $id GROUP BY 1 "
-        "UNION ALL SELECT 'long', count(*) FROM ledger.token_usage WHERE delivery_id = $id AND ts_end > ts_start + INTERVAL 1 HOUR "  # else it is a request
+        f"SELECT flag, count(*), {first} FROM (SELECT file_no, record_no, unnest(string_split(flags, ' ')) AS flag FROM ledger.token_usage WHERE delivery_id = $id AND flags IS NOT NULL) GROUP BY 1 "
+        f"UNION ALL SELECT convention_proof, count(*), {first} FROM ledger.token_usage WHERE delivery_id = $id GROUP BY 1 "
+        f"UNION ALL SELECT 'long', count(*), {first} FROM ledger.token_usage WHERE delivery_id = $id AND ts_end > ts_start + INTERVAL 1 HOUR "  # else it is a request
         "AND CAST(ts_end - INTERVAL 1 MICROSECOND AS DATE) > CAST(ts_start AS DATE) GROUP BY 1 ORDER BY 1"
     )
     texts = FLAGS | PROOFS | LONG
     found = [row for row in ledger.run(flagged, {"id": intake.identity}).rows if row[0] in texts]
-    return [f"{count:,} record{'s' if count > 1 else ''} {texts[word]}" for word, count in found]
+    places = {
+        word: problems.place_of(intake.readings[at["file"] - 1], at["record"])
+        for word, _, at in found
+        if word in PROOFS
+    }
+    return [
+        f"{count:,} record{'s' if count > 1 else ''} {texts[word]} {places.get(word, '')}".rstrip()
+        for word, count, _ in found
+    ]
 
 
 def _overlapping(ledger: Ledger, intake: Intake) -> list[str]:

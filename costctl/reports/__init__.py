@@ -262,13 +262,14 @@ def _percent(value: int | None) -> str:
 
 
 def _evidence(ledger: Ledger, span: Span) -> str:
-    """Name the roles and sources that token counts come from."""
+    """Name the roles and sources whose token counts drive money, and those that are there to compare."""
     query = (
-        "SELECT evidence_role, string_agg(DISTINCT source, ', ' ORDER BY source) FROM ledger.token_usage "
-        "WHERE ts_start >= $start AND ts_start < $end GROUP BY 1 ORDER BY 1"
+        "SELECT drives, concat(evidence_role, ' (', string_agg(DISTINCT source, ', ' ORDER BY source), ')') FROM ledger.token_evidence "
+        "WHERE day >= $start AND day < $end AND (drives OR evidence_role <> 'bill') GROUP BY drives, evidence_role ORDER BY evidence_role"
     )
-    roles = ledger.run(query, {"start": span.start, "end": span.end}).rows
-    return "; ".join(f"{role} ({sources})" for role, sources in roles) or "no source"
+    found = ledger.run(query, {"start": span.start, "end": span.end}).rows
+    driving, compared = ("; ".join(role for drives, role in found if drives is wanted) for wanted in (True, False))
+    return (driving or "no source") + (f" · compared: {compared}" if compared else "")
 
 
 def _warnings(ledger: Ledger, span: Span) -> list[str]:

@@ -68,7 +68,19 @@ def _lay_out(answer: Answer, width: int, *, cents: bool) -> Grid:
     )
     right = frozenset(number for number, (column, _) in enumerate(chosen) if _numeric(column, types))
     headings = tuple(_heading(heading, column, records) for column, heading in chosen)
-    return Grid(_title(answer), headings, cells, right, frozenset(rules), (*_notes(records, shown), *answer.footer))
+    notes = (*_left_out(report, chosen, records), *_notes(records, shown), *answer.footer)
+    return Grid(_title(answer), headings, cells, right, frozenset(rules), notes)
+
+
+def _left_out(report: Report, chosen: Sequence[tuple[str, str]], records: Sequence[Record]) -> list[str]:
+    """Name the columns that a narrow table has no room for, and in which something stands."""
+    there = {column for column, _ in chosen}
+    left = [
+        heading
+        for column, heading in report.wide
+        if column not in there and any(record.get(column) for record in records)
+    ]
+    return [f"a terminal of {WIDE_FROM} columns shows also: {', '.join(left)}"] if left else []
 
 
 def _columns(answer: Answer, width: int) -> tuple[tuple[str, str], ...]:

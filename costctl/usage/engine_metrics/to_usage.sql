@@ -1,5 +1,6 @@
 -- Counters of serving engines to counter samples. Grain: one row per sample of a counter that tells tokens or requests.
 -- vLLM's and SGLang's prompt tokens contain those read from a cache; a decode worker counts the prompts that a prefill worker computed once more.
+-- A source of prompt tokens that vLLM's documentation does not name is unsplit.
 WITH named AS (
     SELECT
         *, regexp_replace(regexp_replace(name, '^(ray_)?(kserve_)?(vllm|sglang)_', '\3:'), '_(total|created)$', '') AS family,
@@ -25,7 +26,7 @@ meant AS (
         CASE family
             WHEN 'vllm:prompt_tokens' THEN {'counts': 'input', 'layer': 2, 'rank': 1} WHEN 'vllm:generation_tokens' THEN {'counts': 'output', 'layer': 2, 'rank': 1}
             WHEN 'vllm:prompt_tokens_cached' THEN {'counts': 'input.cache_read', 'layer': 2, 'rank': 1}
-            WHEN 'vllm:prompt_tokens_by_source' THEN {'counts': CASE l[3] WHEN 'local_compute' THEN 'input.uncached' ELSE 'input.cache_read' END, 'layer': 2, 'rank': 2}
+            WHEN 'vllm:prompt_tokens_by_source' THEN {'counts': CASE WHEN l[3] = 'local_compute' THEN 'input.uncached' WHEN l[3] IN ('local_cache_hit', 'external_kv_transfer') THEN 'input.cache_read' ELSE 'input.unsplit' END, 'layer': 2, 'rank': 2}
             WHEN 'vllm:prefix_cache_hits' THEN {'counts': 'input.cache_read', 'layer': 2, 'rank': 3}
             WHEN 'vllm:external_prefix_cache_hits' THEN {'counts': 'input.cache_read', 'layer': 2, 'rank': 3}
             WHEN 'vllm:request_success' THEN {'counts': 'requests', 'layer': 2, 'rank': 1}

@@ -32,7 +32,7 @@ SELECT
     provider, billing_account, region, model_raw, deployment, pool, chip, service_tier, team_raw, api_key, project, namespace, principal, purpose,
     COALESCE(lower(task), 'generate') AS task, COALESCE(lower(outcome), 'ok') AS outcome,
     COALESCE(whole(requests), CASE WHEN instant(ts_start) = instant(ts_end) AND NOT list_contains(present, 'requests') THEN 1 END) AS requests,
-    CASE WHEN is_plain THEN 'exclusive' ELSE 'inclusive' END AS convention,
+    CASE WHEN NOT is_plain THEN 'inclusive' WHEN given IS NOT NULL THEN 'unsplit' ELSE 'exclusive' END AS convention,
     CASE WHEN NOT (is_plain OR fits) OR NOT fits_out THEN 'contradicted' WHEN NOT is_plain AND input_uncached IS NOT NULL THEN 'proved' ELSE 'declared' END AS convention_proof,
     CASE WHEN id IS NOT NULL THEN key_of([id]) END AS natural_key,
     list_concat(
