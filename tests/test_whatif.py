@@ -170,7 +170,8 @@ pools:
   tpu: {weights: {output: "5"}}
 owners: [{name: keys, when: {api_key: [k-1]}, team: ads}]
 tokens: {drives: [{pool: gpu, role: engine}]}
-policy: {capacity_owner: ads}
+policy: {capacity_owner: ads, tax: cost}
+sources: [{name: more, path: more}]
 """
 
 
@@ -202,6 +203,8 @@ def test_what_is_set_otherwise_is_said_in_words(split, monkeypatch):
         "team ads: added",
         "team search: added",
         "rules: in another order",
+        "policy tax: recoverable → cost",
+        "sources: not supposed, for charges stay as they are",
     ]
     assert split.broken() == []
 
