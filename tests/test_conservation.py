@@ -341,6 +341,63 @@ def test_the_unit_of_tokens_does_not_matter(places, config, bill, token_rows, fe
     assert filled(places, config, bill, times).ask(query) == filled(places, config, bill, token_rows).ask(query)
 
 
+def renamed(bill, key, other):
+    """Return the bill with another key for one of its tags."""
+    tags = [
+        {other if name == key else name: value for name, value in json.loads(row["Tags"] or "{}").items()}
+        for row in bill
+    ]
+    return [row | {"Tags": json.dumps(named) if named else None} for row, named in zip(bill, tags, strict=True)]
+
+
+@pytest.mark.usefixtures("unposted")
+@examples(1)
+@given(bill=bills, token_rows=tokens)
+def test_a_tag_key_that_is_renamed_with_its_setting_changes_nothing(places, bill, token_rows):
+    whole = filled(places, CONFIGS[0], bill, token_rows)
+    named = CONFIGS[0].replace("tags.team", "tags.squad") + "    tags: {team: [squad], squad: [squad]}\n"
+    other = filled(places, named, renamed(bill, "team", "squad"), token_rows)
+    for place in (whole, other):
+        assert place.broken() == []  # which posts them
+    assert other.ask(PER_TEAM) == whole.ask(PER_TEAM)
+
+
+SWAPPED = {"a": "b", "b": "a", "b ": "a "}  # "b " is a spelling of b
+
+
+@examples(1)
+@given(config=st.sampled_from([CONFIGS[0], CONFIGS[2]]), bill=bills, token_rows=tokens, chip_rows=chips)
+def test_teams_that_change_places_change_their_costs(places, config, bill, token_rows, chip_rows):
+    """What is left over goes to the largest weight, of equal ones to the first by name: a millionth per posting may go elsewhere."""
+    swapped = [
+        row
+        | {
+            "Tags": json.dumps(tags)
+            if (
+                tags := {
+                    name: SWAPPED.get(value, value) if name == "team" else value
+                    for name, value in json.loads(row["Tags"] or "{}").items()
+                }
+            )
+            else None
+        }
+        for row in bill
+    ]
+    there = [
+        [row | {"team": SWAPPED.get(row["team"], row["team"])} for row in rows] for rows in (token_rows, chip_rows)
+    ]
+    whole, other = filled(places, config, bill, token_rows, chip_rows), filled(places, config, swapped, *there)
+    sums = (
+        "SELECT team, BillingCurrency, sum(BilledCost), sum(EffectiveCost), count(*) FROM ledger.postings GROUP BY ALL"
+    )
+    found = {(SWAPPED.get(team, team), currency): rest for team, currency, *rest in other.ask(sums)}
+    expected = {(team, currency): rest for team, currency, *rest in whole.ask(sums)}
+    assert found.keys() == expected.keys()
+    for key, (billed, effective, postings) in expected.items():
+        for mine, others in zip((billed, effective), found[key][:2], strict=True):
+            assert abs(mine - others) <= Decimal("0.000010") * postings
+
+
 ALIKE = [
     ({"team": "a", "model": "b|c"}, {"team": "a|b", "model": "c"}),
     ({"team": "a", "model": "~"}, {"team": "a"}),

@@ -1,5 +1,6 @@
 """Pools: what each base, grain and idle policy makes of a few days, and what pools pass on to each other. Worked out by hand beside the data."""
 
+import csv
 from datetime import date
 from decimal import Decimal
 
@@ -248,6 +249,26 @@ def test_embeddings_do_not_ride_free(place):
             "no allocation base in this slot",
         ): "25",  # it writes nothing: nobody knows whose it is by output
     }
+    told = place.costctl("report", "chargeback", "--format", "table").stdout
+    assert "`models:`" not in told
+
+
+@pytest.mark.parametrize(
+    ("pool", "said"),
+    [
+        ("gpu: {base: tokens}", "the pool gpu serves embed and generate, and their tokens weigh the same"),
+        ('gpu: {base: tokens, models: {atlas: "1"}}', "embed has no part under `models:` of the pool gpu"),
+    ],
+)
+def test_a_pool_that_mixes_tasks_is_told(place, pool, said):
+    configured(place, pool)
+    tokens = """
+        day         pool  team    model  task      input  output
+        2026-10-01  gpu   search  atlas  generate  100    60
+        2026-10-01  gpu   ads     embed  embed     900    0
+    """
+    taken(place, "day  SubAccountId  cost\n2026-10-01  gpu  100", tokens)
+    assert said in " ".join(place.costctl("report", "chargeback", "--format", "table").stdout.split())
 
 
 def test_chips_of_two_phases_are_two_pools(place):
@@ -308,6 +329,15 @@ def test_who_booked_and_left_it_pays(place, search, idle):
     taken(place, P5, tokens, TIME + rows)
     assert owed(place, "team", "state = 'idle'") == idle
     assert owed(place, "team", "state = 'serving'") == {"ads": "30", "search": "90"}
+    done = place.costctl("report", "reservations", "--period", "2026-10", "--format", "csv")
+    assert done.returncode == 0, done.stderr
+    told = {
+        row["team"]: (row["booked_hours"], row["used_hours"], row["cost"])
+        for row in csv.DictReader(done.stdout.splitlines())
+    }
+    assert told["search"] == (f"{int(search) * 24}", "72", idle["search"])
+    assert told["ads"] == ("48", "24", idle["ads"])
+    assert told.get("platform", (0, 0, None))[2] == idle.get("platform")
 
 
 def test_a_reservation_holds_while_it_holds(place):

@@ -14,7 +14,7 @@ from costctl.errors import UsageError, shown
 from costctl.ledger import build, own
 from costctl.ledger.store import Ledger
 from costctl.nouns import Rows, Span
-from costctl.reports import chips
+from costctl.reports import chips, mixes
 
 EXACT = Context(prec=120)  # sums of money in Python: 38 digits of an amount, 19 of a rate
 CARD = "rate_card"  # what rate cards say and no bill does
@@ -310,6 +310,7 @@ def _warnings(ledger: Ledger, span: Span) -> list[str]:
             f"{found['first_source']} and {found['last_source']} count {found['model']}{more} in one role and are added up: "
             "if these are the same tokens, say under `tokens:` in costctl.yaml which of them drives money"
         )
+    lines += mixes.warnings(ledger, span)
     lines += chips.warnings(ledger, span)
     return lines
 
