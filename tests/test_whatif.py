@@ -170,7 +170,8 @@ pools:
   tpu: {weights: {output: "5"}}
 owners: [{name: keys, when: {api_key: [k-1]}, team: ads}]
 tokens: {drives: [{pool: gpu, role: engine}]}
-policy: {capacity_owner: ads}
+policy: {capacity_owner: ads, tax: cost}
+sources: [{name: more, path: more}]
 """
 
 
@@ -202,6 +203,8 @@ def test_what_is_set_otherwise_is_said_in_words(split, monkeypatch):
         "team ads: added",
         "team search: added",
         "rules: in another order",
+        "policy tax: recoverable → cost",
+        "sources: not supposed, for charges stay as they are",
     ]
     assert split.broken() == []
 
@@ -287,7 +290,7 @@ def booked(places):
 
 def test_idle_policies_side_by_side(booked, monkeypatch):
     before = booked.fingerprint()
-    records, _ = money(booked, "compare-idle", "--pool", "gpu")
+    records, said = money(booked, "compare-idle")
     assert sums(records, *POLICIES) == {
         "search": ("90", "90", "180", "120"),  # of the idle 120: nothing, nothing, three quarters, a quarter
         "ads": ("38", "38", "68", "68"),
@@ -299,8 +302,6 @@ def test_idle_policies_side_by_side(booked, monkeypatch):
     table = booked.costctl("rules", "compare-idle", "--pool", "gpu", "--format", "table").stdout
     assert ["team", "separate", "owner", "by_use", "by_reservation*"] in [line.split() for line in table.splitlines()]
     assert ["TOTAL", "248", "248", "248", "248"] in [line.split() for line in table.splitlines()]
-    records, said = money(booked, "compare-idle")
-    assert sums(records, *POLICIES)["search"] == ("90", "90", "180", "120")
     assert "owner: needs an owner of the idle time (--owner TEAM supposes one), which only gpu has" in said
     records, said = money(booked, "compare-idle", "--pool", "tpu")
     assert {row["cost_by_reservation"] for row in records} == {None}
@@ -331,23 +332,17 @@ def test_methods_of_weighing_side_by_side_on_a_published_day(place):
     assert {row["in_force"] for row in records} == {"cost_calibrated"}
     text = (place.home / "costctl.yaml").read_text()
     start = text.index("    weights:")
-    (place.home / "costctl.yaml").write_text(text[:start] + '    weights: {output: "4", cache_read: "0.1"}\n')
+    (place.home / "costctl.yaml").write_text(text[:start] + '    weights: {output: "3", cache_read: "0.1"}\n')
     records, said = money(
         place, "compare-weights", "--pool", "h800"
     )  # now a read of the cache weighs a tenth, where it is set
     reader = next(row for row in records if row["team"] == "reader")
     assert (Decimal(reader["cost_ratio_4"]) / 87072 * 100).quantize(Decimal("0.1"), ROUND_HALF_UP) == Decimal("30.9")
     assert reader["cost_flat"].startswith("68")  # all classes alike: 78.4 % again
-    assert reader["in_force"] == "cost_ratio_4"
+    assert reader["in_force"] == "cost_as_set"  # 300.2 of 804.2 are read
+    assert Decimal(reader["cost_as_set"]).quantize(Decimal("0.01"), ROUND_HALF_UP) == Decimal("32503.13")
     assert reader["cost_calibrated"] is None
     assert "calibrated: needs measured speeds" in said
-    (place.home / "costctl.yaml").write_text(text[:start] + '    weights: {output: "3", cache_read: "1"}\n')
-    records, _ = money(place, "compare-weights")
-    reader = next(row for row in records if row["team"] == "reader")
-    assert reader["in_force"] == "cost_as_set"
-    assert Decimal(reader["cost_as_set"]).quantize(Decimal("0.01")) == Decimal(
-        "47607.71"
-    )  # 608 / (608 + 3 x 168) of it
 
 
 def test_the_demo_by_even_parts_and_by_tokens(quickstart, command):
@@ -387,7 +382,7 @@ WORDS = st.tuples(
 
 
 @given(one=WORDS, other=WORDS)
-@examples(4)
+@examples(2)
 def test_whatever_is_supposed_is_conserved_and_depends_on_nothing_supposed_before(even, one, other):
     with whatif.opened(even.run) as ledger:
         asked = whatif.months(ledger, None, 3)

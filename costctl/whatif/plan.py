@@ -19,6 +19,7 @@ from costctl.rules import changes
 from costctl.whatif import Owed, State
 
 SHOWN = {"cost_now": "now", "cost_then": "then", "difference": "difference", "change_percent": "change"}
+CHARGED = ("sources", "formats", "cards", "adjustments", "prepaid")  # what is charged follows from these
 LISTED = 20  # further settings are counted
 STATES = "SELECT billing_period, state FROM ledger.periods"
 
@@ -86,7 +87,9 @@ def _otherwise(run: Run, other: Config, now: State, then: State) -> list[str]:
     """Return in words what is set otherwise."""
     taxes = run.config.policy.tax, other.policy.tax
     tax = [f"policy tax: {taxes[0]} → {taxes[1]}"] if taxes[0] != taxes[1] else []
-    return [*changes.between(now.settings, then.settings), *tax]
+    left = [name for name in CHARGED if getattr(run.config, name) != getattr(other, name)]
+    charges = [f"{', '.join(left)}: not supposed, for charges stay as they are"] if left else []
+    return [*changes.between(now.settings, then.settings), *tax, *charges]
 
 
 def _notes(closed: dict[date, str], otherwise: list[str]) -> Iterator[str]:
