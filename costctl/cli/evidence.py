@@ -14,7 +14,8 @@ from costctl.ledger import state
 from costctl.pipeline import Run
 from costctl.reports import explain as tracing
 from costctl.reports import render, taken
-from costctl.reports.explain import Story, Wanted, cells, naming, packets, story
+from costctl.reports.explain import Story, cells, naming, packets, story
+from costctl.reports.explain.cells import Wanted
 
 
 def explain(run: Run, record: str | None, period: str | None, wanted: Wanted) -> list[Story]:
@@ -52,7 +53,7 @@ def packet(run: Run, record: str | None, period: str | None, wanted: Wanted, fol
     packets.check(record, wanted, folder)
     with pipeline.reading(run) as (ledger, late):
         if late:
-            what = "another run holds the ledger, and its numbers are not up to date"
+            what = "the ledger's numbers are not up to date, and others hold it"
             remedy = "Run the same command again when it is done, or wait longer: --wait SECONDS."
             raise Busy(str(folder), what, evidence="a packet of old numbers would prove nothing", remedy=remedy)
         span = periods.parse(period) if period else periods.latest(ledger)

@@ -28,14 +28,20 @@ def explain(
     purpose: Annotated[str | None, typer.Option("--purpose", metavar="NAME", help="A purpose; - for unknown.")] = None,
     kind: Annotated[
         str | None,
-        typer.Option("--kind", metavar="NAME", help="A column: direct, shared, idle, unused, tax+fee, manual; or a line: unallocated, credit …"),
+        typer.Option(
+            "--kind",
+            metavar="NAME",
+            help="A column: direct, shared, idle, unused, tax+fee, manual; or a line: unallocated, credit …",
+        ),
     ] = None,
     pool: Annotated[str | None, typer.Option("--pool", metavar="NAME", help="A pool; - for none.")] = None,
     chip: Annotated[str | None, typer.Option("--chip", metavar="NAME", help="A chip of tokens-per-dollar.")] = None,
     source: Annotated[str | None, typer.Option("--source", metavar="NAME", help="A source of it: aws/block.")] = None,
     account: Annotated[
         str | None,
-        typer.Option("--account", metavar="ID", help="A billing or sub-account; of --report accounts one of the books."),
+        typer.Option(
+            "--account", metavar="ID", help="A billing or sub-account; of --report accounts one of the books."
+        ),
     ] = None,
     service: Annotated[str | None, typer.Option("--service", metavar="NAME", help="A service, as billed.")] = None,
     calendar: Annotated[
@@ -47,7 +53,9 @@ def explain(
     top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="So many charges, the largest first.")] = 5,
     packet: Annotated[
         Path | None,
-        typer.Option("--packet", metavar="DIR", help="Write all that the cell is made of, and cell.sql, which recomputes it."),
+        typer.Option(
+            "--packet", metavar="DIR", help="Write all that the cell is made of, and cell.sql, which recomputes it."
+        ),
     ] = None,
     format_: FormatOption = None,
     output: OutputOption = None,
@@ -61,10 +69,25 @@ def explain(
     hash verified. `--packet DIR` writes a folder with which anybody can check the cell in DuckDB, without costctl.
     """
     from costctl.cli import evidence, work
-    from costctl.reports.explain import Wanted
+    from costctl.reports.explain.cells import Wanted
 
     run = work.run(config, ledger, wait)
-    wanted = Wanted(team, model, purpose, kind, pool, chip, source, account, service, report, calendar, cost, top, run.config.policy.tax)
+    wanted = Wanted(
+        team,
+        model,
+        purpose,
+        kind,
+        pool,
+        chip,
+        source,
+        account,
+        service,
+        report,
+        calendar,
+        cost,
+        top,
+        run.config.policy.tax,
+    )
     if packet:
         evidence.packet(run, record, period, wanted, packet)
     else:

@@ -72,8 +72,10 @@ class Wanted:
         found = reports.named(self.report or ("tokens-per-dollar" if self.chip or self.source else "chargeback"))
         if found.name not in REPORTS:
             able = ", ".join(name.replace("_", "-") for name in REPORTS)
-            what = f"the report {shown(self.report)} is not made of postings, or not of one kind of them"
-            raise UsageError("--report", what, remedy=f"Cells are explained of {able}.")
+            what = f"cells of the report {shown(self.report)} cannot be explained"
+            raise UsageError(
+                "--report", what, remedy=f"Say {able}; what no team bears is `--team -` of the chargeback."
+            )
         return found
 
     @property
@@ -166,13 +168,23 @@ def _shortest(amount: Decimal) -> str:
 
 def nothing(ledger: Ledger, span: Span, wanted: Wanted) -> UsageError:
     """Say why a cell has no postings: which of its filters none of the period's fits, and what would."""
-    when, evidence, dates = WHEN[wanted.calendar_in(span)], [], {"start": span.start, "end": span.end}
+    when, dates = WHEN[wanted.calendar_in(span)], {"start": span.start, "end": span.end}
+    evidence = []
     for name, value in wanted.filters().items():
-        column = {"kind": "p.kind"}.get(name, COLUMNS.get(name, BOOK))
+        column = "p.kind" if name == "kind" else COLUMNS.get(name, BOOK)
         rows = ledger.run(f"SELECT DISTINCT {column} AS x {FROM} {when} AND x IS NOT NULL ORDER BY 1", dates).rows
         there = [str(row[0]) for row in rows]
-        if value != NOBODY and value.lower() not in [item.lower() for item in there] and not (name == "kind"):
+        if value != NOBODY and name != "kind" and value.lower() not in [item.lower() for item in there]:
             listed = ", ".join(there[:SHOWN]) + (", …" if len(there) > SHOWN else "")
-            evidence.append(f"no {name} {shown(value)}; there {'is' if len(there) == 1 else 'are'} {listed or 'none'}")
-    remedy = "costctl report shows the cells that there are."
-    return UsageError("explain", f"no posting is in {wanted.label(span)}", evidence=evidence, remedy=remedy)
+            evidence.append(
+                f"no {name} {shown(value)}. {nearest(value, there)}There {'is' if len(there) == 1 else 'are'} {listed or 'none'}"
+            )
+    if not evidence:
+        there = [str(row[0]) for row in ledger.run(f"SELECT DISTINCT p.kind {FROM} {when} ORDER BY 1", dates).rows]
+        evidence.append(f"its filters do not meet; kinds of postings of that time: {', '.join(there) or 'none'}")
+    return UsageError(
+        "explain",
+        f"this cell has no postings: {wanted.label(span)}",
+        evidence=evidence,
+        remedy="costctl report shows the cells that there are.",
+    )

@@ -59,7 +59,7 @@ def check(record: str | None, wanted: Wanted, folder: Path) -> None:
         raise UsageError("--packet", what, remedy=f"Say --cost {', '.join(COST)}.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         what = "is not empty" if folder.is_dir() else "is a file"
-        raise UsageError(str(folder), what, remedy="Name a folder that is not there yet: --packet DIR.")
+        raise UsageError(str(folder), what, remedy="Name a folder that is not there yet, or an empty one.")
 
 
 def write(ledger: Ledger, rules: CompiledRules, span: Span, wanted: Wanted, folder: Path) -> list[str]:
@@ -93,7 +93,9 @@ def _fill(ledger: Ledger, rules: CompiledRules, span: Span, wanted: Wanted) -> d
     month = {"billing_period": None}
     periods = [row[0] for row in ledger.run(POOLED).rows]
     for number, period in enumerate(periods):
-        pooled = [model for model in build.models() if model.file[:2] <= LAST_POOLED and model.name not in build.SCANNED]
+        pooled = [
+            model for model in build.models() if model.file[:2] <= LAST_POOLED and model.name not in build.SCANNED
+        ]
         names, kept = [model.name for model in pooled if not model.keep], [model.name for model in pooled if model.keep]
         build.derive(ledger, period, names, kept)
         for name in OF_POOLS:
@@ -131,7 +133,9 @@ def _note_charges(ledger: Ledger, rules: CompiledRules) -> None:
 
 def _sql(ledger: Ledger, span: Span, wanted: Wanted, label: str) -> str:
     """Return the SQL that recomputes the cell: its template, with the step of pools as often as they pass on."""
-    head, each, passed, last, usage, end = re.split(r"^--(?:each|passed|last|usage|end)\n", _text("cell.sql"), flags=re.MULTILINE)
+    head, each, passed, last, usage, end = re.split(
+        r"^--(?:each|passed|last|usage|end)\n", _text("cell.sql"), flags=re.MULTILINE
+    )
     pools = _pools(ledger)
     parts = [head.replace("{cell}", label).replace("{cost}", COST[wanted.cost])]
     for depth, names in enumerate(pools):
@@ -163,7 +167,11 @@ def _pools(ledger: Ledger) -> list[str]:
 def _readme(label: str, found: list[str], rows: dict[str, int]) -> str:
     """Return README.txt."""
     figures = "\n".join(line.removeprefix(f"{label}: ") for line in found)
-    files = "\n".join(f"  {name:<15}{rows[name]:>9,} rows  {HOLDS[name]}" for name in HOLDS if name in rows)
+    files = "\n".join(
+        f"  {name:<15}{rows[name]:>9,} row{'s' if rows[name] > 1 else ' '}  {HOLDS[name]}"
+        for name in HOLDS
+        if name in rows
+    )
     return _text("README.txt").replace("{cell}", label).replace("{figures}", figures).replace("{files}", files)
 
 

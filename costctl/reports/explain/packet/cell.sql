@@ -46,7 +46,7 @@ CREATE OR REPLACE TEMP TABLE share_cost (state_cell_id VARCHAR, to_pool VARCHAR,
 -- {step}. {pools}: each cell over the states of its chips, each state over its shares.
 INSERT INTO state_cost
 WITH parted AS (
-    SELECT s.state_cell_id, s.cell_id, s.place, c.cost, part_of(c.cost, s.weight, s.total) AS part
+    SELECT s.state_cell_id, s.cell_id, s.place, c.cost, part_of(c.cost, s.weight, SUM(s.weight) OVER (PARTITION BY s.cell_id)) AS part
     FROM read_parquet('states.parquet') AS s
     JOIN read_parquet('cells.parquet') AS k USING (cell_id)
     JOIN cell_cost AS c USING (cell_id)
@@ -58,7 +58,8 @@ FROM parted;
 INSERT INTO share_cost
 WITH parted AS (
     SELECT
-        s.state_cell_id, s.to_pool, s.billing_period, s.posting_id, c.cost, part_of(c.cost, s.weight, s.total) AS part,
+        s.state_cell_id, s.to_pool, s.billing_period, s.posting_id, c.cost,
+        part_of(c.cost, s.weight, SUM(s.weight) OVER (PARTITION BY s.state_cell_id)) AS part,
         ROW_NUMBER() OVER (
             PARTITION BY s.state_cell_id ORDER BY s.weight DESC, COALESCE(s.team, ''), s.model, s.purpose, s.method, COALESCE(s.to_pool, '')
         ) AS place
