@@ -19,6 +19,7 @@ from costctl.reports.explain import Wanted, cells
 # of the idle ones each left one, 38.125, and two are nobody's: platform bears 76.25.
 CONFIG = """
     version: 1
+    tags: {team: [team], purpose: [team]}
     rules:
       - {name: by account, when: {SubAccountId: [gpu, net, host]}, pool: "{SubAccountId}"}
     pools:
@@ -138,7 +139,7 @@ class TestWhatWasChanged:
 
 
 def test_no_tag_of_others_is_in_it_and_it_is_the_same_twice(pooled):
-    """The charge of gpu is tagged `secret`: a rule gave it to the pool, and the packet of ads has no word of it."""
+    """The charge of gpu is tagged `secret`, which is read as its purpose: a rule gave it to the pool, and the packet of ads has no word of it."""
     folder, again = (packed(pooled, "--team", "ads", name=name) for name in ("tags", "again"))
     assert [path.read_bytes() for path in sorted(folder.iterdir())] == [
         path.read_bytes() for path in sorted(again.iterdir())
@@ -169,7 +170,7 @@ PARTED = """
 
 
 def test_a_charge_that_a_rule_cuts_and_days_of_it(place):
-    """100 of 31 days: platform has 10 of them, 32.258064; research takes the rest. A day of platform's ten is 3.225806, the 5th to the 7th are three."""
+    """100 of 31 days: platform has 10 of them, 32.258064; research takes the rest. A day of platform's ten is 3.225806, the 5th to the 7th are three; the first takes the rest of 32.258064."""
     place.write("costctl.yaml", PARTED)
     month = {"ChargePeriodStart": "2026-10-01T00:00:00Z", "ChargePeriodEnd": "2026-11-01T00:00:00Z"}
     place.bill("bill.csv", [month | {"SubAccountId": "lab", "cost": "100"}, {"team": "platform", "cost": "1"}])
@@ -178,6 +179,7 @@ def test_a_charge_that_a_rule_cuts_and_days_of_it(place):
         (("--team", "platform"), "33.258064"),
         (("--team", "research"), "67.741936"),
         (("--team", "platform", "--kind", "direct", "--period", "2026-10-05..2026-10-08"), "9.677418"),
+        (("--team", "platform", "--period", "2026-10-01..2026-10-02"), "3.22581"),
         (("--team", "research", "--cost", "billed", "--calendar", "usage"), "67.741936"),
     ):
         folder = packed(place, *words, name="-".join(words).replace("-", ""))
