@@ -140,6 +140,7 @@ class TestWhatWasChanged:
 
 def test_no_tag_of_others_is_in_it_and_it_is_the_same_twice(pooled):
     """The charge of gpu is tagged `secret`, which is read as its purpose: a rule gave it to the pool, and the packet of ads has no word of it."""
+    (pooled.home / "again").mkdir()  # an empty folder is filled
     folder, again = (packed(pooled, "--team", "ads", name=name) for name in ("tags", "again"))
     assert [path.read_bytes() for path in sorted(folder.iterdir())] == [
         path.read_bytes() for path in sorted(again.iterdir())

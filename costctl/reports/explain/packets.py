@@ -69,7 +69,8 @@ def write(ledger: Ledger, rules: CompiledRules, span: Span, wanted: Wanted, fold
     if not found:
         raise cells.nothing(ledger, span, wanted)
     rows = _fill(ledger, rules, span, wanted)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    place = folder.resolve()
+    temporary = place.with_name(f".{place.name}.{os.getpid()}.tmp")
     try:
         temporary.mkdir(parents=True)
         for name in rows:
@@ -82,15 +83,23 @@ def write(ledger: Ledger, rules: CompiledRules, span: Span, wanted: Wanted, fold
         sql, readme = _sql(ledger, span, wanted, label), _readme(label, found, rows)
         (temporary / "cell.sql").write_text(sql, encoding="utf-8")
         (temporary / "README.txt").write_text(readme, encoding="utf-8")
-        temporary.replace(folder)
+        _put(temporary, place)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return [*found, f"wrote {folder}: {rows['charges']:,} charges; check it with: cd {folder} && duckdb < cell.sql"]
 
 
+def _put(temporary: Path, place: Path) -> None:
+    """Have a folder in its place; where an empty one is there, which may be where somebody stands, it gets the files."""
+    if not place.exists():
+        temporary.replace(place)
+        return
+    for path in sorted(temporary.iterdir(), key=lambda path: (path.suffix == ".sql", path.name)):
+        path.replace(place / path.name)
+
+
 def _fill(ledger: Ledger, rules: CompiledRules, span: Span, wanted: Wanted) -> dict[str, int]:
     """Fill temp.packed_NAME for each table of the packet; return how many rows each has, of those that have any."""
-    month = {"billing_period": None}
     periods = [row[0] for row in ledger.run(POOLED).rows]
     for number, period in enumerate(periods):
         pooled = [
@@ -102,7 +111,7 @@ def _fill(ledger: Ledger, rules: CompiledRules, span: Span, wanted: Wanted) -> d
             _pack(ledger, name, {"billing_period": period}, {model.name for model in pooled}, more=number > 0)
     _note_charges(ledger, rules)
     for name in OF_ALL:
-        _pack(ledger, name, month | {"rule_set": rules.fingerprint}, set(), more=False)
+        _pack(ledger, name, {"rule_set": rules.fingerprint}, set(), more=False)
     values = {"start": span.start, "end": span.end, "calendar": wanted.calendar_in(span), "cost": wanted.cost}
     ledger.run(
         f"CREATE OR REPLACE TEMP TABLE packed_cell AS SELECT currency, cost AS reported, incomplete FROM ({cells.FIGURES})",
