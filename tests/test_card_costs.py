@@ -116,7 +116,7 @@ def test_the_largest_is_explained(ledger):
     )
     told = " ".join(said.stdout.split())
     assert "rate_card 1152 USD" in told
-    assert "shared search / unknown / unknown · pool gpu · 66.67 % by fixed · 768 USD" in told
+    assert "shared search / unknown / unknown · pool gpu · 66.67 % by fixed (2,000,000 of 3,000,000) · 768 USD" in told
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 A case is a folder of tests/errors: its files, `command` (one line per step), `expected.txt` (stderr of all steps, the case's own
 path left out) and `exit` (of the last step; those before it succeed). It starts from a small good ledger, which a refusal
-leaves as it is. `setup.sql` is run on that ledger first; `hold` is the note of a run that holds its lock. A new error is one
+leaves as it is. `setup.sql` is run on that ledger first; `hold` is the note of a run that holds its lock,
+`reading` stands for somebody who reads it meanwhile. A new error is one
 raise and one folder here; `pytest tests/test_errors.py --update-golden` writes what it says, and then somebody reads it.
 """
 
@@ -35,11 +36,16 @@ def good(tmp_path_factory, places):
 
 @contextmanager
 def held(ledger, note):
-    """Hold a ledger's lock as another run would, where a case asks for it."""
-    if not note.exists():
+    """Hold a ledger's lock as another run would, or a reader, where a case asks for it."""
+    read = note.with_name("reading")
+    if not note.exists() and not read.exists():
         yield
         return
     with ledger.with_name(LEDGER + ".lock").open("w") as lock:
+        if read.exists():
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            yield
+            return
         fcntl.flock(lock, fcntl.LOCK_EX)
         lock.write(note.read_text())
         lock.flush()

@@ -9,22 +9,18 @@ from pathlib import Path
 
 from costctl import periods, pipeline, reports, terminal
 from costctl import rebuild as making
-from costctl.errors import UsageError, shown
+from costctl.errors import Busy, UsageError, shown
 from costctl.ledger import state
 from costctl.pipeline import Run
 from costctl.reports import explain as tracing
 from costctl.reports import render, taken
-from costctl.reports.explain import Story, Wanted, naming, story
+from costctl.reports.explain import Story, cells, naming, packets, story
+from costctl.reports.explain.cells import Wanted
 
 
 def explain(run: Run, record: str | None, period: str | None, wanted: Wanted) -> list[Story]:
     """Return the stories of one record's charges, or of the largest charges of a cell."""
-    if wanted.cost not in reports.COSTS:
-        raise UsageError("--cost", f"{shown(wanted.cost)} is not a cost", remedy=f"Costs: {', '.join(reports.COSTS)}.")
-    filters = [period, wanted.team, wanted.model, wanted.service, wanted.account]
-    if bool(record) == any(item is not None for item in filters):
-        what = "a record and a filter contradict each other" if record else "what is to be explained?"
-        raise UsageError("explain", what, remedy=naming.USAGE)
+    _check(record, period, wanted)
     with pipeline.reading(run) as (ledger, late):
         rules = pipeline.compiled(ledger, run.config)
         if record:
@@ -32,11 +28,37 @@ def explain(run: Run, record: str | None, period: str | None, wanted: Wanted) ->
         else:
             span = periods.parse(period) if period else periods.latest(ledger)
             found = tracing.of_cell(ledger, rules, span, wanted)
+            for line in cells.told(ledger, span, wanted):
+                terminal.say(line)
             if not found:
                 terminal.say(f"costctl: no charge of {span.label} is behind this cell")
     if late:
         terminal.say(reports.STALE)
     return found
+
+
+def _check(record: str | None, period: str | None, wanted: Wanted) -> None:
+    """Raise UsageError unless either a record or a cell is named."""
+    if wanted.cost not in reports.COSTS:
+        raise UsageError("--cost", f"{shown(wanted.cost)} is not a cost", remedy=f"Costs: {', '.join(reports.COSTS)}.")
+    filters = period is not None or wanted.report is not None or wanted.filters() or wanted.narrowed
+    if bool(record) == bool(filters):
+        what = "a record and a filter contradict each other" if record else "what is to be explained?"
+        raise UsageError("explain", what, remedy=naming.USAGE)
+
+
+def packet(run: Run, record: str | None, period: str | None, wanted: Wanted, folder: Path) -> None:
+    """Write a folder with which a cell can be checked without costctl, and say what is in it."""
+    _check(record, period, wanted)
+    packets.check(record, wanted, folder)
+    with pipeline.reading(run) as (ledger, late):
+        if late:
+            what = "the ledger's numbers are not up to date, and others hold it"
+            remedy = "Run the same command again when it is done, or wait longer: --wait SECONDS."
+            raise Busy(str(folder), what, evidence="a packet of old numbers would prove nothing", remedy=remedy)
+        span = periods.parse(period) if period else periods.latest(ledger)
+        for line in packets.write(ledger, pipeline.compiled(ledger, run.config), span, wanted, folder):
+            terminal.say(line)
 
 
 def quarantine(run: Run, format_: str | None, output: Path | None) -> None:

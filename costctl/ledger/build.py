@@ -279,14 +279,19 @@ def sweep(ledger: Ledger) -> None:
         ledger.run(f"DELETE FROM ledger.{table} WHERE list_contains($periods, billing_period)", {"periods": empty})
 
 
-def derive(ledger: Ledger, period: date, names: Sequence[str]) -> None:
-    """Compute some models for a period as TEMP tables, in a ledger that may be open to read only."""
-    given, done = tables(ledger), set[str]()  # one in memory has none of those that models make
-    for model in models():
-        if model.name in names:
-            _make_way(ledger, model)
-            _compute(ledger, model, period, done, given)
-            done.add(model.name)
+def derive(ledger: Ledger, period: date, names: Sequence[str], kept: Sequence[str] = ()) -> None:
+    """Have some models of a period as TEMP tables, in a ledger that may be open to read only: computed, or as the ledger keeps them."""
+    given, done = tables(ledger), set(kept)  # one in memory has none of those that models make
+    for name in kept:
+        text = f"SELECT * FROM ledger.{name} WHERE billing_period = $billing_period"
+        ledger.run(f"CREATE OR REPLACE TEMP TABLE {name} AS {text}", {"billing_period": period})
+    levels = int(ledger.value("SELECT COALESCE(max(level), 1) FROM ledger.pools"))
+    for model, level in _steps(levels):
+        if model.name in names and not (model.into and level == levels):
+            if level == 1:
+                _make_way(ledger, model)
+            _compute(ledger, model, period, done, given, level)
+            done.add(model.into or model.name)
 
 
 def forget(ledger: Ledger) -> None:

@@ -1,5 +1,5 @@
 -- Pool cells split over the states of their chips; where chip time is not known a cell stays whole, in state `loaded`.
--- Grain: one row per state_cell_id. share_key names the shares that split it further, NULL where nothing does. What serves several models, and no
+-- Grain: one row per state_cell_id. share_key names the shares that split it further, NULL where nothing does; place 1 is the largest weight, which takes the rest. What serves several models, and no
 -- chip time tells which, is split by the parts that the configuration gives them.
 -- By level: yes
 -- Empty without: pool_cells
@@ -33,7 +33,7 @@ ranked AS (
 
 shared AS (
     SELECT
-        cell_id, pool, slot_start, slot_end, nature, provider, api_model, api_class, model, BillingCurrency, state, state_team, state_model, place,
+        cell_id, pool, slot_start, slot_end, nature, provider, api_model, api_class, model, BillingCurrency, state, state_team, state_model, weight, total, place,
         BilledCost, EffectiveCost, ListCost, ContractedCost, rate_card_cost, chip_hours, billed_unknown, effective_unknown, list_unknown, contracted_unknown, rate_card_unknown,
         billed_incomplete, effective_incomplete, list_incomplete, contracted_incomplete, rate_card_incomplete, base, idle_policy, idle_owner,
         share_of(BilledCost, weight, total) AS billed, share_of(EffectiveCost, weight, total) AS effective, share_of(ListCost, weight, total) AS list,
@@ -45,6 +45,7 @@ SELECT
     MD5(ARRAY_TO_STRING([keyed(s.cell_id), keyed(s.state), keyed(s.state_team), keyed(s.state_model)], '|')) AS state_cell_id,
     s.cell_id, s.pool, s.slot_start, s.slot_end, s.nature, s.state,
     COALESCE(s.state_team, CASE WHEN s.state IN ('idle', 'maintenance') THEN s.idle_owner END) AS state_team, s.state_model, s.provider, s.api_model, s.api_class, s.model, $level AS level,
+    s.weight, s.total, s.place,
     CASE
         WHEN s.pool = 'api' THEN CONCAT('api|', s.provider, '|', s.api_model, '|', COALESCE(s.api_class, '~'))
         WHEN s.state = 'idle' AND s.idle_policy = 'by_reservation' THEN CONCAT('booked|', COALESCE(s.state_model, '*'))

@@ -15,10 +15,10 @@ from costctl.ledger import build, sources
 from costctl.ledger.sources import RawRecord, Source
 from costctl.ledger.store import Ledger
 from costctl.nouns import CompiledRules, Span
-from costctl.reports.explain import naming
+from costctl.reports.explain import cells, naming
+from costctl.reports.explain.cells import Wanted
 
 DERIVED = ("model_names", "attributed_groups", "chip_hours", "pool_cells")
-NOBODY = "-"  # as a filter: the postings without a team or model
 COSTS = {
     "BilledCost": "billed",
     "EffectiveCost": "effective",
@@ -39,25 +39,14 @@ RATES = (
     "WHERE billing_period = $period AND group_id = $group"
 )
 POSTINGS = (
-    "SELECT kind, team, model, purpose, p.pool, state, method, reason, base, base_total, BillingCurrency, "
+    "SELECT kind, team, model, purpose, p.pool, passed_by, state, method, reason, base, base_total, BillingCurrency, "
     f"{KNOWN} "
-    "FROM ledger.postings AS p JOIN temp.explained_links AS l USING (posting_id) WHERE p.billing_period = $period AND l.billing_period = $period AND l.group_id = $group "
-    "ORDER BY abs(p.EffectiveCost) DESC, kind, team, model, purpose, method"
+    "FROM ledger.postings AS p JOIN temp.explained_links AS l USING (posting_id) "
+    "LEFT JOIN temp.explained_postings AS e ON e.billing_period = p.billing_period AND e.posting_id = p.posting_id WHERE p.billing_period = $period AND l.billing_period = $period AND l.group_id = $group "
+    "ORDER BY e.posting_id IS NULL, abs(p.EffectiveCost) DESC, kind, team, model, purpose, method"
 )
 DELIVERY = "SELECT delivery_id, source, scope, dataset, format, manifest, decision FROM ledger.deliveries WHERE delivery_id = $id"
 FILE = "SELECT name, sha256, bytes, path, way FROM ledger.delivery_files WHERE delivery_id = $id AND file_no = $file_no"
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Which cell: each filter that is not None holds; a team or model of `-` means nobody's."""
-
-    team: str | None = None
-    model: str | None = None
-    service: str | None = None
-    account: str | None = None
-    cost: str = "effective"
-    top: int = 5
 
 
 @dataclass(frozen=True)
@@ -89,16 +78,11 @@ def of_record(ledger: Ledger, rules: CompiledRules, text: str) -> list[Story]:
 
 
 def of_cell(ledger: Ledger, rules: CompiledRules, span: Span, wanted: Wanted) -> list[Story]:
-    """Explain the largest charges behind a cell of the chargeback."""
-    ledger.run("CREATE OR REPLACE TEMP TABLE explained_groups (billing_period DATE, group_id VARCHAR)")
-    values = {"start": span.start, "end": span.end}
-    months = "SELECT DISTINCT billing_period, source, scope FROM ledger.charge_groups WHERE billing_period >= $start AND billing_period < $end ORDER BY ALL"
-    found, linked = [], set[date]()
-    for month in ledger.run(months, values).rows:
-        if month[0] not in linked:
-            linked.add(month[0])
-            _link(ledger, month[0], keep=len(linked) > 1)
-            _choose(ledger, month[0], wanted)
+    """Explain the largest charges behind a cell of a report."""
+    link(ledger, span, wanted)
+    months = "SELECT DISTINCT billing_period, source, scope FROM ledger.charge_groups WHERE (billing_period, group_id) IN (FROM temp.explained_groups) ORDER BY ALL"
+    found = []
+    for month in ledger.run(months).rows:
         found += _charges(ledger, rules, month, wanted, None)
     cost = {"billed": "BilledCost", "list": "ListCost", "contracted": "ContractedCost"}.get(
         wanted.cost, "EffectiveCost"
@@ -116,21 +100,23 @@ def of_cell(ledger: Ledger, rules: CompiledRules, span: Span, wanted: Wanted) ->
     return _told(ledger, rules, found[: wanted.top])
 
 
-def _choose(ledger: Ledger, period: date, wanted: Wanted) -> None:
-    """Note the groups behind the postings that the filters leave."""
-    parts, values = ["p.billing_period = $period", "l.billing_period = $period"], {"period": period}
-    for name in ("team", "model"):
-        value = getattr(wanted, name)
-        if value == NOBODY:
-            parts.append(f"p.{name} IS NULL" if name == "team" else f"(p.{name} IS NULL OR p.{name} = 'unknown')")
-        elif value is not None:
-            parts.append(f"lower(p.{name}) = lower(${name})")
-            values[name] = value
-    ledger.run(
-        "INSERT INTO temp.explained_groups SELECT DISTINCT $period, l.group_id FROM ledger.postings AS p JOIN temp.explained_links AS l USING (posting_id) "
-        f"WHERE {' AND '.join(parts)}",
-        values,
-    )
+def link(ledger: Ledger, span: Span, wanted: Wanted) -> None:
+    """Note the postings of a cell, and the groups that they come from."""
+    cells.choose(ledger, span, wanted)
+    periods = ledger.run("SELECT DISTINCT billing_period FROM temp.explained_postings ORDER BY 1").rows
+    for number, (period,) in enumerate(periods):
+        _link(ledger, period, keep=number > 0)
+    ledger.run("CREATE OR REPLACE TEMP TABLE explained_groups (billing_period DATE, group_id VARCHAR)")
+    if periods:
+        ledger.run(
+            "INSERT INTO temp.explained_groups SELECT DISTINCT l.billing_period, l.group_id "
+            "FROM temp.explained_postings AS p JOIN temp.explained_links AS l USING (billing_period, posting_id)"
+        )
+
+
+def _nothing_chosen(ledger: Ledger) -> None:
+    for table, column in (("explained_groups", "group_id"), ("explained_postings", "posting_id")):
+        ledger.run(f"CREATE TEMP TABLE IF NOT EXISTS {table} (billing_period DATE, {column} VARCHAR)")
 
 
 def _link(ledger: Ledger, period: date, *, keep: bool) -> None:
@@ -151,15 +137,22 @@ def _charges(
     ledger: Ledger, rules: CompiledRules, month: tuple[Any, ...], wanted: Wanted, where: dict[str, Any] | None
 ) -> list[dict[str, Any]]:
     """Return charges of one source, scope and billing period with their groups."""
-    ledger.run("CREATE TEMP TABLE IF NOT EXISTS explained_groups (billing_period DATE, group_id VARCHAR)")
+    _nothing_chosen(ledger)
+    return ledger.run(*charges_of(rules, month, wanted, where)).dicts()
+
+
+def charges_of(
+    rules: CompiledRules, month: tuple[Any, ...], wanted: Wanted, where: dict[str, Any] | None
+) -> tuple[str, dict[str, Any]]:
+    """Return the query of those charges, with its values."""
     text = build.qualified(
         _text("charges.sql").replace("RULES()", rules.expression), {"explained_groups"}, build.known()
     )
     values = dict(zip(("billing_period", "source", "scope"), month, strict=True))
     values |= where or {"delivery": None, "file_no": None, "record_no": None}
-    values |= {"service": wanted.service, "account": wanted.account, "cost": wanted.cost, "number": wanted.top}
+    values |= {"service": None, "account": None} | wanted.narrowed | {"cost": wanted.cost, "number": wanted.top}
     used = {key: value for key, value in rules.parameters.items() if re.search(rf"\${key}\b", text)}
-    return ledger.run(text, values | used).dicts()
+    return text, values | used
 
 
 def _text(name: str) -> str:

@@ -9,7 +9,7 @@ from costctl.errors import UsageError, shown
 from costctl.ledger.store import Ledger
 
 RECORD = re.compile(r"(?P<file>[0-9a-f]{6,64}):(?P<record>[1-9]\d{0,17})", re.IGNORECASE)
-USAGE = "costctl explain SHA256:RECORD, the file's hash shortened to 6 characters or more; or --period, --team, --model, --service, --account."
+USAGE = "costctl explain SHA256:RECORD, the file's hash shortened to 6 characters or more; or a cell: --period, --team, --model, --kind, …; costctl explain --help lists them."
 SHOWN_FILES = 5
 
 

@@ -137,9 +137,13 @@ def _rule(rule: dict[str, Any]) -> str:
 
 def _posting(posting: dict[str, Any], cost: str) -> str:
     owner = " / ".join(str(posting[name] or UNKNOWN) for name in ("team", "model", "purpose"))
-    pool = f" · pool {posting['pool']}" if posting["pool"] else ""
+    state = f" ({posting['state']})" if posting["state"] not in (None, "loaded") else ""
+    through = f", passed on by {posting['passed_by']}" if posting["passed_by"] else ""
+    pool = f" · pool {posting['pool']}{state}{through}" if posting["pool"] else ""
     share = (
-        f" · {_percent(posting['base'], posting['base_total'])} by {posting['method']}" if posting["base_total"] else ""
+        f" · {_percent(posting['base'], posting['base_total'])} by {posting['method']} ({posting['base']:,} of {posting['base_total']:,})"
+        if posting["base_total"]
+        else ""
     )
     reason = f" · {posting['reason']}" if posting["reason"] else ""
     return f"{posting['kind']} {owner}{pool}{share} · {_text(posting[MEASURES[cost]])} {posting['BillingCurrency']}{reason}"
