@@ -93,6 +93,9 @@ def test_the_reports_show_it_in_a_column_of_its_own_and_the_invoice_is_untouched
         ("search", "USD"): "-15",
     }
     assert "manual" in made.costctl("report", "chargeback", "--format", "table").stdout
+    columns = ("direct", "shared", "idle", "unused", "tax_fee", "manual")
+    for row in csv.DictReader(made.costctl("report", "accounts", "--format", "csv").stdout.splitlines()):
+        assert sum(Decimal(row[name] or 0) for name in columns) == Decimal(row["total"])
     bridge = list(csv.DictReader(made.costctl("report", "billed-to-effective", "--format", "csv").stdout.splitlines()))
     moved = {
         (row["provider"], row["currency"]): row["effective"] for row in bridge if row["part"] == "manual adjustments"

@@ -2,11 +2,12 @@
 -- Grain: one row per line, account, purpose, team and currency. Credits, recoverable tax and what is unpriced stand in no account.
 -- Title: accounts
 -- Calendar: billing
--- Wide: account, purpose, owner=team, direct, shared, idle, unused, tax_fee=tax+fee, total, change_percent=vs prev
+-- Wide: account, purpose, owner=team, direct, shared, idle, unused, tax_fee=tax+fee, manual, total, change_percent=vs prev
 -- Narrow: account, purpose, owner=team, total
 -- Subtotal: account
 -- Reaches: bill
--- Converts: total = direct + shared + idle + unused + tax_fee
+-- Optional: manual
+-- Converts: total = direct + shared + idle + unused + tax_fee + manual
 WITH costs AS (
     SELECT
         p.kind, COALESCE(o.team, p.team) AS team, p.purpose, p.BillingCurrency AS currency,
@@ -28,7 +29,7 @@ lined AS (
             WHEN c.team IS NOT NULL THEN 'team'
             WHEN c.kind = 'idle' THEN 'idle without owner'
             WHEN c.kind = 'unused' THEN 'unused without owner'
-            WHEN c.kind IN ('fee', 'tax') THEN 'fees without owner'
+            WHEN c.kind IN ('fee', 'tax', 'prepaid') THEN 'fees without owner'
             ELSE 'unallocated'
         END AS line
     FROM costs AS c
@@ -51,7 +52,8 @@ summed AS (
         SUM(CASE WHEN moment >= $start AND moment < $end AND kind = 'shared' THEN cost END) AS shared,
         SUM(CASE WHEN moment >= $start AND moment < $end AND kind = 'idle' THEN cost END) AS idle,
         SUM(CASE WHEN moment >= $start AND moment < $end AND kind = 'unused' THEN cost END) AS unused,
-        SUM(CASE WHEN moment >= $start AND moment < $end AND kind IN ('tax', 'fee') THEN cost END) AS tax_fee,
+        SUM(CASE WHEN moment >= $start AND moment < $end AND kind IN ('tax', 'fee', 'prepaid') THEN cost END) AS tax_fee,
+        SUM(CASE WHEN moment >= $start AND moment < $end AND kind = 'manual' THEN cost END) AS manual,
         SUM(CASE WHEN moment >= $start AND moment < $end THEN cost END) AS total,
         SUM(CASE WHEN moment >= $previous_start AND moment < $previous_end THEN cost END) AS previous_total,
         COALESCE(BOOL_OR(incomplete AND moment >= $start AND moment < $end), FALSE) AS incomplete
@@ -66,7 +68,7 @@ ranked AS (
 )
 
 SELECT
-    line, account, purpose, team, direct, shared, idle, unused, tax_fee,
+    line, account, purpose, team, direct, shared, idle, unused, tax_fee, manual,
     CASE WHEN line = 'unpriced' AND $cost = 'effective' THEN CAST(NULL AS DECIMAL(38, 18)) ELSE total END AS total, previous_total,
     CASE WHEN account = '(no account)' THEN CONCAT(purpose, ': ACCOUNT') END AS account_rule,
     CASE WHEN purpose NOT IN ('customer', 'free_users', 'internal', 'eval', 'training', 'synthetic_data', 'unknown') THEN purpose END AS other_purpose,
