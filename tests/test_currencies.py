@@ -91,7 +91,8 @@ def cents(value):
 
 WITHOUT_MONEY_HERE = (
     *("tokens-per-dollar", "rate-variance", "token-variance", "unknown-models", "unknown-machines"),
-    *("owned-chips", "claims", "revisions", "token-match", "inclusion", "unknown-owners", "unit-prices", "prepaid"),
+    *("owned-chips", "claims", "revisions", "token-match", "inclusion", "unknown-owners"),
+    *("unit-prices", "prepaid", "provisioned"),
 )
 
 

@@ -176,7 +176,8 @@ def report(
     chargeback, tokens-per-dollar, billed-to-effective, unallocated,
     unknown-machines, unknown-models, reconciliation, revisions,
     rate-variance, token-variance, owned-chips, claims,
-    token-match, inclusion, unknown-owners, unit-prices, accounts, prepaid.
+    token-match, inclusion, unknown-owners, unit-prices, accounts, prepaid,
+    provisioned.
     """
     from costctl.cli import work
 
