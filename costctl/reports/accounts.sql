@@ -25,7 +25,7 @@ lined AS (
         c.kind, c.purpose, c.currency, c.cost, c.moment, c.incomplete, c.team,
         CASE
             WHEN c.kind = 'credit' AND ($credits = 'before' OR c.team IS NULL) THEN 'credits'
-            WHEN c.is_for_later THEN 'purchases for later usage'
+            WHEN c.is_for_later THEN 'bought for later'
             WHEN c.kind = 'tax' AND $tax = 'recoverable' THEN 'recoverable tax'
             WHEN c.kind = 'unpriced' THEN 'unpriced'
             WHEN c.team IS NOT NULL THEN 'team'
@@ -41,8 +41,8 @@ lined AS (
 placed AS (
     SELECT
         l.kind, l.currency, l.cost, l.moment, l.incomplete, l.line, CASE WHEN l.line = 'team' THEN l.team END AS team,
-        CASE WHEN l.line IN ('credits', 'recoverable tax', 'unpriced', 'purchases for later usage') THEN CONCAT('(', l.line, ')') ELSE COALESCE(a.account, '(no account)') END AS account,
-        CASE WHEN l.line NOT IN ('credits', 'recoverable tax', 'unpriced', 'purchases for later usage') THEN l.purpose END AS purpose
+        CASE WHEN l.line IN ('credits', 'recoverable tax', 'unpriced', 'bought for later') THEN CONCAT('(', l.line, ')') ELSE COALESCE(a.account, '(no account)') END AS account,
+        CASE WHEN l.line NOT IN ('credits', 'recoverable tax', 'unpriced', 'bought for later') THEN l.purpose END AS purpose
     FROM lined AS l
     LEFT JOIN purpose_accounts AS a ON a.purpose = l.purpose
 ),
@@ -77,5 +77,5 @@ SELECT
     currency, incomplete
 FROM ranked
 ORDER BY
-    currency, CASE line WHEN 'purchases for later usage' THEN 6 WHEN 'recoverable tax' THEN 7 WHEN 'unpriced' THEN 8 WHEN 'credits' THEN 9 ELSE 0 END,
+    currency, CASE line WHEN 'bought for later' THEN 6 WHEN 'recoverable tax' THEN 7 WHEN 'unpriced' THEN 8 WHEN 'credits' THEN 9 ELSE 0 END,
     CASE account WHEN '(no account)' THEN 1 ELSE 0 END, account_total DESC, account, total DESC, purpose, line, team

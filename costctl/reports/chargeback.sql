@@ -25,7 +25,7 @@ lined AS (
         kind, currency, cost, moment, incomplete,
         CASE
             WHEN kind = 'credit' AND ($credits = 'before' OR team IS NULL) THEN 'credits'
-            WHEN is_for_later THEN 'purchases for later usage'
+            WHEN is_for_later THEN 'bought for later'
             WHEN kind = 'tax' AND $tax = 'recoverable' THEN 'recoverable tax'
             WHEN kind = 'unpriced' THEN 'unpriced'
             WHEN team IS NOT NULL THEN 'team'
@@ -89,5 +89,5 @@ SELECT
     currency, incomplete
 FROM joined
 ORDER BY
-    currency, CASE line WHEN 'team' THEN 0 WHEN 'unallocated' THEN 1 WHEN 'unpriced' THEN 8 WHEN 'credits' THEN 9 WHEN 'recoverable tax' THEN 7 WHEN 'purchases for later usage' THEN 6 ELSE 2 END,
+    currency, CASE line WHEN 'team' THEN 0 WHEN 'unallocated' THEN 1 WHEN 'unpriced' THEN 8 WHEN 'credits' THEN 9 WHEN 'recoverable tax' THEN 7 WHEN 'bought for later' THEN 6 ELSE 2 END,
     owner_total DESC, line, team, total DESC, model, purpose

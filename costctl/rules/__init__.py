@@ -99,10 +99,13 @@ def compile_rules(
     listed += [(last + 1, BUILT_IN_TAG, "{}"), (last + 2, BUILT_IN_API, "{}")]
     branches.insert(0, f"WHEN {ENTRY} THEN {_outcome(last + 3, ENTERED)}")
     listed.append((last + 3, BUILT_IN_ENTRY, "{}"))
-    for kind, condition, target in bearing(bearers, known or Facts(), values.mark) if bearers else ():
-        listed.append((len(listed) + 1, f"built-in: {kind} nobody else bears", json.dumps(target)))
+    borne = bearing(bearers, known or Facts(), values.mark) if bearers else ()
+    for number, (kind, condition, target) in enumerate(
+        borne, start=1
+    ):  # below zero: it is no rule that says whose they are
+        listed.append((-number, f"bearer of {kind}", json.dumps(target)))
         bound = {name: values.mark(value) for name, value in target.items()}
-        branches.append(f"WHEN {condition} THEN {_outcome(len(listed), bound)}")
+        branches.append(f"WHEN {condition} THEN {_outcome(-number, bound)}")
     expression = f"CASE {' '.join(branches)} ELSE {_outcome(0, {})} END"
     seal = json.dumps([expression, {key: str(value) for key, value in values.bound.items()}], sort_keys=True)
     return CompiledRules(expression, values.bound, hashlib.sha256(seal.encode()).hexdigest(), tuple(listed))
