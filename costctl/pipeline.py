@@ -211,8 +211,9 @@ def compiled(ledger: Ledger, config: Config) -> CompiledRules:
     """Compile the configuration's rules against the columns that the charges have."""
     columns = [name for name, type_ in ledger.columns("ledger.charges").items() if type_ == "VARCHAR"]
     billers = [item.constants["ProviderName"] for item in config.formats.values() if "ProviderName" in item.constants]
-    known = rules.facts(ledger, billers) if rules.uses_words(config.rules) else None
-    return rules.compile_rules(config.rules, columns, str(config.file or "costctl.yaml"), known)
+    bearers = config.policy.bearers
+    known = rules.facts(ledger, billers) if rules.uses_words(config.rules, bearers) else None
+    return rules.compile_rules(config.rules, columns, str(config.file or "costctl.yaml"), known, bearers)
 
 
 def allocate(ledger: Ledger, run: Run, told: Callable[[Outcome], None] = lambda _: None) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costctl import pipeline, reports
+from costctl.config.settings import Policy
 from costctl.nouns import Span
 from costctl.reports import conversion
 from costctl.reports.conversion import Wish
@@ -91,17 +92,8 @@ def cents(value):
 
 WITHOUT_MONEY_HERE = (
     *("tokens-per-dollar", "rate-variance", "token-variance", "unknown-models", "unknown-machines"),
-    *(
-        "owned-chips",
-        "claims",
-        "revisions",
-        "token-match",
-        "inclusion",
-        "unknown-owners",
-        "unit-prices",
-        "prepaid",
-        "reservations",
-    ),
+    *("owned-chips", "claims", "revisions", "token-match", "inclusion", "unknown-owners"),
+    *("unit-prices", "prepaid", "provisioned", "reservations"),
 )
 
 
@@ -254,7 +246,7 @@ def test_whatever_the_amounts_and_rates_the_lines_and_their_rounding_are_the_con
     place.bill("bill.csv", [dict(zip(names, (*row[:2], f"{row[2]}-05", *row[3:]), strict=True)) for row in bill])
     place.ingest("bill.csv")
     pipeline.documents(place.run)
-    how = {"calendar": "billing", "cost": "billed", "tax": "cost"}
+    how = {"calendar": "billing", "cost": "billed", "policy": Policy(tax="cost")}
     with pipeline.reading(place.run) as (ledger, _), localcontext(reports.EXACT):
         span = Span(date(2026, 9, 1), date(2026, 11, 1), "both")
         found = conversion.converted(ledger, reports.named("chargeback"), span, Wish("EUR", "invoice", "fx.csv"), **how)

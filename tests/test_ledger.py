@@ -361,7 +361,9 @@ def filled(places):
         rules:
           - {name: p, when: {SubAccountId: [n]}, pool: p}
           - {name: q, when: {SubAccountId: [o]}, team: q, valid_to: 2026-10-03}
-        pools: {p: {idle: {policy: by_reservation}, reservations: [{team: a, chips: '1'}]}}
+        pools:
+          p: {idle: {policy: by_reservation}, reservations: [{team: a, chips: '1'}]}
+          s: {capacity: {units: '1', tokens_per_unit_minute: 1}}
     """,
     )
     hours = {
@@ -383,8 +385,8 @@ def filled(places):
     )
     place.write(
         "t.csv",
-        "start,end,provider,pool,model,team,output,requests\n2026-10-03,2026-10-03T01:00:00Z,self,p,m,a,5,1\n"
-        "2026-10-03,2026-10-03T01:00:00Z,openai,,gpt-5,a,5,1\n",
+        "start,end,provider,pool,model,team,output,requests,spillover\n2026-10-03,2026-10-03T01:00:00Z,self,p,m,a,5,1,\n"
+        "2026-10-03,2026-10-03T01:00:00Z,openai,,gpt-5,a,5,1,\n2026-10-03,2026-10-03T01:00:00Z,azure,s,gpt-5,a,5,1,1\n",
     )
     place.write("c.csv", "pool,start,end,chips,state\np,2026-10-03,2026-10-03T01:00:00Z,8,serving\n")
     place.write("n-20261003T000000Z.prom", '# TYPE DCGM_FI_DEV_GPU_UTIL gauge\nDCGM_FI_DEV_GPU_UTIL{UUID="a"} 5\n')

@@ -253,8 +253,9 @@ def commands(readme):
 
 PAGES = sorted(EXAMPLES.rglob("README.md"))
 RUN_ELSEWHERE = [
-    EXAMPLES / name / "README.md" for name in ("owned-chips", "capacity-block")
-]  # test_owned, test_prepaid: they read the numbers
+    EXAMPLES / name / "README.md"
+    for name in ("owned-chips", "capacity-block", "idle-policies", "provisioned", "embeddings")
+]  # test_owned, test_prepaid, test_worked: they read the numbers
 
 
 @pytest.mark.parametrize(

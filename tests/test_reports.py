@@ -19,7 +19,8 @@ REPORTS = sorted(name.replace("_", "-") for name in reports.known())
 SHOWN = [
     name
     for name in REPORTS
-    if name not in ("revisions", "owned-chips", "prepaid", "reservations", "unknown-machines", "unknown-models")
+    if name
+    not in ("revisions", "owned-chips", "prepaid", "provisioned", "reservations", "unknown-machines", "unknown-models")
 ]  # of which the example has none
 COSTS = ("effective", "billed", "list", "contracted")
 OCTOBER = ("--period", "2026-10")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from test_deliveries import assembly, before_its_manifest
 
 from costctl import pipeline, reports
+from costctl.config.settings import Policy
 from costctl.nouns import Span
 
 pytestmark = pytest.mark.usefixtures("unposted")
@@ -132,7 +133,7 @@ def assert_sums(place, months):
     with pipeline.reading(place.run, refresh=False) as (ledger, _):
         for month in months:
             span = Span(date(2026, month, 1), date(2026, month + 1, 1), "month")
-            found = reports.run(ledger, reports.named("revisions"), span, calendar=None, cost="billed", tax="cost")
+            found = reports.run(ledger, reports.named("revisions"), span, calendar=None, cost="billed", policy=Policy())
             for row in found.dicts():
                 again.add((row["period"], row["source"]))
                 changed[row["period"], row["source"], row["account"], row["service"], row["currency"]] += row[

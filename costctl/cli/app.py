@@ -177,7 +177,7 @@ def report(
     unknown-machines, unknown-models, reconciliation, revisions,
     rate-variance, token-variance, owned-chips, claims,
     token-match, inclusion, unknown-owners, unit-prices, accounts, prepaid,
-    reservations.
+    reservations, provisioned.
     """
     from costctl.cli import work
 

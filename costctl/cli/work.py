@@ -174,7 +174,7 @@ def answer(
         footer = reports.footer(ledger, span, calendar=in_force, cost=cost, late=late, teams=teams)
         if chosen.name == "chargeback":
             footer += reports.sensitivity(ledger, span)
-        how: dict[str, Any] = {"calendar": in_force, "cost": cost, "tax": run.config.policy.tax, "org": day}
+        how: dict[str, Any] = {"calendar": in_force, "cost": cost, "policy": run.config.policy, "org": day}
         if wish:
             found = conversion.converted(ledger, chosen, span, wish, **how)
             rows, bill, footer = found.rows, found.bill, (*footer, *found.notes)
@@ -183,7 +183,9 @@ def answer(
         reached = bill if chosen.reaches_bill and span.whole_months and cost != reports.CARD else None
         if not rows.rows:
             terminal.say(f"costctl: {chosen.empty} for {span.label}; {periods.held(ledger)}")
-    return Answer(chosen, span, in_force, cost, reports.filled(chosen, rows), footer, reached)
+    return Answer(
+        chosen, span, in_force, cost, reports.filled(chosen, rows), footer, reached, run.config.policy.credits
+    )
 
 
 def status(run: Run, format_: str | None) -> None:

@@ -23,12 +23,8 @@ WORDS = {
 
 
 def contradictions(config: Config) -> Iterator[Problem]:
-    """Find rules that name a pool which is not there, two sources of one name, a deployment and chips of two pools."""
-    for number, rule in enumerate(config.rules):
-        if rule.pool and rule.pool not in config.pools and not rule.pool.startswith("{"):
-            near = nearest(rule.pool, config.pools)
-            what = f"rule {shown(rule.name)} names the pool {shown(rule.pool)}, which is not under `pools:`. {near}"
-            yield Problem(("rules", number, "pool"), what.rstrip())
+    """Find rules and bearers that name a pool which is not there, two sources of one name, a deployment and chips of two pools."""
+    yield from _pools_that_are_not_there(config)
     served: dict[tuple[str, str], str] = {}
     for pool, settings in config.pools.items():
         for field, value in settings.tokens.listed():
@@ -49,6 +45,19 @@ def contradictions(config: Config) -> Iterator[Problem]:
             yield Problem(
                 ("sources", number, "name"), f"two sources have the name {shown(name)}; a source is one export"
             )
+
+
+def _pools_that_are_not_there(config: Config) -> Iterator[Problem]:
+    """Find those that a rule or a bearer names."""
+    for number, rule in enumerate(config.rules):
+        if rule.pool and rule.pool not in config.pools and not rule.pool.startswith("{"):
+            near = nearest(rule.pool, config.pools)
+            what = f"rule {shown(rule.name)} names the pool {shown(rule.pool)}, which is not under `pools:`. {near}"
+            yield Problem(("rules", number, "pool"), what.rstrip())
+    for kind, target in config.policy.bearers.named():
+        if (pool := target.get("pool")) and pool not in config.pools:
+            what = f"{kind} goes to the pool {shown(pool)}, which is not under `pools:`. {nearest(pool, config.pools)}"
+            yield Problem(("policy", "bearers", kind, "pool"), what.rstrip())
 
 
 def _driven_twice(config: Config) -> Iterator[Problem]:

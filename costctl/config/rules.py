@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -32,6 +33,31 @@ class Rule(Part):
         if self.valid_from and self.valid_to and self.valid_from >= self.valid_to:
             raise ValueError("the rule ends before it starts; valid_to is the first day on which it no longer holds")
         return self
+
+
+class ToPool(Part):
+    """A pool, where a team could stand."""
+
+    pool: str
+
+
+Bearer = Annotated[str | ToPool, Field(union_mode="left_to_right")] | None
+
+
+class Bearers(Part):
+    """Who bears a kind of charge that no rule and no tag gives to anybody: a team, or a pool; of two kinds the first here."""
+
+    tax: Bearer = None
+    refund: Bearer = None
+    marketplace: Bearer = None
+    support: Bearer = None
+
+    def named(self) -> Iterator[tuple[str, dict[str, str]]]:
+        """Yield each kind that has a bearer, with it."""
+        for kind in type(self).model_fields:
+            bearer = getattr(self, kind)
+            if bearer is not None:
+                yield kind, {"team": bearer} if isinstance(bearer, str) else {"pool": bearer.pool}
 
 
 class Driving(Part):

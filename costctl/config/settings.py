@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field
 from costctl.config.bills import ColumnMap, Export, Source
 from costctl.config.parts import Part, TagKeys, TagName, Wanted, as_list
 from costctl.config.pools import Pool
-from costctl.config.rules import Owner, Rule, Tokens
+from costctl.config.rules import Bearers, Owner, Rule, Tokens
 
 DEFAULT_LEDGER = "costctl.duckdb"
 NOT_SETTINGS = ("home", "file")  # where the configuration was found
@@ -26,6 +26,8 @@ class Policy(Part):
     capacity_owner: str | None = None
     allow_estimates: bool = False
     tax: Literal["recoverable", "cost"] = "recoverable"
+    credits: Literal["before", "after"] = "before"
+    bearers: Bearers = Bearers()
 
 
 class Config(Part):

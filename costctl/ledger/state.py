@@ -26,6 +26,7 @@ CONTENT = (
     "chip_time",
     "pool_time",
     "reserved_time",
+    "spillover",
     "allocation_shares",
     "postings",
     "posting_days",

@@ -1,6 +1,6 @@
 -- What a pool is split by: its allocation base per day and recipient, as a whole number; bought tokens that somebody counted are their own base.
 -- Grain: one row per pool, day, base_key, team, pool that it is passed on to, model and purpose. base_key names the cells that a base is for, NULL any of
--- the pool; a model that is NULL is the one of the chips. Direct cost is usage before credits, in its own currency; drivers are as they are told, chip-seconds are of records that name a team.
+-- the pool; a model that is NULL is the one of the chips. Direct cost is usage before credits that a rule or tag gives away, in its own currency; drivers are as they are told, chip-seconds are of records that name a team.
 WITH split AS (
     SELECT
         g.pool AS passed_to, g.team, CASE WHEN g.pool IS NULL THEN g.model END AS model, CASE WHEN g.pool IS NULL THEN g.purpose ELSE 'unknown' END AS purpose,
@@ -12,7 +12,7 @@ WITH split AS (
     FROM attributed_groups AS g
     INNER JOIN calendar AS d ON CAST(d.day AS TIMESTAMP) < g.slot_end AND CAST(d.day AS TIMESTAMP) + INTERVAL 1 DAY > g.slot_start
     INNER JOIN (SELECT COUNT(*) AS pools FROM pools WHERE base = 'direct_cost') AS n ON n.pools > 0
-    WHERE g.nature = 'usage' AND (g.pool IS NOT NULL OR g.team IS NOT NULL)
+    WHERE g.nature = 'usage' AND g.rule >= 0 AND (g.pool IS NOT NULL OR g.team IS NOT NULL)     -- below 0: what fell to a bearer
 ),
 
 counted AS (

@@ -1,7 +1,7 @@
 -- Who takes which part of a pool's slot: weight of total, kept so that a share can be explained and frozen.
 -- Grain: one row per pool, slot, share_key, team, pool that it is passed on to, model, purpose and method. Weights of one (pool, slot, share_key) sum to
 -- total; of bought tokens, those on the bill that no source counted have a share of method `not counted` and no team. A base holds for its slot,
--- or for the calendar month of it where the pool's grain is the period.
+-- or for the calendar month of it where the pool's grain is the period. What is booked and left is of the pool's model where it has only one.
 -- By level: yes
 -- Empty without: state_cells
 -- Keep: yes
@@ -20,6 +20,15 @@ billed AS (
     FROM pool_cells
     WHERE pool = 'api' AND billed_tokens > 0 AND $level = 1
     GROUP BY ALL
+),
+
+alone AS (
+    SELECT w.pool, w.slot_start, w.slot_end, MIN(b.model) AS model
+    FROM wanted AS w
+    INNER JOIN allocation_bases AS b ON b.pool = w.pool AND b.base_key IS NULL AND b.day >= w.first_day AND CAST(b.day AS TIMESTAMP) < w.until
+    WHERE w.share_key LIKE 'booked|%'
+    GROUP BY w.pool, w.slot_start, w.slot_end
+    HAVING MIN(b.model) = MAX(b.model)
 ),
 
 based AS (
@@ -41,9 +50,10 @@ based AS (
     INNER JOIN pool_fixed AS f ON f.pool = w.pool
     WHERE w.share_key LIKE 'teams|%'
     UNION ALL
-    SELECT w.pool, w.slot_start, w.slot_end, w.share_key, r.team, CAST(NULL AS VARCHAR), COALESCE(w.state_model, 'unknown'), 'unknown', r.method, r.idle
+    SELECT w.pool, w.slot_start, w.slot_end, w.share_key, r.team, CAST(NULL AS VARCHAR), COALESCE(w.state_model, a.model, 'unknown'), 'unknown', r.method, r.idle
     FROM wanted AS w
     INNER JOIN reserved_time AS r ON r.pool = w.pool AND r.slot_start = w.slot_start AND r.slot_end = w.slot_end
+    LEFT JOIN alone AS a ON a.pool = w.pool AND a.slot_start = w.slot_start AND a.slot_end = w.slot_end
     WHERE w.share_key LIKE 'booked|%'
 ),
 

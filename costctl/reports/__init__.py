@@ -8,13 +8,16 @@ from datetime import date
 from decimal import Context, Decimal
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from costctl.errors import UsageError, shown
 from costctl.ledger import build, own
 from costctl.ledger.store import Ledger
 from costctl.nouns import Rows, Span
 from costctl.reports import chips, mixes
+
+if TYPE_CHECKING:
+    from costctl.config.settings import Policy
 
 EXACT = Context(prec=120)  # sums of money in Python: 38 digits of an amount, 19 of a rate
 CARD = "rate_card"  # what rate cards say and no bill does
@@ -56,6 +59,7 @@ class Answer:
     rows: Rows
     footer: tuple[str, ...]
     bill: dict[str, Decimal] | None = None  # per currency, where the report must reach the bill
+    credits_: str = "before"  # whether costs are before or after credits, where the report says so
 
 
 @cache
@@ -114,7 +118,14 @@ def named(name: str) -> Report:
 
 
 def run(
-    ledger: Ledger, report: Report, span: Span, *, calendar: str | None, cost: str, tax: str, org: date | None = None
+    ledger: Ledger,
+    report: Report,
+    span: Span,
+    *,
+    calendar: str | None,
+    cost: str,
+    policy: Policy,
+    org: date | None = None,
 ) -> Rows:
     """Run a report's query over a span; a span of part months implies the usage calendar. `org` is the day whose teams count, where not those posted."""
     chosen = calendar_of(report, span, calendar)
@@ -126,7 +137,8 @@ def run(
         "previous_end": before.end,
         "calendar": chosen,
         "cost": cost,
-        "tax": tax,
+        "tax": policy.tax,
+        "credits": policy.credits,
         "org": org,
     }
     if cost == CARD and "rate_card_cost" not in report.sql:

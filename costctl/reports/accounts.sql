@@ -2,17 +2,18 @@
 -- Grain: one row per line, account, purpose, team and currency. Credits, recoverable tax and what is unpriced stand in no account.
 -- Title: accounts
 -- Calendar: billing
--- Wide: account, purpose, owner=team, direct, shared, idle, unused, tax_fee=tax+fee, manual, total, change_percent=vs prev
+-- Wide: account, purpose, owner=team, direct, shared, idle, unused, tax_fee=tax+fee, manual, credits, total, change_percent=vs prev
 -- Narrow: account, purpose, owner=team, total
 -- Subtotal: account
 -- Reaches: bill
--- Optional: manual
--- Converts: total = direct + shared + idle + unused + tax_fee + manual
+-- Optional: manual, credits
+-- Converts: total = direct + shared + idle + unused + tax_fee + manual + credits
 WITH costs AS (
     SELECT
         p.kind, COALESCE(o.team, p.team) AS team, p.purpose, p.BillingCurrency AS currency,
         measured($cost, d.BilledCost, d.EffectiveCost, d.ListCost, d.ContractedCost, d.rate_card_cost) AS cost,
         measured($cost, p.billed_incomplete, p.effective_incomplete, p.list_incomplete, p.contracted_incomplete, p.rate_card_incomplete) AS incomplete,
+        $cost = 'billed' AND p.kind = 'fee' AND p.BilledCost <> 0 AND p.EffectiveCost = 0 AND NOT p.effective_incomplete AS is_for_later,
         CASE $calendar WHEN 'usage' THEN d.day ELSE p.booked_period END AS moment
     FROM postings AS p
     INNER JOIN posting_days AS d ON d.posting_id = p.posting_id AND d.billing_period = p.billing_period
@@ -23,7 +24,8 @@ lined AS (
     SELECT
         c.kind, c.purpose, c.currency, c.cost, c.moment, c.incomplete, c.team,
         CASE
-            WHEN c.kind = 'credit' THEN 'credits'
+            WHEN c.kind = 'credit' AND ($credits = 'before' OR c.team IS NULL) THEN 'credits'
+            WHEN c.is_for_later THEN 'bought for later'
             WHEN c.kind = 'tax' AND $tax = 'recoverable' THEN 'recoverable tax'
             WHEN c.kind = 'unpriced' THEN 'unpriced'
             WHEN c.team IS NOT NULL THEN 'team'
@@ -39,8 +41,8 @@ lined AS (
 placed AS (
     SELECT
         l.kind, l.currency, l.cost, l.moment, l.incomplete, l.line, CASE WHEN l.line = 'team' THEN l.team END AS team,
-        CASE WHEN l.line IN ('credits', 'recoverable tax', 'unpriced') THEN CONCAT('(', l.line, ')') ELSE COALESCE(a.account, '(no account)') END AS account,
-        CASE WHEN l.line NOT IN ('credits', 'recoverable tax', 'unpriced') THEN l.purpose END AS purpose
+        CASE WHEN l.line IN ('credits', 'recoverable tax', 'unpriced', 'bought for later') THEN CONCAT('(', l.line, ')') ELSE COALESCE(a.account, '(no account)') END AS account,
+        CASE WHEN l.line NOT IN ('credits', 'recoverable tax', 'unpriced', 'bought for later') THEN l.purpose END AS purpose
     FROM lined AS l
     LEFT JOIN purpose_accounts AS a ON a.purpose = l.purpose
 ),
@@ -54,6 +56,7 @@ summed AS (
         SUM(CASE WHEN moment >= $start AND moment < $end AND kind = 'unused' THEN cost END) AS unused,
         SUM(CASE WHEN moment >= $start AND moment < $end AND kind IN ('tax', 'fee', 'prepaid') THEN cost END) AS tax_fee,
         SUM(CASE WHEN moment >= $start AND moment < $end AND kind = 'manual' THEN cost END) AS manual,
+        SUM(CASE WHEN moment >= $start AND moment < $end AND kind = 'credit' AND line = 'team' THEN cost END) AS credits,
         SUM(CASE WHEN moment >= $start AND moment < $end THEN cost END) AS total,
         SUM(CASE WHEN moment >= $previous_start AND moment < $previous_end THEN cost END) AS previous_total,
         COALESCE(BOOL_OR(incomplete AND moment >= $start AND moment < $end), FALSE) AS incomplete
@@ -68,12 +71,12 @@ ranked AS (
 )
 
 SELECT
-    line, account, purpose, team, direct, shared, idle, unused, tax_fee, manual,
+    line, account, purpose, team, direct, shared, idle, unused, tax_fee, manual, credits,
     CASE WHEN line = 'unpriced' AND $cost = 'effective' THEN CAST(NULL AS DECIMAL(38, 18)) ELSE total END AS total, previous_total,
     CASE WHEN account = '(no account)' THEN CONCAT(purpose, ': ACCOUNT') END AS account_rule,
     CASE WHEN purpose NOT IN ('customer', 'free_users', 'internal', 'eval', 'training', 'synthetic_data', 'unknown') THEN purpose END AS other_purpose,
     currency, incomplete
 FROM ranked
 ORDER BY
-    currency, CASE line WHEN 'recoverable tax' THEN 7 WHEN 'unpriced' THEN 8 WHEN 'credits' THEN 9 ELSE 0 END,
+    currency, CASE line WHEN 'bought for later' THEN 6 WHEN 'recoverable tax' THEN 7 WHEN 'unpriced' THEN 8 WHEN 'credits' THEN 9 ELSE 0 END,
     CASE account WHEN '(no account)' THEN 1 ELSE 0 END, account_total DESC, account, total DESC, purpose, line, team

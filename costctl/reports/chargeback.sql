@@ -2,17 +2,18 @@
 -- Grain: one row per line, team, model, purpose and currency. Only rows of line `team` are owed by someone.
 -- Title: chargeback
 -- Calendar: billing
--- Wide: owner=team, model, purpose, direct, shared, idle, unused, tax_fee=tax+fee, manual, total, change_percent=vs prev, mtok=Mtok, cost_per_mtok=$/Mtok
+-- Wide: owner=team, model, purpose, direct, shared, idle, unused, tax_fee=tax+fee, credits, manual, total, change_percent=vs prev, mtok=Mtok, cost_per_mtok=$/Mtok
 -- Narrow: owner=team, model, direct, shared, other, total, cost_per_mtok=$/Mtok
 -- Subtotal: owner
 -- Reaches: bill
--- Optional: manual
--- Converts: total = direct + shared + idle + unused + tax_fee + manual
+-- Optional: credits, manual
+-- Converts: total = direct + shared + idle + unused + tax_fee + credits + manual
 WITH costs AS (
     SELECT
         p.kind, COALESCE(o.team, p.team) AS team, p.model, p.purpose, p.BillingCurrency AS currency,
         measured($cost, d.BilledCost, d.EffectiveCost, d.ListCost, d.ContractedCost, d.rate_card_cost) AS cost,
         measured($cost, p.billed_incomplete, p.effective_incomplete, p.list_incomplete, p.contracted_incomplete, p.rate_card_incomplete) AS incomplete,
+        $cost = 'billed' AND p.kind = 'fee' AND p.BilledCost <> 0 AND p.EffectiveCost = 0 AND NOT p.effective_incomplete AS is_for_later,
         CASE $calendar WHEN 'usage' THEN d.day ELSE p.booked_period END AS moment
     FROM postings AS p
     INNER JOIN posting_days AS d ON d.posting_id = p.posting_id AND d.billing_period = p.billing_period
@@ -23,7 +24,8 @@ lined AS (
     SELECT
         kind, currency, cost, moment, incomplete,
         CASE
-            WHEN kind = 'credit' THEN 'credits'
+            WHEN kind = 'credit' AND ($credits = 'before' OR team IS NULL) THEN 'credits'
+            WHEN is_for_later THEN 'bought for later'
             WHEN kind = 'tax' AND $tax = 'recoverable' THEN 'recoverable tax'
             WHEN kind = 'unpriced' THEN 'unpriced'
             WHEN team IS NOT NULL THEN 'team'
@@ -46,6 +48,7 @@ summed AS (
         SUM(CASE WHEN moment >= $start AND moment < $end AND kind = 'idle' THEN cost END) AS idle,
         SUM(CASE WHEN moment >= $start AND moment < $end AND kind = 'unused' THEN cost END) AS unused,
         SUM(CASE WHEN moment >= $start AND moment < $end AND kind IN ('tax', 'fee', 'prepaid') THEN cost END) AS tax_fee,
+        SUM(CASE WHEN moment >= $start AND moment < $end AND kind = 'credit' AND line = 'team' THEN cost END) AS credits,
         SUM(CASE WHEN moment >= $start AND moment < $end AND kind = 'manual' THEN cost END) AS manual,
         SUM(CASE WHEN moment >= $start AND moment < $end THEN cost END) AS total,
         SUM(CASE WHEN moment >= $previous_start AND moment < $previous_end THEN cost END) AS previous_total,
@@ -67,7 +70,7 @@ tokens AS (
 -- tokens stand once, beside the largest cost, and have no single price where several currencies paid for them
 joined AS (
     SELECT
-        s.line, s.team, s.model, s.purpose, s.currency, s.direct, s.shared, s.idle, s.unused, s.tax_fee, s.manual, s.total, s.previous_total, s.incomplete,
+        s.line, s.team, s.model, s.purpose, s.currency, s.direct, s.shared, s.idle, s.unused, s.tax_fee, s.credits, s.manual, s.total, s.previous_total, s.incomplete,
         t.delivered_tokens, SUM(s.total) OVER (PARTITION BY s.line, s.team, s.currency) AS owner_total,
         COUNT(*) OVER (PARTITION BY s.line, s.team, s.model, s.purpose) AS currencies,
         ROW_NUMBER() OVER (PARTITION BY s.line, s.team, s.model, s.purpose ORDER BY s.total DESC, s.currency) AS place
@@ -78,7 +81,7 @@ joined AS (
 )
 
 SELECT
-    line, team, model, purpose, direct, shared, idle, unused, tax_fee, manual,
+    line, team, model, purpose, direct, shared, idle, unused, tax_fee, credits, manual,
     CASE WHEN line = 'unpriced' AND $cost = 'effective' THEN CAST(NULL AS DECIMAL(38, 18)) ELSE total END AS total, previous_total,
     CASE WHEN place = 1 THEN delivered_tokens END AS delivered_tokens,
     CASE WHEN line = 'team' AND currencies = 1 AND delivered_tokens > 0 AND total >= 0 AND NOT incomplete
@@ -86,5 +89,5 @@ SELECT
     currency, incomplete
 FROM joined
 ORDER BY
-    currency, CASE line WHEN 'team' THEN 0 WHEN 'unallocated' THEN 1 WHEN 'unpriced' THEN 8 WHEN 'credits' THEN 9 WHEN 'recoverable tax' THEN 7 ELSE 2 END,
+    currency, CASE line WHEN 'team' THEN 0 WHEN 'unallocated' THEN 1 WHEN 'unpriced' THEN 8 WHEN 'credits' THEN 9 WHEN 'recoverable tax' THEN 7 WHEN 'bought for later' THEN 6 ELSE 2 END,
     owner_total DESC, line, team, total DESC, model, purpose

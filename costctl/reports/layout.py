@@ -11,7 +11,7 @@ from costctl.nouns import coin_places
 from costctl.reports import EXACT, Answer, Report
 
 WIDE_FROM = 116
-OTHER = ("idle", "unused", "tax_fee", "manual")
+OTHER = ("idle", "unused", "tax_fee", "credits", "manual")
 ADDED = ("other", "mtok", "change_percent", "share_percent")
 SUMMED = ("delivered_tokens", "chip_hours", "unknown_costs", "charges")
 UNKNOWN = "-"
@@ -109,7 +109,9 @@ def _heading(heading: str, column: str, records: Sequence[Record]) -> str:
 
 def _title(answer: Answer) -> str:
     what = {
-        **dict.fromkeys(("chargeback", "accounts"), f"{answer.cost}, before credits, without recoverable tax"),
+        **dict.fromkeys(
+            ("chargeback", "accounts"), f"{answer.cost}, {answer.credits_} credits, without recoverable tax"
+        ),
         "tokens_per_dollar": (
             f"delivered tokens · {answer.cost}, loaded (serving, startup, idle, unused chips) · no training, no credits"
         ),

@@ -42,7 +42,7 @@ def by_rules(ledger: Ledger, rules: CompiledRules, span: Span | None, cost: str)
         for found in taken[ordinal] or ([] if name == ENTRY else [NOTHING]):
             note = ", ".join([*said, *_remarks(ordinal, found, cost)]) or None
             row = (name, _target(name, held), found["charges"], _cost(found), found["currency"], note)
-            rows.append((ordinal or None, *row))
+            rows.append((ordinal if ordinal > 0 else None, *row))
     return Rows(tuple(COLUMNS), tuple(COLUMNS.values()), rows)
 
 

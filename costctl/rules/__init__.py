@@ -1,7 +1,7 @@
 """Rules: the ordered list that says which team or pool a charge goes to, compiled into one SQL expression.
 
 First match wins. After the configured rules come two built-in ones: a charge whose tag names a team goes to it, and a token
-line that nobody claims goes to the implicit pool `api`. Before them all, an entry of the source `own` (a manual adjustment, a
+line that nobody claims goes to the implicit pool `api`; what is left of tax, refunds, marketplace and support goes to its bearer, where it has one. Before them all, an entry of the source `own` (a manual adjustment, a
 prepaid schedule) goes where its row says, or where what it moves went: no rule reroutes it. Identifiers come from the stored columns only; values are bound.
 """
 
@@ -18,13 +18,14 @@ from costctl import documents
 from costctl.errors import UsageError, nearest, shown
 from costctl.nouns import CompiledRules
 from costctl.rules import reach, words
+from costctl.rules.bearers import bearing
 from costctl.rules.reach import Reach
 from costctl.rules.words import Facts, Unknown, facts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from costctl.config.rules import Rule
+    from costctl.config.rules import Bearers, Rule
 
 __all__ = ["Facts", "compile_rules", "facts", "uses_words"]
 FIELDS = ("team", "model", "purpose", "pool")
@@ -70,13 +71,17 @@ class _Place:
         return UsageError(self.where(*at, key="when" in at), text, evidence=evidence, remedy=remedy)
 
 
-def uses_words(rules: Sequence[Rule]) -> bool:
-    """Tell whether a rule uses a word of the trade, for which the facts have to be read."""
-    return any(name in words.WORDS for rule in rules for name in rule.when)
+def uses_words(rules: Sequence[Rule], bearers: Bearers) -> bool:
+    """Tell whether a rule uses a word of the trade, for which the facts have to be read, or a marketplace has a bearer."""
+    return bearers.marketplace is not None or any(name in words.WORDS for rule in rules for name in rule.when)
 
 
 def compile_rules(
-    rules: Sequence[Rule], columns: Sequence[str], where: str = "costctl.yaml", known: Facts | None = None
+    rules: Sequence[Rule],
+    columns: Sequence[str],
+    where: str = "costctl.yaml",
+    known: Facts | None = None,
+    bearers: Bearers | None = None,
 ) -> CompiledRules:
     """Compile the rules against the charges' text columns; raise UsageError for a column, or a word, that nobody knows, and for a rule that can never match."""
     values = _Values()
@@ -94,6 +99,13 @@ def compile_rules(
     listed += [(last + 1, BUILT_IN_TAG, "{}"), (last + 2, BUILT_IN_API, "{}")]
     branches.insert(0, f"WHEN {ENTRY} THEN {_outcome(last + 3, ENTERED)}")
     listed.append((last + 3, BUILT_IN_ENTRY, "{}"))
+    borne = bearing(bearers, known or Facts(), values.mark) if bearers else ()
+    for number, (kind, condition, target) in enumerate(
+        borne, start=1
+    ):  # below zero: it is no rule that says whose they are
+        listed.append((-number, f"bearer of {kind}", json.dumps(target)))
+        bound = {name: values.mark(value) for name, value in target.items()}
+        branches.append(f"WHEN {condition} THEN {_outcome(-number, bound)}")
     expression = f"CASE {' '.join(branches)} ELSE {_outcome(0, {})} END"
     seal = json.dumps([expression, {key: str(value) for key, value in values.bound.items()}], sort_keys=True)
     return CompiledRules(expression, values.bound, hashlib.sha256(seal.encode()).hexdigest(), tuple(listed))

@@ -102,6 +102,8 @@ def _named(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
         yield from [(("pools", name, "coverage", "owner"), pool.coverage.owner)] if pool.coverage else []
     yield from ((("owners", number, "team"), owner.team) for number, owner in enumerate(config.owners))
     yield from [(("policy", "capacity_owner"), config.policy.capacity_owner)] if config.policy.capacity_owner else []
+    bearers = config.policy.bearers.named()
+    yield from ((("policy", "bearers", kind), target["team"]) for kind, target in bearers if "team" in target)
 
 
 def read(path: Path) -> list[Alias]:

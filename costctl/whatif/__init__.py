@@ -17,6 +17,7 @@ from typing import Any
 
 from costctl import periods, pipeline, reports
 from costctl.config import Config
+from costctl.config.settings import Policy
 from costctl.errors import DoesNotReconcile, UsageError, shown
 from costctl.ledger import build, store, tags
 from costctl.ledger.store import Ledger
@@ -128,17 +129,17 @@ def then(ledger: Ledger, config: Config, asked: Sequence[date], cost: str) -> St
             where = f"{config.file}: {found.where}"
             remedy = f"The ledger is as it was, but it could not be allocated so. {found.remedy}"
             raise DoesNotReconcile(where, found.what, evidence=found.evidence, remedy=remedy) from found
-        return _state(ledger, asked, cost, config.policy.tax)
+        return _state(ledger, asked, cost, config.policy)
 
 
-def _state(ledger: Ledger, asked: Sequence[date], cost: str, tax: str) -> State:
-    owed = {line: found for month in asked for line, found in _owed(ledger, month, cost, tax).items()}
+def _state(ledger: Ledger, asked: Sequence[date], cost: str, policy: Policy) -> State:
+    owed = {line: found for month in asked for line, found in _owed(ledger, month, cost, policy).items()}
     return State(owed, changes.in_force(ledger), changes.fingerprint(ledger))
 
 
-def _owed(ledger: Ledger, month: date, cost: str, tax: str) -> dict[Line, Owed]:
+def _owed(ledger: Ledger, month: date, cost: str, policy: Policy) -> dict[Line, Owed]:
     """Return the totals of the chargeback's lines, as the report itself computes them."""
-    rows = reports.run(ledger, reports.named("chargeback"), span([month]), calendar="billing", cost=cost, tax=tax)
+    rows = reports.run(ledger, reports.named("chargeback"), span([month]), calendar="billing", cost=cost, policy=policy)
     found: dict[Line, list[Owed]] = defaultdict(list)
     for record in rows.dicts():
         line = Line(month, record["currency"], record["line"], record["team"] or "")

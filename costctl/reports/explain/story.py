@@ -132,7 +132,8 @@ def _rule(rule: dict[str, Any]) -> str:
         f"when {name} is {' or '.join(values) if isinstance(values, list) else values}" for name, values in when.items()
     ]
     parts += [f"{name} {value}" for name, value in rule["definition"].items() if name not in ("name", "when")]
-    return f"{rule['ordinal']}, {rule['name']}" + (f": {', '.join(parts)}" if parts else "")
+    numbered = f"{rule['ordinal']}, " if rule["ordinal"] > 0 else ""
+    return f"{numbered}{rule['name']}" + (f": {', '.join(parts)}" if parts else "")
 
 
 def _posting(posting: dict[str, Any], cost: str) -> str:

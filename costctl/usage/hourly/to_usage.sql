@@ -34,6 +34,7 @@ SELECT
     COALESCE(whole(requests), CASE WHEN instant(ts_start) = instant(ts_end) AND NOT list_contains(present, 'requests') THEN 1 END) AS requests,
     CASE WHEN NOT is_plain THEN 'inclusive' WHEN given IS NOT NULL THEN 'unsplit' ELSE 'exclusive' END AS convention,
     CASE WHEN NOT (is_plain OR fits) OR NOT fits_out THEN 'contradicted' WHEN NOT is_plain AND input_uncached IS NOT NULL THEN 'proved' ELSE 'declared' END AS convention_proof,
+    words([CASE WHEN whole(spillover) > 0 THEN 'spillover' END]) AS flags,
     CASE WHEN id IS NOT NULL THEN key_of([id]) END AS natural_key,
     list_concat(
         CASE
