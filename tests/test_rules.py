@@ -168,7 +168,8 @@ class TestAChargeThatSpansAChange:
         _, found = after(CONFIG.replace("10-11", "10-21"), TEAMS.replace("2026-10", "2026-08"))
         assert found == [("10-21 00", "11-01 00")]
 
-    def test_every_part_is_explained_and_exported(self, reorganised):
+    def test_every_part_is_explained_and_exported(self, reorganised, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "160")
         reorganised.bill("bill.csv", [OCTOBER | {"SubAccountId": "lab", "cost": "310"}])
         reorganised.ingest("bill.csv")
         told = reorganised.costctl("explain", "--team", "platform", "--format", "table").stdout
@@ -389,8 +390,9 @@ class TestTheWorkedReorganisation:
         assert {row[:2] for row in nothing} == {("0", "0")}
 
 
-def test_accounts_lose_nothing(place):
+def test_accounts_lose_nothing(place, monkeypatch):
     """Unowned costs, credits, tax, another currency, an unknown cost and a word of one's own: each has its line, and the bill is reached."""
+    monkeypatch.setenv("COLUMNS", "160")
     place.write(
         "costctl.yaml",
         """

@@ -105,7 +105,7 @@ def months(ledger: Ledger, period: str | None, last: int) -> list[date]:
 
 def now(ledger: Ledger, run: Run, asked: Sequence[date], cost: str) -> State:
     """Return the state that the ledger is in."""
-    return _state(ledger, asked, cost, run.config.policy.tax)
+    return _state(ledger, asked, cost, run.config.policy)
 
 
 def then(ledger: Ledger, config: Config, asked: Sequence[date], cost: str) -> State:
