@@ -103,16 +103,37 @@ def test_the_quotient_is_exact(sql, pairs):
 
 @QUICK
 @given(
-    st.lists(st.tuples(st.integers(1 - 10**24, 10**24 - 1), divisors, st.integers(0, 10**14)), min_size=1, max_size=60)
+    st.lists(st.tuples(st.integers(0, 10**24 - 1), divisors, st.integers(0, 10**14)), min_size=1, max_size=60)
 )
 @example([(10**24 - 1, 10**14, 10**14 - 1), (2**80 - 1, 10**13 - 1, 10**13 - 2), (1, 1, 0)])
 def test_the_quotient_of_shares_is_exact(sql, cases):
     """Its estimate is at its worst where the quotient is long and the division leaves almost one more."""
-    pairs = [(q * t + (rest % t) * (-1 if q < 0 else 1), t) for q, t, rest in cases]
-    pairs = [(n, t) for n, t in pairs if abs(n) <= WHOLE - LAST] or [(1, 1)]
+    pairs = [(q * t + rest % t, t) for q, t, rest in cases]
+    pairs = [(n, t) for n, t in pairs if n <= WHOLE - LAST] or [(1, 1)]
     rows = listed([(decimal(n), decimal(t), str(i)) for i, (n, t) in enumerate(pairs)], ("n", "t", "i"))
     found = sql.execute(f"SELECT short_quotient(n, t) FROM {rows} ORDER BY i").fetchall()
-    assert [int(row[0]) for row in found] == [toward_zero(n, t) for n, t in pairs]
+    assert [int(row[0]) for row in found] == [n // t for n, t in pairs]
+
+
+@QUICK
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 26).flatmap(lambda digits: st.integers(0, 10**digits - 1)),
+            st.sampled_from((0, 1, 5 * 10**11 - 1, 5 * 10**11, 5 * 10**11 + 1, 10**12 - 1)),
+            st.sampled_from((1, -1)),
+        ),
+        min_size=1,
+        max_size=60,
+    )
+)
+@example([(10**26 - 1, 5 * 10**11 - 1, -1), (2**53 + 1, 5 * 10**11, 1), (2**86 - 1, 10**12 - 1, 1), (0, 10**12 - 1, -1)])
+def test_millionths_are_rounded_half_up_without_their_sign(sql, cases):
+    """Next to a tie the double that they start from is the least help."""
+    cases = [case for case in cases if case[0] * 10**12 + case[1] < 10**38 - 10**12] or [(1, 0, 1)]
+    rows = listed([(money(sign * (m * 10**12 + rest)), str(i)) for i, (m, rest, sign) in enumerate(cases)], ("a", "i"))
+    found = sql.execute(f"SELECT millionths(a) FROM {rows} ORDER BY i").fetchall()
+    assert [int(row[0]) for row in found] == [m + (rest >= 5 * 10**11) for m, rest, _ in cases]
 
 
 @QUICK

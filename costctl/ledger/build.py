@@ -150,18 +150,19 @@ def prepare(ledger: Ledger) -> bool:
     bind(ledger)
     if ledger.meta("models") == fingerprint():
         return False
-    given, made = known() - {model.name for model in models()}, set[str]()
+    given, shapes = known() - {model.name for model in models()}, dict[str, str]()
     values = parameters(date(2000, 1, 1)) | {"source": "", "scope": ""}
     with ledger.transaction():
         for model in models():
-            text = qualified(model.text.replace("RULES()", NO_RULES), made, given)
-            ledger.run(f"CREATE OR REPLACE TEMP TABLE {model.name} AS {text} LIMIT 0", _used(text, values))
-            made.add(model.name)
+            text = qualified(model.text.replace("RULES()", NO_RULES), shapes.keys(), given)
+            columns = ledger.run(f"DESCRIBE {text}", _used(text, values)).rows  # to run it on nothing takes longer
+            shapes[model.name] = ", ".join(f'"{column[0]}" {column[1]}' for column in columns)
+            ledger.run(f"CREATE OR REPLACE TEMP TABLE {model.name} ({shapes[model.name]})")
             if model.keep:
-                ledger.run(f"CREATE OR REPLACE TABLE ledger.{model.name} AS SELECT * FROM temp.{model.name} LIMIT 0")
+                ledger.run(f"CREATE OR REPLACE TABLE ledger.{model.name} ({shapes[model.name]})")
         forget(ledger)
         ledger.run("DELETE FROM ledger.meta WHERE key = 'groups'")
-        ledger.set_meta("shapes", json.dumps({model.name: _shape(ledger, model.name) for model in models()}))
+        ledger.set_meta("shapes", json.dumps(shapes))
         ledger.set_meta("models", fingerprint())
     return True
 
@@ -170,10 +171,6 @@ def describe(ledger: Ledger, name: str) -> list[tuple[str, str]]:
     """Return columns and types of a model's table, after `prepare` made it in the same run."""
     query = "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = $name AND database_name = 'temp' ORDER BY column_index"
     return [(row[0], row[1]) for row in ledger.run(query, {"name": name}).rows]
-
-
-def _shape(ledger: Ledger, name: str) -> str:
-    return ", ".join(f'"{column}" {kind}' for column, kind in describe(ledger, name))
 
 
 def views(ledger: Ledger) -> None:

@@ -9,21 +9,21 @@ CREATE OR REPLACE TEMP MACRO quotient_corrected(n, q, t) AS q + quotient_estimat
 CREATE OR REPLACE TEMP MACRO exact_quotient(n, t) AS
     quotient_corrected(n - n % t, quotient_corrected(n - n % t, quotient_estimate(n - n % t, t), t), t);
 
--- The same where the quotient stays below 10^24 and t is positive: then its estimate is off by less than 2^29, one correction is the nearest whole number,
--- and that may lie one beyond. A remainder of 38 digits takes four times as long.
-CREATE OR REPLACE TEMP MACRO not_beyond(n, q, t) AS q - (CASE WHEN n >= 0 AND n - q * t < 0 THEN 1 WHEN n < 0 AND n - q * t > 0 THEN -1 ELSE 0 END);
-CREATE OR REPLACE TEMP MACRO short_quotient(n, t) AS not_beyond(n, quotient_corrected(n, quotient_estimate(n, t), t), t);
+-- The same of whole numbers that are not below zero, where the quotient stays below 10^24: it starts from one that is never above, by up to 2^34 of it, and
+-- what is left is divided without its remainder. A remainder of 38 digits takes four times as long; each name is written out in few places, as planning is what small ledgers wait for.
+CREATE OR REPLACE TEMP MACRO quotient_below(n, t) AS CAST(FLOOR(CAST(n AS DOUBLE) / NULLIF(CAST(t AS DOUBLE), 0) * CAST('0.99999999999999' AS DOUBLE)) AS DECIMAL(38, 0));
+CREATE OR REPLACE TEMP MACRO quotient_with(q, rest, t) AS q + quotient_estimate(rest - rest % t, t);
+CREATE OR REPLACE TEMP MACRO quotient_from(n, q, t) AS quotient_with(q, n - q * t, t);
+CREATE OR REPLACE TEMP MACRO short_quotient(n, t) AS quotient_from(n, quotient_below(n, t), t);
 
 -- An amount of money or hours in whole millionths, without its sign, half up; an error from 10^20 on. To cast to fewer decimals takes three times as long.
 CREATE OR REPLACE TEMP MACRO of_millionths(m) AS CAST(CAST(m AS DECIMAL(26, 0)) * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(38, 18));
-CREATE OR REPLACE TEMP MACRO millionths_estimate(amount) AS CAST(ROUND(CAST(amount AS DOUBLE) * 1000000, 0) AS DECIMAL(38, 0));
-CREATE OR REPLACE TEMP MACRO millionths_corrected(amount, m) AS m + millionths_estimate(amount - of_millionths(m));
-CREATE OR REPLACE TEMP MACRO millionths_half_up(amount, m) AS m + (CASE
-    WHEN amount - of_millionths(m) >= CAST('0.0000005' AS DECIMAL(8, 7)) THEN 1
-    WHEN amount - of_millionths(m) < CAST('-0.0000005' AS DECIMAL(8, 7)) THEN -1
-    ELSE 0
-END);
-CREATE OR REPLACE TEMP MACRO millionths(amount) AS millionths_half_up(ABS(amount), millionths_corrected(ABS(amount), millionths_estimate(ABS(amount))));
+CREATE OR REPLACE TEMP MACRO millionths_below(size) AS CAST(FLOOR(CAST(size AS DOUBLE) * 1000000) AS DECIMAL(38, 0));
+CREATE OR REPLACE TEMP MACRO millionths_half_up(rest, m) AS m + (CASE WHEN rest - of_millionths(m) >= CAST('0.0000005' AS DECIMAL(8, 7)) THEN 1 ELSE 0 END);
+CREATE OR REPLACE TEMP MACRO millionths_with(m, rest) AS m + millionths_half_up(rest, millionths_below(rest));
+CREATE OR REPLACE TEMP MACRO millionths_from(size, m) AS millionths_with(m, size - of_millionths(m));
+CREATE OR REPLACE TEMP MACRO millionths_of(size) AS millionths_from(size, millionths_below(size));
+CREATE OR REPLACE TEMP MACRO millionths(amount) AS millionths_of(ABS(amount));
 
 -- The same with its sign, where corrections take back.
 CREATE OR REPLACE TEMP MACRO signed_millionths(amount) AS millionths(amount) * (CASE WHEN amount < 0 THEN -1 ELSE 1 END);
