@@ -17,7 +17,7 @@ from costctl.ledger.store import Ledger
 from costctl.nouns import CompiledRules, Span
 from costctl.reports.explain import naming
 
-DERIVED = ("model_names", "attributed_groups", "chip_hours", "pool_cells")
+DERIVED = ("model_names", "attributed_groups", "chip_hours", "charge_evidence", "pool_cells")
 NOBODY = "-"  # as a filter: the postings without a team or model
 COSTS = {
     "BilledCost": "billed",
@@ -39,7 +39,7 @@ RATES = (
     "WHERE billing_period = $period AND group_id = $group"
 )
 POSTINGS = (
-    "SELECT kind, team, model, purpose, p.pool, state, method, reason, base, base_total, BillingCurrency, "
+    "SELECT kind, team, model, purpose, p.pool, state, method, reason, evidence, base, base_total, BillingCurrency, "
     f"{KNOWN} "
     "FROM ledger.postings AS p JOIN temp.explained_links AS l USING (posting_id) WHERE p.billing_period = $period AND l.billing_period = $period AND l.group_id = $group "
     "ORDER BY abs(p.EffectiveCost) DESC, kind, team, model, purpose, method"

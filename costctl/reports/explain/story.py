@@ -142,7 +142,7 @@ def _posting(posting: dict[str, Any], cost: str) -> str:
         f" · {_percent(posting['base'], posting['base_total'])} by {posting['method']}" if posting["base_total"] else ""
     )
     reason = f" · {posting['reason']}" if posting["reason"] else ""
-    return f"{posting['kind']} {owner}{pool}{share} · {_text(posting[MEASURES[cost]])} {posting['BillingCurrency']}{reason}"
+    return f"{posting['kind']} {owner}{pool}{share} · {_text(posting[MEASURES[cost]])} {posting['BillingCurrency']} · {posting['evidence']}{reason}"
 
 
 def _percent(part: Decimal, whole: Decimal) -> str:
