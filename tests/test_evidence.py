@@ -202,7 +202,9 @@ def test_below_the_grade_nobody_is_charged_and_the_totals_stay(ledger):
         ("unallocated", ""): 11,
         ("below evidence", ""): 133,
     }
-    assert {(row["delivered_tokens"], row["cost_per_mtok"]) for row in rows} == {("", "")}  # nobody says what the rest has bought
+    assert {(row["delivered_tokens"], row["cost_per_mtok"]) for row in rows} == {
+        ("", "")
+    }  # nobody says what the rest has bought
     assert "teams as posted, charged by evidence contracted or better" in said
     assert "(below evidence)" in said
     assert "difference 0" in said
