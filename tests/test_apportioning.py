@@ -102,9 +102,7 @@ def test_the_quotient_is_exact(sql, pairs):
 
 
 @QUICK
-@given(
-    st.lists(st.tuples(st.integers(0, 10**24 - 1), divisors, st.integers(0, 10**14)), min_size=1, max_size=60)
-)
+@given(st.lists(st.tuples(st.integers(0, 10**24 - 1), divisors, st.integers(0, 10**14)), min_size=1, max_size=60))
 @example([(10**24 - 1, 10**14, 10**14 - 1), (2**80 - 1, 10**13 - 1, 10**13 - 2), (1, 1, 0)])
 def test_the_quotient_of_shares_is_exact(sql, cases):
     """Its estimate is at its worst where the quotient is long and the division leaves almost one more."""
@@ -127,7 +125,9 @@ def test_the_quotient_of_shares_is_exact(sql, cases):
         max_size=60,
     )
 )
-@example([(10**26 - 1, 5 * 10**11 - 1, -1), (2**53 + 1, 5 * 10**11, 1), (2**86 - 1, 10**12 - 1, 1), (0, 10**12 - 1, -1)])
+@example(
+    [(10**26 - 1, 5 * 10**11 - 1, -1), (2**53 + 1, 5 * 10**11, 1), (2**86 - 1, 10**12 - 1, 1), (0, 10**12 - 1, -1)]
+)
 def test_millionths_are_rounded_half_up_without_their_sign(sql, cases):
     """Next to a tie the double that they start from is the least help."""
     cases = [case for case in cases if case[0] * 10**12 + case[1] < 10**38 - 10**12] or [(1, 0, 1)]

@@ -113,6 +113,8 @@ BROKEN = {
         "UPDATE ledger.postings SET team = NULL WHERE kind = 'shared'",
         "UPDATE ledger.postings SET team = 'ads' WHERE kind = 'unallocated'",
         "UPDATE ledger.postings SET reason = NULL WHERE kind = 'unallocated'",
+        f"UPDATE ledger.postings SET evidence = 'audited' WHERE {ONE_POSTING}",
+        f"UPDATE ledger.postings SET evidence = NULL WHERE {ONE_POSTING}",
     ],
     "postings_equal_card_costs": [
         "; ".join(

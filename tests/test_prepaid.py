@@ -93,6 +93,8 @@ class TestTheExample:
         fees = "SELECT team, kind, EffectiveCost FROM ledger.postings WHERE kind IN ('fee', 'prepaid') ORDER BY ALL"
         paid = Decimal(21504)
         assert worked.ask(fees) == [("platform", "fee", paid), ("platform", "prepaid", -paid)]
+        grades = "SELECT DISTINCT evidence FROM ledger.postings WHERE source = 'own' AND kind = 'prepaid'"
+        assert worked.ask(grades) == [("contracted",)]  # by the schedule, whatever invoice the purchase is on
 
     def test_a_posting_leads_to_the_row_and_to_the_purchase(self, worked):
         ((sha256,),) = worked.ask("SELECT sha256 FROM ledger.delivery_files WHERE name = 'prepaid-2026-11.csv'")

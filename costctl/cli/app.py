@@ -158,6 +158,14 @@ def report(
             "--org", metavar="TEXT", help="as-posted, or as-of=2026-10-31: teams under their names of that day."
         ),
     ] = "as-posted",
+    min_evidence: Annotated[
+        str | None,
+        typer.Option(
+            "--min-evidence",
+            metavar="GRADE",
+            help="invoiced, contracted, list, estimated or imputed: teams are charged nothing below it.",
+        ),
+    ] = None,
     format_: FormatOption = None,
     output: OutputOption = None,
     cents: Annotated[
@@ -196,6 +204,7 @@ def report(
         currency=currency,
         rate_type=rate_type,
         org=org,
+        min_evidence=min_evidence,
     )
 
 

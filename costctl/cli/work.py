@@ -108,6 +108,7 @@ def report(
     currency: str | None = None,
     rate_type: str = exchange.TYPES[0],
     org: str | None = None,
+    min_evidence: str | None = None,
 ) -> None:
     """Show one report, or list them."""
     if name is None:
@@ -120,7 +121,16 @@ def report(
     wish = _wish(run, currency, rate_type) if currency else None
     render.report(
         answer(
-            run, chosen, period=period, last=last, calendar=calendar, cost=cost, refresh=refresh, wish=wish, org=org
+            run,
+            chosen,
+            period=period,
+            last=last,
+            calendar=calendar,
+            cost=cost,
+            refresh=refresh,
+            wish=wish,
+            org=org,
+            min_evidence=min_evidence,
         ),
         kind,
         output,
@@ -163,18 +173,21 @@ def answer(
     refresh: bool = True,
     wish: Wish | None = None,
     org: str | None = None,
+    min_evidence: str | None = None,
 ) -> Answer:
     """Compute a report's answer from an up-to-date ledger."""
-    day = reports.org_of(chosen, org)
+    owed = reports.Owed(reports.org_of(chosen, org), reports.least_evidence(chosen, min_evidence, cost))
     with pipeline.reading(run, refresh=refresh) as (ledger, late):
         today = datetime.now(UTC).date()
         span = periods.parse(period) if period else periods.last(last, today) if last else periods.latest(ledger)
         in_force = reports.calendar_of(chosen, span, calendar)
-        teams = reports.teams_of(chosen, day)
-        footer = reports.footer(ledger, span, calendar=in_force, cost=cost, late=late, teams=teams)
+        teams, graded = reports.teams_of(chosen, owed), reports.graded(chosen, cost)
+        footer = reports.footer(
+            ledger, span, calendar=in_force, cost=cost, late=late, teams=teams, with_evidence=graded
+        )
         if chosen.name == "chargeback":
             footer += reports.sensitivity(ledger, span)
-        how: dict[str, Any] = {"calendar": in_force, "cost": cost, "policy": run.config.policy, "org": day}
+        how: dict[str, Any] = {"calendar": in_force, "cost": cost, "policy": run.config.policy, "owed": owed}
         if wish:
             found = conversion.converted(ledger, chosen, span, wish, **how)
             rows, bill, footer = found.rows, found.bill, (*footer, *found.notes)

@@ -187,7 +187,8 @@ CREATE TABLE ledger.units (unit VARCHAR NOT NULL, measure VARCHAR NOT NULL, mult
 CREATE TABLE ledger.chips (chip VARCHAR NOT NULL, short VARCHAR NOT NULL, vendor VARCHAR, title VARCHAR, family VARCHAR, memory_gb VARCHAR, price_visibility VARCHAR, source VARCHAR, as_of VARCHAR, confidence VARCHAR);
 CREATE TABLE ledger.owned (                                      -- owned and leased chips, by the cards of an asset register
     card VARCHAR NOT NULL, asset VARCHAR NOT NULL, chip VARCHAR NOT NULL, chips BIGINT NOT NULL, valid_from DATE NOT NULL, valid_to DATE,
-    available_percent DECIMAL(9,6)   -- of the paid hours, by the card; NULL where it does not say
+    available_percent DECIMAL(9,6),  -- of the paid hours, by the card; NULL where it does not say
+    confidence VARCHAR
 );
 CREATE TABLE ledger.chip_power (
     card VARCHAR NOT NULL, chip VARCHAR NOT NULL, basis VARCHAR NOT NULL, watts BIGINT NOT NULL,   -- basis: all_in (with its share of host and network) | chip

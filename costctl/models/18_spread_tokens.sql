@@ -36,7 +36,7 @@ told_apart AS (
 named AS (
     SELECT
         u.day, CAST(u.ts_last AS DATE) AS last_day, u.source, u.evidence_role, u.drives, u.is_bought, u.provider, u.channel, u.pool, u.model, u.bought_model, u.region, u.route,
-        u.service_tier, u.team, u.unknown_owner, u.purpose, u.task, u.outcome, u.requests,
+        u.service_tier, u.team, u.unknown_owner, u.purpose, u.task, u.outcome, u.requests, u.is_estimated,
         CASE WHEN a.parts > 1 THEN EXTRACT(HOUR FROM u.ts_start) * 60 + EXTRACT(MINUTE FROM u.ts_start) END AS first_minute,
         CASE WHEN a.parts > 1 THEN EXTRACT(HOUR FROM u.ts_last) * 60 + EXTRACT(MINUTE FROM u.ts_last) END AS last_minute, a.first_step_to,
         CASE
@@ -52,7 +52,7 @@ named AS (
 
 SELECT
     day, last_day, source, evidence_role, drives, is_bought, provider, channel, pool, model, bought_model, region, route,
-    service_tier, team, unknown_owner, purpose, task, outcome, requests, first_minute, last_minute,
+    service_tier, team, unknown_owner, purpose, task, outcome, requests, is_estimated, first_minute, last_minute,
     CASE WHEN prompt <= first_step_to THEN CAST(0 AS BIGINT) ELSE prompt END AS prompt, CASE WHEN prompt > first_step_to THEN requests = 1 END AS is_one_prompt,
     uncached, cache_read, written_5m, written_30m, written_1h, written_12h, written, tool_use, input_unsplit, visible, reasoning, output_unsplit, rejected
 FROM named

@@ -8,7 +8,7 @@ WITH cells AS (
     SELECT
         day, last_day, source, evidence_role, drives, is_bought, provider, channel, pool, model, bought_model, region, route,
         service_tier, team, unknown_owner, purpose, task, outcome, first_minute, last_minute, prompt, is_one_prompt,
-        SUM(CAST(requests AS DECIMAL(38, 0))) AS requests,
+        BOOL_OR(is_estimated) AS is_estimated, SUM(CAST(requests AS DECIMAL(38, 0))) AS requests,
         SUM(CAST(uncached AS DECIMAL(38, 0))) AS uncached, SUM(CAST(cache_read AS DECIMAL(38, 0))) AS cache_read, SUM(CAST(written_5m AS DECIMAL(38, 0))) AS written_5m,
         SUM(CAST(written_30m AS DECIMAL(38, 0))) AS written_30m, SUM(CAST(written_1h AS DECIMAL(38, 0))) AS written_1h, SUM(CAST(written_12h AS DECIMAL(38, 0))) AS written_12h,
         SUM(CAST(written AS DECIMAL(38, 0))) AS written, SUM(CAST(tool_use AS DECIMAL(38, 0))) AS tool_use, SUM(CAST(input_unsplit AS DECIMAL(38, 0))) AS input_unsplit,
@@ -40,7 +40,7 @@ told AS (
             WHEN 'output.visible' THEN c.visible WHEN 'output.reasoning' THEN c.reasoning WHEN 'output.unsplit' THEN c.output_unsplit
             WHEN 'output.rejected_prediction' THEN c.rejected
         END AS tokens,
-        CASE WHEN k.token_class = '-' THEN c.requests END AS requests
+        CASE WHEN k.token_class = '-' THEN c.requests END AS requests, c.is_estimated
     FROM cells AS c
     CROSS JOIN classes AS k
     LEFT JOIN price_bounds AS f ON f.provider = c.provider AND f.model = LOWER(c.bought_model) AND f.kind = 'part' AND f.from_value <= c.first_minute AND c.first_minute < f.to_value
@@ -51,7 +51,7 @@ told AS (
 SELECT
     day, last_day, source, evidence_role, drives, is_bought, provider, channel, pool, model, bought_model, region, route,
     service_tier, team, unknown_owner, purpose, task, outcome, first_part, last_part, first_step, last_step, token_class,
-    SUM(tokens) AS tokens, SUM(requests) AS requests
+    SUM(tokens) AS tokens, SUM(requests) AS requests, BOOL_OR(is_estimated) AS is_estimated
 FROM told
 WHERE tokens IS NOT NULL
 GROUP BY ALL

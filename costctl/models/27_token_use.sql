@@ -11,13 +11,13 @@ WITH counted AS (
             WHEN token_class = 'input.cache_read' THEN 'cache_read'
             ELSE 'input'
         END AS token_class,
-        tokens, COALESCE(requests, CAST(0 AS DECIMAL(38, 0))) AS requests, FALSE AS by_bill
+        tokens, COALESCE(requests, CAST(0 AS DECIMAL(38, 0))) AS requests, FALSE AS by_bill, is_estimated
     FROM counted_tokens
     WHERE drives
     UNION ALL
     SELECT
         day, provider, 'api', model, bought_model, team, purpose, 'generate', 'ok', bill_class,
-        CAST(tokens AS DECIMAL(38, 0)), CAST(0 AS DECIMAL(38, 0)), TRUE
+        CAST(tokens AS DECIMAL(38, 0)), CAST(0 AS DECIMAL(38, 0)), TRUE, FALSE
     FROM billed_tokens
     WHERE drives AND tokens IS NOT NULL
 )
@@ -31,6 +31,6 @@ SELECT
     END AS unit,
     CAST(SUM(tokens) AS BIGINT) AS tokens,
     CAST(SUM(CASE WHEN outcome = 'ok' THEN tokens ELSE CAST(0 AS DECIMAL(38, 0)) END) AS BIGINT) AS delivered_tokens,
-    CAST(SUM(requests) AS BIGINT) AS requests
+    CAST(SUM(requests) AS BIGINT) AS requests, BOOL_OR(is_estimated) AS is_estimated
 FROM counted
 GROUP BY ALL

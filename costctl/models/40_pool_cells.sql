@@ -7,7 +7,7 @@ WITH cells AS (
         g.ChargeCategory, g.nature, h.chip, g.x_purchase_model AS purchase_model, g.RegionId,
         CASE WHEN g.pool = 'api' THEN g.bought_model END AS api_model, CASE WHEN g.pool = 'api' THEN g.model END AS model, CASE WHEN g.pool = 'api' THEN g.x_token_class END AS api_class,
         SUM(g.BilledCost) AS BilledCost, SUM(g.EffectiveCost) AS EffectiveCost, SUM(g.ListCost) AS ListCost, SUM(g.ContractedCost) AS ContractedCost,
-        SUM(k.rate_card_cost) AS rate_card_cost, CAST(SUM(CAST(k.rate_card_unknown AS DECIMAL(38, 0))) AS BIGINT) AS rate_card_unknown,
+        MAX(e.grade) AS grade, SUM(k.rate_card_cost) AS rate_card_cost, CAST(SUM(CAST(k.rate_card_unknown AS DECIMAL(38, 0))) AS BIGINT) AS rate_card_unknown,
         CASE WHEN COUNT(n.group_id) = 0 THEN SUM(CAST(COALESCE(h.chip_hours, CAST('0' AS DECIMAL(18, 6))) AS DECIMAL(38, 18))) END AS chip_hours,
         SUM(CASE WHEN g.pool = 'api' AND u.measure = 'token' THEN millionths_of_tokens(g.quantity, u.multiplier) END) AS billed_millionths,
         CAST(SUM(CAST(g.billed_unknown AS DECIMAL(38, 0))) AS BIGINT) AS billed_unknown,
@@ -19,6 +19,7 @@ WITH cells AS (
         BOOL_OR(g.contracted_incomplete) AS contracted_incomplete, BOOL_OR(k.rate_card_incomplete) AS rate_card_incomplete
     FROM attributed_groups AS g
     INNER JOIN card_costs AS k ON k.group_id = g.group_id AND k.billing_period = g.billing_period
+    INNER JOIN charge_evidence AS e ON e.group_id = g.group_id
     LEFT JOIN chip_hours AS h ON h.group_id = g.group_id
     LEFT JOIN unknown_machines AS n ON n.group_id = g.group_id AND n.billing_period = g.billing_period
     LEFT JOIN units AS u ON u.unit = LOWER(TRIM(g.billed_unit))
@@ -36,7 +37,7 @@ identified AS (
         billing_period, pool, unit, slot_start, slot_end, source, provider, BillingAccountId, InvoiceId, BillingCurrency, ChargeCategory, nature,
         chip, purchase_model, RegionId, api_model, api_class, model, BilledCost, EffectiveCost, ListCost, ContractedCost, rate_card_cost, chip_hours,
         exact_quotient(billed_millionths, CAST('1000000' AS DECIMAL(38, 0))) AS billed_tokens, billed_unknown, effective_unknown, list_unknown, contracted_unknown,
-        rate_card_unknown, billed_incomplete, effective_incomplete, list_incomplete, contracted_incomplete, rate_card_incomplete, is_unpriced
+        rate_card_unknown, billed_incomplete, effective_incomplete, list_incomplete, contracted_incomplete, rate_card_incomplete, is_unpriced, grade
     FROM cells
 )
 
@@ -45,5 +46,5 @@ SELECT
     BillingCurrency, ChargeCategory, nature, chip, purchase_model, RegionId, api_model, api_class, model,
     BilledCost, EffectiveCost, ListCost, ContractedCost, rate_card_cost, chip_hours, billed_tokens,
     billed_unknown, effective_unknown, list_unknown, contracted_unknown, rate_card_unknown,
-    billed_incomplete, effective_incomplete, list_incomplete, contracted_incomplete, rate_card_incomplete, is_unpriced
+    billed_incomplete, effective_incomplete, list_incomplete, contracted_incomplete, rate_card_incomplete, is_unpriced, grade
 FROM identified

@@ -16,11 +16,11 @@ WITH split AS (
 ),
 
 counted AS (
-    SELECT t.day, t.pool, t.team, t.model, t.purpose, t.token_class, t.tokens, t.requests, FALSE AS is_uncovered
+    SELECT t.day, t.pool, t.team, t.model, t.purpose, t.token_class, t.tokens, t.requests, FALSE AS is_uncovered, t.is_estimated
     FROM token_use AS t
     WHERE t.pool IS NOT NULL AND t.pool <> 'api'
     UNION ALL
-    SELECT u.day, u.pool, p.coverage_owner, u.model, 'unknown', u.token_class, u.tokens, u.requests, TRUE
+    SELECT u.day, u.pool, p.coverage_owner, u.model, 'unknown', u.token_class, u.tokens, u.requests, TRUE, FALSE
     FROM uncovered_tokens AS u
     INNER JOIN pools AS p ON p.pool = u.pool
 ),
@@ -34,7 +34,8 @@ weighed AS (
             WHEN 'tokens' THEN CAST(t.tokens AS DECIMAL(38, 0))
             WHEN 'output_tokens' THEN CASE WHEN t.token_class = 'output' THEN CAST(t.tokens AS DECIMAL(38, 0)) ELSE CAST(0 AS DECIMAL(38, 0)) END
             ELSE CAST(t.requests AS DECIMAL(38, 0))
-        END) AS weight
+        END) AS weight,
+        BOOL_OR(t.is_estimated) AS is_estimated
     FROM counted AS t
     INNER JOIN pools AS p ON p.tokens_of = t.pool AND p.base IN ('weighted_tokens', 'tokens', 'output_tokens', 'requests')
     LEFT JOIN pool_weights AS w ON w.pool = p.pool AND w.token_class = t.token_class
@@ -43,18 +44,18 @@ weighed AS (
 
 SELECT
     t.day, t.pool, CONCAT('api|', t.provider, '|', t.bought_model, '|', t.token_class) AS base_key, CAST(NULL AS VARCHAR) AS to_pool, t.team, t.model, t.purpose,
-    'bought tokens' AS method, SUM(CAST(t.tokens AS DECIMAL(38, 0))) AS weight
+    'bought tokens' AS method, SUM(CAST(t.tokens AS DECIMAL(38, 0))) AS weight, BOOL_OR(t.is_estimated) AS is_estimated
 FROM token_use AS t
 WHERE t.pool = 'api' AND t.token_class <> '-' AND NOT t.by_bill
 GROUP BY ALL
 UNION ALL
-SELECT day, pool, CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), team, model, purpose, method, weight
+SELECT day, pool, CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), team, model, purpose, method, weight, is_estimated
 FROM weighed
 WHERE weight > 0 OR method <> 'not covered'
 UNION ALL
 SELECT
     d.day, p.pool, CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), r.team, COALESCE(r.model, 'unknown'), CASE r.state WHEN 'training' THEN 'training' ELSE 'unknown' END, p.base,
-    SUM(r.microchips * DATE_DIFF('second', GREATEST(r.ts_start, CAST(d.day AS TIMESTAMP)), LEAST(r.ts_end, CAST(d.day AS TIMESTAMP) + INTERVAL 1 DAY)))
+    SUM(r.microchips * DATE_DIFF('second', GREATEST(r.ts_start, CAST(d.day AS TIMESTAMP)), LEAST(r.ts_end, CAST(d.day AS TIMESTAMP) + INTERVAL 1 DAY))), FALSE
 FROM chip_records AS r
 INNER JOIN pools AS p ON p.pool = r.pool AND p.base = 'chip_seconds'
 INNER JOIN calendar AS d ON CAST(d.day AS TIMESTAMP) < r.ts_end AND CAST(d.day AS TIMESTAMP) + INTERVAL 1 DAY > r.ts_start
@@ -63,13 +64,13 @@ GROUP BY ALL
 UNION ALL
 SELECT
     s.day, p.pool, CONCAT('cost|', s.BillingCurrency), s.passed_to, s.team, s.model, s.purpose, p.base,
-    SUM(signed_millionths(s.cost))
+    SUM(signed_millionths(s.cost)), FALSE
 FROM split AS s
 INNER JOIN pools AS p ON p.base = 'direct_cost'
 LEFT JOIN pool_over AS o ON o.pool = p.pool AND o.to_pool = s.passed_to
 WHERE s.passed_to IS NULL OR o.pool IS NOT NULL
 GROUP BY ALL
 UNION ALL
-SELECT d.day, v.pool, CAST(NULL AS VARCHAR), v.to_pool, v.team, CAST(NULL AS VARCHAR), 'unknown', 'driver', CAST(v.value * 1000000 AS DECIMAL(38, 0))
+SELECT d.day, v.pool, CAST(NULL AS VARCHAR), v.to_pool, v.team, CAST(NULL AS VARCHAR), 'unknown', 'driver', CAST(v.value * 1000000 AS DECIMAL(38, 0)), FALSE
 FROM pool_drivers AS v
 INNER JOIN calendar AS d ON d.day >= v.valid_from AND d.day < v.valid_to

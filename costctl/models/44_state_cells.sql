@@ -8,6 +8,7 @@ WITH parts AS (
         c.cell_id, c.pool, c.slot_start, c.slot_end, c.nature, c.provider, c.api_model, c.api_class, c.model,
         c.BillingCurrency, COALESCE(t.state, CASE c.nature WHEN 'unused' THEN 'unused' ELSE 'loaded' END) AS state, t.team AS state_team, COALESCE(t.model, m.model) AS state_model,
         SUM(COALESCE(t.weight, CAST(1 AS DECIMAL(38, 0))) * CAST(COALESCE(m.share, n.whole, CAST(1 AS BIGINT)) AS DECIMAL(38, 0))) AS weight,
+        MAX(GREATEST(c.grade, CASE WHEN m.share < n.whole THEN 5 ELSE 1 END)) AS grade,
         c.BilledCost, c.EffectiveCost, c.ListCost, c.ContractedCost, c.rate_card_cost, c.chip_hours,
         c.billed_unknown, c.effective_unknown, c.list_unknown, c.contracted_unknown, c.rate_card_unknown,
         c.billed_incomplete, c.effective_incomplete, c.list_incomplete, c.contracted_incomplete, c.rate_card_incomplete,
@@ -23,7 +24,7 @@ WITH parts AS (
 
 ranked AS (
     SELECT
-        cell_id, pool, slot_start, slot_end, nature, provider, api_model, api_class, model, BillingCurrency, state, state_team, state_model,
+        cell_id, pool, slot_start, slot_end, nature, provider, api_model, api_class, model, BillingCurrency, state, state_team, state_model, grade,
         BilledCost, EffectiveCost, ListCost, ContractedCost, rate_card_cost, chip_hours, billed_unknown, effective_unknown, list_unknown, contracted_unknown, rate_card_unknown,
         billed_incomplete, effective_incomplete, list_incomplete, contracted_incomplete, rate_card_incomplete, base, idle_policy, idle_owner,
         SUM(weight) OVER (PARTITION BY cell_id) AS total, weight,
@@ -33,7 +34,7 @@ ranked AS (
 
 shared AS (
     SELECT
-        cell_id, pool, slot_start, slot_end, nature, provider, api_model, api_class, model, BillingCurrency, state, state_team, state_model, weight, total, place,
+        cell_id, pool, slot_start, slot_end, nature, provider, api_model, api_class, model, BillingCurrency, state, state_team, state_model, grade, weight, total, place,
         BilledCost, EffectiveCost, ListCost, ContractedCost, rate_card_cost, chip_hours, billed_unknown, effective_unknown, list_unknown, contracted_unknown, rate_card_unknown,
         billed_incomplete, effective_incomplete, list_incomplete, contracted_incomplete, rate_card_incomplete, base, idle_policy, idle_owner,
         share_of(BilledCost, weight, total) AS billed, share_of(EffectiveCost, weight, total) AS effective, share_of(ListCost, weight, total) AS list,
@@ -64,6 +65,6 @@ SELECT
     CASE WHEN s.place = 1 THEN s.list_unknown ELSE CAST(0 AS BIGINT) END AS list_unknown,
     CASE WHEN s.place = 1 THEN s.contracted_unknown ELSE CAST(0 AS BIGINT) END AS contracted_unknown,
     CASE WHEN s.place = 1 THEN s.rate_card_unknown ELSE CAST(0 AS BIGINT) END AS rate_card_unknown,
-    s.billed_incomplete, s.effective_incomplete, s.list_incomplete, s.contracted_incomplete, s.rate_card_incomplete
+    s.billed_incomplete, s.effective_incomplete, s.list_incomplete, s.contracted_incomplete, s.rate_card_incomplete, s.grade
 FROM shared AS s
 WINDOW cell AS (PARTITION BY s.cell_id)

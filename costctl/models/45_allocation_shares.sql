@@ -36,7 +36,7 @@ based AS (
         w.pool, w.slot_start, w.slot_end, w.share_key,
         CASE WHEN w.share_key LIKE 'models|%' THEN w.idle_owner ELSE b.team END AS team, b.to_pool, COALESCE(b.model, w.state_model, 'unknown') AS model,
         CASE WHEN w.share_key LIKE 'models|%' THEN 'unknown' ELSE b.purpose END AS purpose,
-        b.method, SUM(b.weight) AS weight
+        b.method, SUM(b.weight) AS weight, BOOL_OR(b.is_estimated) AS is_estimated
     FROM wanted AS w
     INNER JOIN allocation_bases AS b ON b.pool = w.pool AND b.day >= w.first_day AND CAST(b.day AS TIMESTAMP) < w.until AND (
         b.base_key = w.share_key
@@ -45,12 +45,12 @@ based AS (
     )
     GROUP BY ALL
     UNION ALL
-    SELECT w.pool, w.slot_start, w.slot_end, w.share_key, f.team, f.to_pool, COALESCE(w.state_model, 'unknown'), 'unknown', 'fixed', CAST(f.share * 1000000 AS DECIMAL(38, 0))
+    SELECT w.pool, w.slot_start, w.slot_end, w.share_key, f.team, f.to_pool, COALESCE(w.state_model, 'unknown'), 'unknown', 'fixed', CAST(f.share * 1000000 AS DECIMAL(38, 0)), FALSE
     FROM wanted AS w
     INNER JOIN pool_fixed AS f ON f.pool = w.pool
     WHERE w.share_key LIKE 'teams|%'
     UNION ALL
-    SELECT w.pool, w.slot_start, w.slot_end, w.share_key, r.team, CAST(NULL AS VARCHAR), COALESCE(w.state_model, a.model, 'unknown'), 'unknown', r.method, r.idle
+    SELECT w.pool, w.slot_start, w.slot_end, w.share_key, r.team, CAST(NULL AS VARCHAR), COALESCE(w.state_model, a.model, 'unknown'), 'unknown', r.method, r.idle, FALSE
     FROM wanted AS w
     INNER JOIN reserved_time AS r ON r.pool = w.pool AND r.slot_start = w.slot_start AND r.slot_end = w.slot_end
     LEFT JOIN alone AS a ON a.pool = w.pool AND a.slot_start = w.slot_start AND a.slot_end = w.slot_end
@@ -64,17 +64,17 @@ counted AS (
 ),
 
 whole AS (
-    SELECT pool, slot_start, slot_end, share_key, team, to_pool, model, purpose, method, weight
+    SELECT pool, slot_start, slot_end, share_key, team, to_pool, model, purpose, method, weight, is_estimated
     FROM based
     UNION ALL
-    SELECT b.pool, b.slot_start, b.slot_end, b.share_key, CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), b.model, 'unknown', 'not counted', b.tokens - c.tokens
+    SELECT b.pool, b.slot_start, b.slot_end, b.share_key, CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), b.model, 'unknown', 'not counted', b.tokens - c.tokens, FALSE
     FROM billed AS b
     INNER JOIN counted AS c ON c.pool = b.pool AND c.slot_start = b.slot_start AND c.slot_end = b.slot_end AND c.share_key = b.share_key
     WHERE b.tokens > c.tokens
 )
 
 SELECT
-    $billing_period AS billing_period, pool, slot_start, slot_end, share_key, team, to_pool, model, purpose, method, weight,
+    $billing_period AS billing_period, pool, slot_start, slot_end, share_key, team, to_pool, model, purpose, method, weight, is_estimated,
     SUM(weight) OVER (PARTITION BY pool, slot_start, slot_end, share_key) AS total
 FROM whole
 WHERE weight <> 0

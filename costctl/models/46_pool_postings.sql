@@ -7,6 +7,7 @@ WITH parts AS (
         c.state_cell_id, c.cell_id, c.pool, c.nature, c.state, c.share_key,
         COALESCE(s.team, CASE WHEN s.share_key IS NULL THEN c.state_team END) AS team, s.to_pool,
         COALESCE(s.model, c.state_model, c.model, 'unknown') AS model, COALESCE(s.purpose, CASE c.state WHEN 'training' THEN 'training' ELSE 'unknown' END) AS purpose,
+        GREATEST(c.grade, CASE WHEN s.method = 'not covered' OR (s.method = 'fixed' AND s.weight < s.total) THEN 5 WHEN s.is_estimated AND s.weight < s.total THEN 4 ELSE 1 END) AS grade,
         COALESCE(s.method, '-') AS method, s.share_key IS NULL AS unsplit,
         COALESCE(s.weight, CAST(1 AS DECIMAL(38, 0))) AS weight, COALESCE(s.total, CAST(1 AS DECIMAL(38, 0))) AS total,
         c.BilledCost, c.EffectiveCost, c.ListCost, c.ContractedCost, c.rate_card_cost, c.chip_hours,
@@ -19,7 +20,7 @@ WITH parts AS (
 
 shared AS (
     SELECT
-        state_cell_id, cell_id, pool, nature, state, share_key, team, to_pool, model, purpose, method, unsplit, weight, total,
+        state_cell_id, cell_id, pool, nature, state, share_key, team, to_pool, model, purpose, method, grade, unsplit, weight, total,
         BilledCost, EffectiveCost, ListCost, ContractedCost, rate_card_cost, chip_hours, billed_unknown, effective_unknown, list_unknown, contracted_unknown, rate_card_unknown,
         billed_incomplete, effective_incomplete, list_incomplete, contracted_incomplete, rate_card_incomplete,
         share_of(BilledCost, weight, total) AS billed, share_of(EffectiveCost, weight, total) AS effective, share_of(ListCost, weight, total) AS list,
@@ -29,7 +30,7 @@ shared AS (
 )
 
 SELECT
-    state_cell_id, cell_id, pool, nature, state, team, to_pool, model, purpose, method, weight, total,
+    state_cell_id, cell_id, pool, nature, state, team, to_pool, model, purpose, method, grade, weight, total,
     CASE
         WHEN to_pool IS NOT NULL THEN NULL
         WHEN method = 'not counted' THEN 'tokens on the bill that no source counted'

@@ -8,7 +8,7 @@ SELECT
     CASE WHEN c.passed_by IS NULL THEN c.pool ELSE CONCAT(c.passed_by, ' > ', c.pool) END AS passed_by,
     c.billing_period, p.to_pool AS pool, u.tokens_of AS unit, c.slot_start, c.slot_end, c.source, c.provider, c.BillingAccountId, c.InvoiceId,
     c.BillingCurrency, c.ChargeCategory, c.nature, c.chip, c.purchase_model, c.RegionId,
-    SUM(p.BilledCost) AS BilledCost, SUM(p.EffectiveCost) AS EffectiveCost, SUM(p.ListCost) AS ListCost, SUM(p.ContractedCost) AS ContractedCost,
+    MAX(p.grade) AS grade, SUM(p.BilledCost) AS BilledCost, SUM(p.EffectiveCost) AS EffectiveCost, SUM(p.ListCost) AS ListCost, SUM(p.ContractedCost) AS ContractedCost,
     SUM(p.rate_card_cost) AS rate_card_cost, CASE WHEN COUNT(*) = COUNT(p.chip_hours) THEN SUM(p.chip_hours) END AS chip_hours,
     CAST(SUM(CAST(p.billed_unknown AS DECIMAL(38, 0))) AS BIGINT) AS billed_unknown, CAST(SUM(CAST(p.effective_unknown AS DECIMAL(38, 0))) AS BIGINT) AS effective_unknown,
     CAST(SUM(CAST(p.list_unknown AS DECIMAL(38, 0))) AS BIGINT) AS list_unknown, CAST(SUM(CAST(p.contracted_unknown AS DECIMAL(38, 0))) AS BIGINT) AS contracted_unknown,

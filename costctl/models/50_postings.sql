@@ -16,10 +16,11 @@ WITH posted AS (
         CASE WHEN n.group_id IS NULL THEN CAST(COALESCE(h.chip_hours, CAST('0' AS DECIMAL(18, 6))) AS DECIMAL(38, 18)) END AS chip_hours,
         g.billed_unknown, g.effective_unknown, g.list_unknown, g.contracted_unknown, k.rate_card_unknown,
         g.billed_incomplete, g.effective_incomplete, g.list_incomplete, g.contracted_incomplete, k.rate_card_incomplete, g.is_unpriced,
-        CAST(NULL AS VARCHAR) AS cell, CAST(NULL AS VARCHAR) AS passed_by
+        CAST(NULL AS VARCHAR) AS cell, CAST(NULL AS VARCHAR) AS passed_by, e.grade
     FROM attributed_groups AS g
     CROSS JOIN capacity_owner AS o
     INNER JOIN card_costs AS k ON k.group_id = g.group_id AND k.billing_period = g.billing_period
+    INNER JOIN charge_evidence AS e ON e.group_id = g.group_id
     LEFT JOIN chip_hours AS h ON h.group_id = g.group_id
     LEFT JOIN unknown_machines AS n ON n.group_id = g.group_id AND n.billing_period = g.billing_period
     WHERE g.pool IS NULL
@@ -30,7 +31,7 @@ WITH posted AS (
         c.slot_start, c.slot_end, c.source, c.provider, c.BillingAccountId, c.InvoiceId, c.BillingCurrency, c.ChargeCategory, c.RegionId,
         c.chip, c.purchase_model, p.weight, p.total, p.BilledCost, p.EffectiveCost, p.ListCost, p.ContractedCost, p.rate_card_cost, p.chip_hours,
         p.billed_unknown, p.effective_unknown, p.list_unknown, p.contracted_unknown, p.rate_card_unknown,
-        p.billed_incomplete, p.effective_incomplete, p.list_incomplete, p.contracted_incomplete, p.rate_card_incomplete, c.is_unpriced, c.origin_cell, c.passed_by
+        p.billed_incomplete, p.effective_incomplete, p.list_incomplete, p.contracted_incomplete, p.rate_card_incomplete, c.is_unpriced, c.origin_cell, c.passed_by, p.grade
     FROM pool_postings AS p
     CROSS JOIN capacity_owner AS o
     INNER JOIN pool_cells AS c ON c.cell_id = p.cell_id
@@ -49,7 +50,7 @@ SELECT
         WHEN p.pool IS NOT NULL THEN 'shared'
         ELSE 'direct'
     END AS kind,
-    p.origin, p.cell, p.passed_by, p.team, p.model, p.purpose, p.pool, p.unit, p.state, p.rule, p.method, CASE WHEN p.team IS NULL THEN p.reason END AS reason,
+    p.origin, p.cell, p.passed_by, p.team, p.model, p.purpose, p.pool, p.unit, p.state, p.rule, p.method, CASE WHEN p.team IS NULL THEN p.reason END AS reason, grade_named(p.grade) AS evidence,
     p.slot_start, p.slot_end, p.source, p.provider, p.BillingAccountId, p.InvoiceId, p.BillingCurrency, p.ChargeCategory, p.RegionId,
     p.chip, p.purchase_model, u.chip AS unit_chip, u.source_label AS unit_source, p.base, p.base_total,
     p.BilledCost, p.EffectiveCost, p.ListCost, p.ContractedCost, p.rate_card_cost, p.chip_hours,

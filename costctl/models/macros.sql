@@ -50,6 +50,10 @@ CREATE OR REPLACE TEMP MACRO share_of(amount, weight, total) AS
 CREATE OR REPLACE TEMP MACRO measured(measure, billed, effective, list, contracted, rate_card) AS
     CASE measure WHEN 'billed' THEN billed WHEN 'list' THEN list WHEN 'contracted' THEN contracted WHEN 'rate_card' THEN rate_card ELSE effective END;
 
+-- The place of a grade of evidence, the best first, and the grade of a place. Where several meet, the greatest, which is the weakest, holds.
+CREATE OR REPLACE TEMP MACRO grade_place(evidence) AS CASE evidence WHEN 'invoiced' THEN 1 WHEN 'contracted' THEN 2 WHEN 'list' THEN 3 WHEN 'estimated' THEN 4 ELSE 5 END;
+CREATE OR REPLACE TEMP MACRO grade_named(place) AS CASE place WHEN 1 THEN 'invoiced' WHEN 2 THEN 'contracted' WHEN 3 THEN 'list' WHEN 4 THEN 'estimated' ELSE 'imputed' END;
+
 -- A text with its length before it, to stand in a list that names something: whatever the texts hold, no two lists read alike,
 -- and no text reads as the one that is missing.
 CREATE OR REPLACE TEMP MACRO keyed(x) AS CASE WHEN x IS NULL THEN '~' ELSE CONCAT(CAST(LENGTH(x) AS VARCHAR), ':', x) END;

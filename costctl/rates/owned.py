@@ -85,6 +85,7 @@ def lines(rows: Iterable[Row]) -> Iterator[tuple[Any, ...]]:
             _begins(row),
             row["valid_to"],
             row["availability_percent"],
+            row["confidence"],
         )
 
 

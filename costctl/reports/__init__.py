@@ -14,7 +14,7 @@ from costctl.errors import UsageError, shown
 from costctl.ledger import build, own
 from costctl.ledger.store import Ledger
 from costctl.nouns import Rows, Span
-from costctl.reports import chips, mixes
+from costctl.reports import chips, evidence, mixes
 
 if TYPE_CHECKING:
     from costctl.config.settings import Policy
@@ -46,6 +46,17 @@ class Report:
     empty: str  # what no rows at all mean
     optional: frozenset[str]  # columns that are there only where they are not empty
     unknown: frozenset[str]  # columns in which an empty value is unknown, so that no sum over it is shown
+
+
+@dataclass(frozen=True)
+class Owed:
+    """How cost is charged to teams: under whose names, and by which evidence."""
+
+    org: date | None = None  # the day whose teams count; None for those posted
+    min_evidence: str = evidence.ANY  # what is below it is charged to no team
+
+
+AS_POSTED = Owed()
 
 
 @dataclass(frozen=True)
@@ -125,9 +136,9 @@ def run(
     calendar: str | None,
     cost: str,
     policy: Policy,
-    org: date | None = None,
+    owed: Owed = AS_POSTED,
 ) -> Rows:
-    """Run a report's query over a span; a span of part months implies the usage calendar. `org` is the day whose teams count, where not those posted."""
+    """Run a report's query over a span; a span of part months implies the usage calendar."""
     chosen = calendar_of(report, span, calendar)
     before = span.before()
     values: dict[str, Any] = {
@@ -139,10 +150,11 @@ def run(
         "cost": cost,
         "tax": policy.tax,
         "credits": policy.credits,
-        "org": org,
+        "org": owed.org,
+        "min_evidence": owed.min_evidence,
     }
     if cost == CARD and "rate_card_cost" not in report.sql:
-        able = ", ".join(name.replace("_", "-") for name, item in known().items() if "rate_card_cost" in item.sql)
+        able = _able("rate_card_cost")
         what = f"the report {report.name.replace('_', '-')} is of what bills say, which is not what rate cards do"
         raise UsageError(
             "--cost", what, remedy=f"rate_card is a cost of {able}; rate-variance sets it beside the bill."
@@ -207,9 +219,8 @@ def org_of(report: Report, text: str | None) -> date | None:
     if text in (None, "as-posted"):
         return None
     if "$org" not in report.sql:
-        able = ", ".join(name.replace("_", "-") for name, item in known().items() if "$org" in item.sql)
         raise UsageError(
-            "--org", f"the report {report.name.replace('_', '-')} names no teams", remedy=f"It is for {able}."
+            "--org", f"the report {report.name.replace('_', '-')} names no teams", remedy=f"It is for {_able('$org')}."
         )
     try:
         return date.fromisoformat(re.sub("^as-of[ =:]", "", text))
@@ -218,20 +229,54 @@ def org_of(report: Report, text: str | None) -> date | None:
         raise UsageError("--org", f"{shown(text)} is no organisation", remedy=remedy) from error
 
 
-def teams_of(report: Report, org: date | None) -> str:
-    """Say whose names the teams of a report have, where it has any that may change."""
-    return "" if "$org" not in report.sql else f", teams as of {org}" if org else ", teams as posted"
+def least_evidence(report: Report, text: str | None, cost: str) -> str:
+    """Read `--min-evidence contracted` for a report: of what is below it no team is charged."""
+    least = evidence.least(text)
+    if text and "$min_evidence" not in report.sql:
+        what = f"the report {report.name.replace('_', '-')} charges no teams"
+        raise UsageError("--min-evidence", what, remedy=f"It is for {_able('$min_evidence')}.")
+    if text and cost == CARD:
+        what = "what rate cards come to is on no bill, so it has no grade of evidence"
+        raise UsageError("--min-evidence", what, remedy="Leave it out, or say another --cost.")
+    return least
 
 
-def footer(ledger: Ledger, span: Span, *, calendar: str, cost: str, late: bool, teams: str = "") -> tuple[str, ...]:
-    """Return the lines under a report: basis, coverage, what is unallocated and unpriced, completeness."""
+def _able(word: str) -> str:
+    """List the reports whose queries have a word in them."""
+    return ", ".join(name.replace("_", "-") for name, item in known().items() if word in item.sql)
+
+
+def teams_of(report: Report, owed: Owed) -> str:
+    """Say whose names the teams of a report have, where it has any that may change, and by which evidence they are charged."""
+    if "$org" not in report.sql:
+        return ""
+    names = f", teams as of {owed.org}" if owed.org else ", teams as posted"
+    return names if owed.min_evidence == evidence.ANY else f"{names}, charged by evidence {owed.min_evidence} or better"
+
+
+def graded(report: Report, cost: str) -> bool:
+    """Whether a report is made of postings, at a cost that has a grade of evidence."""
+    return cost != CARD and re.search(r"\b(FROM|JOIN) (postings|serving_days)\b", report.sql) is not None
+
+
+def footer(
+    ledger: Ledger, span: Span, *, calendar: str, cost: str, late: bool, teams: str = "", with_evidence: bool = False
+) -> tuple[str, ...]:
+    """Return the lines under a report: coverage, what is unallocated and unpriced, evidence, basis, completeness."""
     text = build.qualified(_text("_footer.sql"), set(), build.known())
     found = ledger.run(text, {"start": span.start, "end": span.end, "calendar": calendar, "cost": cost}).dicts()
     basis = (
         f"basis: {cost} cost, {calendar} calendar, {span.start} to {span.end} (end excluded){teams}"
         f" · tokens: delivered, from {_evidence(ledger, span)}{_aside(ledger)}"
     )
-    return (*(_coverage(line, cost) for line in found), basis, *_warnings(ledger, span), *([STALE] if late else []))
+    mix = evidence.mix(ledger, span, calendar=calendar, cost=cost) if with_evidence else []
+    return (
+        *(_coverage(line, cost) for line in found),
+        *mix,
+        basis,
+        *_warnings(ledger, span),
+        *([STALE] if late else []),
+    )
 
 
 def sensitivity(ledger: Ledger, span: Span) -> tuple[str, ...]:

@@ -1,5 +1,5 @@
 -- What each account of the books bears, by purpose and team; a purpose without an account says so, and the totals add up to the bill.
--- Grain: one row per line, account, purpose, team and currency. Credits, recoverable tax and what is unpriced stand in no account.
+-- Grain: one row per line, account, purpose, team and currency. Credits, recoverable tax, what is unpriced and what is below the evidence asked for stand in no account.
 -- Title: accounts
 -- Calendar: billing
 -- Wide: account, purpose, owner=team, direct, shared, idle, unused, tax_fee=tax+fee, manual, credits, total, change_percent=vs prev
@@ -10,7 +10,7 @@
 -- Converts: total = direct + shared + idle + unused + tax_fee + manual + credits
 WITH costs AS (
     SELECT
-        p.kind, COALESCE(o.team, p.team) AS team, p.purpose, p.BillingCurrency AS currency,
+        p.kind, COALESCE(o.team, p.team) AS team, p.purpose, p.BillingCurrency AS currency, grade_place(p.evidence) > grade_place($min_evidence) AS is_below,
         measured($cost, d.BilledCost, d.EffectiveCost, d.ListCost, d.ContractedCost, d.rate_card_cost) AS cost,
         measured($cost, p.billed_incomplete, p.effective_incomplete, p.list_incomplete, p.contracted_incomplete, p.rate_card_incomplete) AS incomplete,
         $cost = 'billed' AND p.kind = 'fee' AND p.BilledCost <> 0 AND p.EffectiveCost = 0 AND NOT p.effective_incomplete AS is_for_later,
@@ -28,6 +28,7 @@ lined AS (
             WHEN c.is_for_later THEN 'bought for later'
             WHEN c.kind = 'tax' AND $tax = 'recoverable' THEN 'recoverable tax'
             WHEN c.kind = 'unpriced' THEN 'unpriced'
+            WHEN c.team IS NOT NULL AND c.is_below THEN 'below evidence'
             WHEN c.team IS NOT NULL THEN 'team'
             WHEN c.kind = 'idle' THEN 'idle without owner'
             WHEN c.kind = 'unused' THEN 'unused without owner'
@@ -41,8 +42,8 @@ lined AS (
 placed AS (
     SELECT
         l.kind, l.currency, l.cost, l.moment, l.incomplete, l.line, CASE WHEN l.line = 'team' THEN l.team END AS team,
-        CASE WHEN l.line IN ('credits', 'recoverable tax', 'unpriced', 'bought for later') THEN CONCAT('(', l.line, ')') ELSE COALESCE(a.account, '(no account)') END AS account,
-        CASE WHEN l.line NOT IN ('credits', 'recoverable tax', 'unpriced', 'bought for later') THEN l.purpose END AS purpose
+        CASE WHEN l.line IN ('credits', 'recoverable tax', 'unpriced', 'bought for later', 'below evidence') THEN CONCAT('(', l.line, ')') ELSE COALESCE(a.account, '(no account)') END AS account,
+        CASE WHEN l.line NOT IN ('credits', 'recoverable tax', 'unpriced', 'bought for later', 'below evidence') THEN l.purpose END AS purpose
     FROM lined AS l
     LEFT JOIN purpose_accounts AS a ON a.purpose = l.purpose
 ),
@@ -78,5 +79,5 @@ SELECT
     currency, incomplete
 FROM ranked
 ORDER BY
-    currency, CASE line WHEN 'bought for later' THEN 6 WHEN 'recoverable tax' THEN 7 WHEN 'unpriced' THEN 8 WHEN 'credits' THEN 9 ELSE 0 END,
+    currency, CASE line WHEN 'below evidence' THEN 5 WHEN 'bought for later' THEN 6 WHEN 'recoverable tax' THEN 7 WHEN 'unpriced' THEN 8 WHEN 'credits' THEN 9 ELSE 0 END,
     CASE account WHEN '(no account)' THEN 1 ELSE 0 END, account_total DESC, account, total DESC, purpose, line, team

@@ -10,7 +10,7 @@
 -- Converts: total = direct + shared + idle + unused + tax_fee + credits + manual
 WITH costs AS (
     SELECT
-        p.kind, COALESCE(o.team, p.team) AS team, p.model, p.purpose, p.BillingCurrency AS currency,
+        p.kind, COALESCE(o.team, p.team) AS team, p.model, p.purpose, p.BillingCurrency AS currency, grade_place(p.evidence) > grade_place($min_evidence) AS is_below,
         measured($cost, d.BilledCost, d.EffectiveCost, d.ListCost, d.ContractedCost, d.rate_card_cost) AS cost,
         measured($cost, p.billed_incomplete, p.effective_incomplete, p.list_incomplete, p.contracted_incomplete, p.rate_card_incomplete) AS incomplete,
         $cost = 'billed' AND p.kind = 'fee' AND p.BilledCost <> 0 AND p.EffectiveCost = 0 AND NOT p.effective_incomplete AS is_for_later,
@@ -28,6 +28,7 @@ lined AS (
             WHEN is_for_later THEN 'bought for later'
             WHEN kind = 'tax' AND $tax = 'recoverable' THEN 'recoverable tax'
             WHEN kind = 'unpriced' THEN 'unpriced'
+            WHEN team IS NOT NULL AND is_below THEN 'below evidence'
             WHEN team IS NOT NULL THEN 'team'
             WHEN kind = 'idle' THEN 'idle without owner'
             WHEN kind = 'unused' THEN 'unused without owner'
@@ -67,11 +68,13 @@ tokens AS (
     GROUP BY ALL
 ),
 
--- tokens stand once, beside the largest cost, and have no single price where several currencies paid for them
+-- tokens stand once, beside the largest cost, and have no single price where several currencies paid for them; where a part of the
+-- cost is below the evidence that is asked for, nobody says which of them the rest has bought
 joined AS (
     SELECT
         s.line, s.team, s.model, s.purpose, s.currency, s.direct, s.shared, s.idle, s.unused, s.tax_fee, s.credits, s.manual, s.total, s.previous_total, s.incomplete,
         t.delivered_tokens, SUM(s.total) OVER (PARTITION BY s.line, s.team, s.currency) AS owner_total,
+        MAX(CASE WHEN s.line = 'below evidence' THEN 1 ELSE 0 END) OVER () = 1 AS has_below,
         COUNT(*) OVER (PARTITION BY s.line, s.team, s.model, s.purpose) AS currencies,
         ROW_NUMBER() OVER (PARTITION BY s.line, s.team, s.model, s.purpose ORDER BY s.total DESC, s.currency) AS place
     FROM summed AS s
@@ -83,8 +86,8 @@ joined AS (
 SELECT
     line, team, model, purpose, direct, shared, idle, unused, tax_fee, credits, manual,
     CASE WHEN line = 'unpriced' AND $cost = 'effective' THEN CAST(NULL AS DECIMAL(38, 18)) ELSE total END AS total, previous_total,
-    CASE WHEN place = 1 THEN delivered_tokens END AS delivered_tokens,
-    CASE WHEN line = 'team' AND currencies = 1 AND delivered_tokens > 0 AND total >= 0 AND NOT incomplete
+    CASE WHEN place = 1 AND NOT has_below THEN delivered_tokens END AS delivered_tokens,
+    CASE WHEN line = 'team' AND NOT has_below AND currencies = 1 AND delivered_tokens > 0 AND total >= 0 AND NOT incomplete
         THEN ratio_of(millionths(total) * 1000000, CAST(delivered_tokens AS DECIMAL(38, 0))) END AS cost_per_mtok,
     currency, incomplete
 FROM joined

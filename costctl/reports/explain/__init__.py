@@ -18,7 +18,7 @@ from costctl.nouns import CompiledRules, Span
 from costctl.reports.explain import cells, naming
 from costctl.reports.explain.cells import Wanted
 
-DERIVED = ("model_names", "attributed_groups", "chip_hours", "pool_cells")
+DERIVED = ("model_names", "attributed_groups", "chip_hours", "charge_evidence", "pool_cells")
 COSTS = {
     "BilledCost": "billed",
     "EffectiveCost": "effective",
@@ -39,7 +39,7 @@ RATES = (
     "WHERE billing_period = $period AND group_id = $group"
 )
 POSTINGS = (
-    "SELECT kind, team, model, purpose, p.pool, passed_by, state, method, reason, base, base_total, BillingCurrency, "
+    "SELECT kind, team, model, purpose, p.pool, passed_by, state, method, reason, evidence, base, base_total, BillingCurrency, "
     f"{KNOWN} "
     "FROM ledger.postings AS p JOIN temp.explained_links AS l USING (posting_id) "
     "LEFT JOIN temp.explained_postings AS e ON e.billing_period = p.billing_period AND e.posting_id = p.posting_id WHERE p.billing_period = $period AND l.billing_period = $period AND l.group_id = $group "

@@ -147,7 +147,7 @@ def _posting(posting: dict[str, Any], cost: str) -> str:
         else ""
     )
     reason = f" · {posting['reason']}" if posting["reason"] else ""
-    return f"{posting['kind']} {owner}{pool}{share} · {_text(posting[MEASURES[cost]])} {posting['BillingCurrency']}{reason}"
+    return f"{posting['kind']} {owner}{pool}{share} · {_text(posting[MEASURES[cost]])} {posting['BillingCurrency']} · {posting['evidence']}{reason}"
 
 
 def _percent(part: Decimal, whole: Decimal) -> str:
