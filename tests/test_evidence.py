@@ -224,4 +224,4 @@ def test_below_the_grade_nobody_is_charged_and_the_totals_stay(ledger):
 def test_explain_says_it(ledger):
     said = ledger.costctl("explain", "--period", "2026-10", "--team", "platform", "--format", "table")
     assert said.returncode == 0, said.stderr
-    assert "33.33 % by not covered · 10 USD · imputed" in " ".join(said.stdout.split())
+    assert "33.33 % by not covered (100 of 300) · 10 USD · imputed" in " ".join(said.stdout.split())
