@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 from costctl import config, pipeline, reports
+from costctl.config.settings import Policy
 from costctl.ledger import lock
 from costctl.periods import parse
 from costctl.reports.explain import Wanted, cells
@@ -219,7 +220,7 @@ def test_every_cell_of_a_report_is_the_sum_of_its_postings(ingested_quickstart, 
     run = pipeline.Run(config.load(ingested_quickstart / config.NAME))
     span, compared = parse("2026-10"), 0
     with pipeline.reading(run) as (ledger, _):
-        found = reports.run(ledger, reports.named(name), span, calendar=None, cost="effective", tax="recoverable")
+        found = reports.run(ledger, reports.named(name), span, calendar=None, cost="effective", policy=Policy())
         for row in found.dicts():
             if row.get("line", "team") != "team":
                 continue
