@@ -25,7 +25,9 @@ WITH parts AS (
 ranked AS (
     SELECT
         cell_id, pool, slot_start, slot_end, nature, provider, api_model, api_class, model, BillingCurrency, state, state_team, state_model, grade,
-        BilledCost, EffectiveCost, ListCost, ContractedCost, rate_card_cost, chip_hours, billed_unknown, effective_unknown, list_unknown, contracted_unknown, rate_card_unknown,
+        BilledCost, EffectiveCost, ListCost, ContractedCost, rate_card_cost, chip_hours, signed_millionths(BilledCost) AS billed, signed_millionths(EffectiveCost) AS effective, signed_millionths(ListCost) AS list,
+        signed_millionths(ContractedCost) AS contracted, signed_millionths(rate_card_cost) AS rate_card, signed_millionths(chip_hours) AS hours,
+        billed_unknown, effective_unknown, list_unknown, contracted_unknown, rate_card_unknown,
         billed_incomplete, effective_incomplete, list_incomplete, contracted_incomplete, rate_card_incomplete, base, idle_policy, idle_owner,
         SUM(weight) OVER (PARTITION BY cell_id) AS total, weight,
         ROW_NUMBER() OVER (PARTITION BY cell_id ORDER BY weight DESC, state, COALESCE(state_team, ''), COALESCE(state_model, '')) AS place
@@ -37,8 +39,8 @@ shared AS (
         cell_id, pool, slot_start, slot_end, nature, provider, api_model, api_class, model, BillingCurrency, state, state_team, state_model, grade, weight, total, place,
         BilledCost, EffectiveCost, ListCost, ContractedCost, rate_card_cost, chip_hours, billed_unknown, effective_unknown, list_unknown, contracted_unknown, rate_card_unknown,
         billed_incomplete, effective_incomplete, list_incomplete, contracted_incomplete, rate_card_incomplete, base, idle_policy, idle_owner,
-        share_of(BilledCost, weight, total) AS billed, share_of(EffectiveCost, weight, total) AS effective, share_of(ListCost, weight, total) AS list,
-        share_of(ContractedCost, weight, total) AS contracted, share_of(rate_card_cost, weight, total) AS rate_card, share_of(chip_hours, weight, total) AS hours
+        part_of(billed, weight, total) AS billed, part_of(effective, weight, total) AS effective, part_of(list, weight, total) AS list,
+        part_of(contracted, weight, total) AS contracted, part_of(rate_card, weight, total) AS rate_card, part_of(hours, weight, total) AS hours
     FROM ranked
 )
 

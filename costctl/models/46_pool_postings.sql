@@ -11,6 +11,8 @@ WITH parts AS (
         COALESCE(s.method, '-') AS method, s.share_key IS NULL AS unsplit,
         COALESCE(s.weight, CAST(1 AS DECIMAL(38, 0))) AS weight, COALESCE(s.total, CAST(1 AS DECIMAL(38, 0))) AS total,
         c.BilledCost, c.EffectiveCost, c.ListCost, c.ContractedCost, c.rate_card_cost, c.chip_hours,
+        signed_millionths(c.BilledCost) AS billed, signed_millionths(c.EffectiveCost) AS effective, signed_millionths(c.ListCost) AS list, signed_millionths(c.ContractedCost) AS contracted,
+        signed_millionths(c.rate_card_cost) AS rate_card, signed_millionths(c.chip_hours) AS hours,
         c.billed_unknown, c.effective_unknown, c.list_unknown, c.contracted_unknown, c.rate_card_unknown,
         c.billed_incomplete, c.effective_incomplete, c.list_incomplete, c.contracted_incomplete, c.rate_card_incomplete
     FROM state_cells AS c
@@ -23,8 +25,8 @@ shared AS (
         state_cell_id, cell_id, pool, nature, state, share_key, team, to_pool, model, purpose, method, grade, unsplit, weight, total,
         BilledCost, EffectiveCost, ListCost, ContractedCost, rate_card_cost, chip_hours, billed_unknown, effective_unknown, list_unknown, contracted_unknown, rate_card_unknown,
         billed_incomplete, effective_incomplete, list_incomplete, contracted_incomplete, rate_card_incomplete,
-        share_of(BilledCost, weight, total) AS billed, share_of(EffectiveCost, weight, total) AS effective, share_of(ListCost, weight, total) AS list,
-        share_of(ContractedCost, weight, total) AS contracted, share_of(rate_card_cost, weight, total) AS rate_card, share_of(chip_hours, weight, total) AS hours,
+        part_of(billed, weight, total) AS billed, part_of(effective, weight, total) AS effective, part_of(list, weight, total) AS list,
+        part_of(contracted, weight, total) AS contracted, part_of(rate_card, weight, total) AS rate_card, part_of(hours, weight, total) AS hours,
         ROW_NUMBER() OVER (PARTITION BY state_cell_id ORDER BY weight DESC, COALESCE(team, ''), model, purpose, method, COALESCE(to_pool, '')) AS place
     FROM parts
 )

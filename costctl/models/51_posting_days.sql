@@ -4,6 +4,8 @@
 WITH spread AS (
     SELECT
         p.billing_period, p.booked_period, p.posting_id, CAST(d.day AS DATE) AS day, p.BilledCost, p.EffectiveCost, p.ListCost, p.ContractedCost, p.rate_card_cost, p.chip_hours,
+        signed_millionths(p.BilledCost) AS billed, signed_millionths(p.EffectiveCost) AS effective, signed_millionths(p.ListCost) AS list, signed_millionths(p.ContractedCost) AS contracted,
+        signed_millionths(p.rate_card_cost) AS rate_card, signed_millionths(p.chip_hours) AS hours,
         CAST(DATE_DIFF('second', GREATEST(p.slot_start, CAST(d.day AS TIMESTAMP)), LEAST(p.slot_end, CAST(d.day AS TIMESTAMP) + INTERVAL 1 DAY)) AS DECIMAL(38, 0)) AS weight,
         CAST(DATE_DIFF('second', p.slot_start, p.slot_end) AS DECIMAL(38, 0)) AS total
     FROM postings AS p
@@ -14,8 +16,8 @@ WITH spread AS (
 shared AS (
     SELECT
         billing_period, booked_period, posting_id, day, BilledCost, EffectiveCost, ListCost, ContractedCost, rate_card_cost, chip_hours,
-        share_of(BilledCost, weight, total) AS billed, share_of(EffectiveCost, weight, total) AS effective, share_of(ListCost, weight, total) AS list,
-        share_of(ContractedCost, weight, total) AS contracted, share_of(rate_card_cost, weight, total) AS rate_card, share_of(chip_hours, weight, total) AS hours,
+        part_of(billed, weight, total) AS billed, part_of(effective, weight, total) AS effective, part_of(list, weight, total) AS list,
+        part_of(contracted, weight, total) AS contracted, part_of(rate_card, weight, total) AS rate_card, part_of(hours, weight, total) AS hours,
         ROW_NUMBER() OVER (PARTITION BY posting_id ORDER BY weight DESC, day) AS place
     FROM spread
 )

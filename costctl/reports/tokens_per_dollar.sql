@@ -67,11 +67,11 @@ joined AS (
 
 SELECT
     model, chip, source, cost, CAST(tokens AS BIGINT) AS delivered_tokens, TRY_CAST(weighted AS BIGINT) AS weighted_tokens,
-    CAST(exact_quotient(cached * 100, entered) AS BIGINT) AS cached_percent, CAST(exact_quotient(written * 100, tokens) AS BIGINT) AS output_percent,
+    CAST(short_quotient(cached * 100, entered) AS BIGINT) AS cached_percent, CAST(short_quotient(written * 100, tokens) AS BIGINT) AS output_percent,
     TRY_CAST(exact_quotient(tokens * 1000000, NULLIF(paid, 0)) AS BIGINT) AS tokens_per_unit,
     ratio_of(paid * 1000000, tokens) AS cost_per_mtok, ratio_of(paid * 1000000, weighted) AS cost_per_weighted_mtok,
     chip_hours, ratio_of(paid * 1000000, millionths(chip_hours)) AS cost_per_chip_hour,
-    CASE WHEN state_known THEN CAST(exact_quotient(millionths(COALESCE(serving_hours, CAST('0' AS DECIMAL(38, 18)))) * 100, millionths(chip_hours)) AS BIGINT) END AS serving_percent,
+    CASE WHEN state_known THEN CAST(short_quotient(millionths(COALESCE(serving_hours, CAST('0' AS DECIMAL(38, 18)))) * 100, millionths(chip_hours)) AS BIGINT) END AS serving_percent,
     ratio_of(tokens * 1000000, NULLIF(joules, 0)) AS tokens_per_joule, power_basis, currency, incomplete
 FROM joined
 ORDER BY model, currency, tokens_per_unit DESC, chip, source
