@@ -12,7 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from conftest import without_postings
+from conftest import few, without_postings
 
 from costctl import pipeline, rates
 from costctl.ledger import build
@@ -73,7 +73,7 @@ def lines(place):
     return out.getvalue()
 
 
-@pytest.mark.parametrize("form", BILLS)
+@pytest.mark.parametrize("form", few(BILLS, 3))
 def test_each_shape_of_a_line_has_its_chips_hours_and_purchase_model(form, place, golden):
     for name, dataset in BILLS[form].items():
         place.ingest(HERE / name, source="bill", form=form, dataset=dataset)
@@ -429,6 +429,7 @@ def test_no_line_of_a_real_bill_is_taken_for_one(place, sample):
     assert place.ask("SELECT * FROM ledger.unknown_machines") == []
 
 
+@pytest.mark.slow
 def test_the_example_has_none(ingested_quickstart, command, monkeypatch):
     monkeypatch.chdir(ingested_quickstart)
     assert "every line that bought accelerators" in command("report", "unknown-machines", "--period", "2026-10").err

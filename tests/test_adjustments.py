@@ -112,6 +112,7 @@ def test_a_cell_leads_back_to_the_line_the_reason_and_the_approver(made):
         assert words in " ".join(said.split())
 
 
+@pytest.mark.slow
 def test_a_changed_row_books_the_month_again_and_without_rows_nothing_is_left(ledger):
     adjusted(ledger, ROWS[0])
     assert ledger.costctl("report", "chargeback").returncode == 0
@@ -141,6 +142,7 @@ TEAM = st.sampled_from(["search", "ads", "research"])
 ENTRIES = st.lists(st.tuples(TEAM, TEAM, AMOUNTS).filter(lambda entry: entry[0] != entry[1]), min_size=1, max_size=6)
 
 
+@pytest.mark.slow
 @examples(3)
 @given(entries=ENTRIES)
 def test_whatever_is_moved_totals_stay_and_each_team_has_the_sum_of_its_rows(places, entries):

@@ -270,6 +270,7 @@ class TestDataExports:
             prints.add(place.fingerprint())
         assert len(prints) == 1
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("order", few(permutations((5, 3, 4))))
     def test_a_run_may_go_back_to_the_numbers_of_an_older_one(self, order, place):
         for made in order:

@@ -135,6 +135,7 @@ class TestOneMonth:
 
     MONTH = azure.month(3, days=6)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("order", few([("amortised", "actual"), ("actual", "amortised")]))
     def test_each_file_alone_then_both(self, place, order):
         for dataset, so_far in zip(order, (order[0], "both"), strict=True):
@@ -169,6 +170,7 @@ class TestOneMonth:
         assert place.ask(unknown) == [(4,), (5,), (6,)]
         assert place.ask("SELECT sum(BilledCost) FROM ledger.charges") == [(self.MONTH.invoice,)]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("order", few([("amortised", "actual"), ("actual", "amortised")]))
     def test_a_record_set_aside_stays_aside_when_the_other_file_comes(self, order, place):
         month = azure.month(3, days=6)

@@ -142,6 +142,7 @@ def test_credits_before_or_after(place):
     assert "effective, after credits" in shown
 
 
+@pytest.mark.slow
 def test_what_is_billed_for_later_is_a_line_of_its_own(place):
     """A year for 1,200 is billed to a pool, and used by search for 100: of what is billed in October nobody has it yet.
 

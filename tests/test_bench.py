@@ -29,6 +29,7 @@ def test_the_goals_are_printed_beside_their_budgets(kind, flag, goals, tmp_path)
     assert [line.split()[0] for line in lines] == goals
 
 
+@pytest.mark.slow
 def test_requests_are_measured_against_the_bare_statement(tmp_path):
     file = tmp_path / "requests.jsonl"
     script("requests.py", "generate", file, "--rows", 200)

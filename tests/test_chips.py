@@ -471,6 +471,7 @@ def test_chips_of_two_pools_are_refused(place):
         load(file)
 
 
+@pytest.mark.slow
 @unposted
 def test_more_chips_at_one_time_than_the_machine_of_the_bill_has(place):
     """Eight are there: eight serve while four idle. At six o'clock one record ends where the next begins."""

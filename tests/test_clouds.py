@@ -216,6 +216,7 @@ BAD = {  # a count that is none, or a usage that is no object, and where it stan
 }
 
 
+@pytest.mark.slow
 def test_a_count_that_is_no_count_is_named_and_set_aside(place):
     """Each in a file of its own, whose source is named after the case."""
     files = {name: lines(place, f"bad {name}.json", record).name for name, (record, _) in BAD.items()}

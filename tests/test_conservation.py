@@ -274,6 +274,7 @@ def test_postings_equal_charges(places, config, bill, token_rows, chip_rows):
     assert place.fingerprint() == before
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unposted")
 @examples(1)
 @given(

@@ -224,7 +224,7 @@ GROUPINGS = {  # of one hour: what is there, what comes, whether they are two gr
 }
 
 
-@pytest.mark.parametrize("name", GROUPINGS)
+@pytest.mark.parametrize("name", few(GROUPINGS, 2))
 def test_two_groupings_of_one_source_are_said(name, places):
     """Beside what is there, and in one command; another hour of another grouping counts nothing twice."""
     there, new, said = GROUPINGS[name]

@@ -150,6 +150,7 @@ def test_a_fault_at_a_named_point(before, undisturbed, places, command, monkeypa
     assert leftovers(place) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "point",
     few([point for point in POINTS if point != "staged"]),
@@ -229,6 +230,7 @@ def test_a_leftover_of_a_killed_export_is_not_the_report(before, places):
 STARTED = 120  # seconds in which a process must have started, on a busy machine
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("starts", few([4, 50]))
 def test_many_starts_at_once(before, undisturbed, places, starts):
     """One works; the others exit 6 and use less than a second each. The one that works stands still until they are done."""

@@ -463,6 +463,7 @@ SPOKEN_FOR = """
 class TestWhateverIsSaid:
     """Random commands over random bills: nothing counts twice, every record is accounted for, and a new ledger is the same."""
 
+    @pytest.mark.slow
     @examples(2)
     @given(kind=st.sampled_from(KINDS), steps=STEPS)
     def test_in_whatever_order(self, places, kind, steps):

@@ -319,6 +319,7 @@ class TestPlainFiles:
         pipeline.take_in(place.run, [Wanted(place.home / "bills", "focus", deliveries="files")])
         assert billed(place)["focus", "2026-10"] == 6
 
+    @pytest.mark.slow
     def test_what_was_replaced_stays_replaced_when_the_folder_comes_again(self, place):
         """The replaced file lies where it lay, beside the one that took its place."""
         place.bill("bills/a.csv", [{"cost": "10"}])
@@ -444,6 +445,7 @@ class TestMonthToDate:
         run = place.run
         return pipeline.take_in(run, pipeline.wanted(run, [], None, None))
 
+    @pytest.mark.slow
     def test_the_file_that_goes_furthest_counts_in_any_order_of_arrival(self, places):
         prints = set()
         for order in ((3, 5, 9), (9, 3, 5)):

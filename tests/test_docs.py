@@ -89,6 +89,7 @@ def test_the_commands_of_the_readme_work_in_their_order(block, ingested_quicksta
             assert said.out or said.err or "--output" in words
 
 
+@pytest.mark.slow
 def test_the_demo_needs_nothing_and_shows_both_reports(tmp_path, command, monkeypatch):
     monkeypatch.chdir(tmp_path)
     said = command("demo")

@@ -176,6 +176,7 @@ def test_complete_data_gives_a_file_that_breaks_no_must(place, tmp_path):
         assert [finding for finding in found.findings if finding.level == "must"] == []
 
 
+@pytest.mark.slow
 def test_the_order_of_arrival_changes_no_byte(places, tmp_path):
     digests = set()
     for turn in (1, -1):
@@ -291,6 +292,7 @@ def test_csv_goes_to_stdout(quickstart, command):
     assert len(rows) == 364 + 216
 
 
+@pytest.mark.slow
 def test_time_zone_and_locale_change_no_byte(place, tmp_path):
     place.bill("bill.csv", [{"cost": "1234.5", "team": "süd"}, {"cost": "-0.1", "day": "2026-10-31"}])
     place.ingest("bill.csv")

@@ -172,6 +172,7 @@ NO_USAGE = {  # by case: the source, and the usage within its second record
 }
 
 
+@pytest.mark.slow
 def test_what_is_no_count_within_the_usage_sets_its_record_aside(place):
     """One of 1.5 must not become one of 2, and what nobody can read must not become a request without tokens."""
     files, wanted = {}, {}

@@ -29,7 +29,7 @@ NUMBERS = [
 ]
 
 
-@examples(100)
+@examples(40)
 @given(
     lines=st.lists(st.tuples(st.sampled_from(NUMBERS), st.integers(0, 90)), min_size=1, max_size=6),
     end=st.sampled_from(["", "\n"]),

@@ -5,6 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from conftest import few
 
 from costctl import formats, pipeline
 from costctl.errors import InputRefused
@@ -214,7 +215,7 @@ def test_each_endpoint_may_be_asked_for_in_its_own_way(place):
         place.ingest("total.json")
 
 
-@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("backwards", few([False, True]))
 def test_of_pulls_that_overlap_each_bucket_and_group_counts_once(backwards, place):
     """The 2nd of October was counted too high at the first pull."""
     written(place, "first.json", anthropic(1, messages(100)), anthropic(2, messages(90), messages(5, api_key_id="k")))
@@ -334,6 +335,7 @@ ANSWERS = {  # an answer, the classes that are looked at, and the proof
 NO_USAGE = {"a number": 5, "a list": [5], "a text": "5", "words": "five", "no JSON": "{"}
 
 
+@pytest.mark.slow
 def test_a_usage_that_is_no_object_is_set_aside_and_none_at_all_is_a_request(place):
     files = {what: f"{number}.json" for number, what in enumerate(NO_USAGE)}
     for what, usage in NO_USAGE.items():

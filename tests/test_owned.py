@@ -236,6 +236,7 @@ def test_depreciation_sums_to_what_is_depreciated_and_power_follows_the_hours(
 class TestTheRegister:
     """Which months are booked, and what becomes of them when a card changes."""
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("booking")
     def test_every_month_of_which_others_say_something_is_booked(self, pod):
         assert booked(pod) == {"2026-02": 110, "2026-03": 110}
@@ -258,6 +259,7 @@ class TestTheRegister:
         ]
         assert changes == ["100"]
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("booking")
     def test_back_to_the_card_before(self, pod):
         before = pod.fingerprint()
@@ -282,6 +284,7 @@ class TestTheRegister:
         assert booked(pod) == {}
         assert pod.broken() == []
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("config", few(["version: 1\n", CONFIGURED]))
     def test_what_no_card_names_any_more_does_not_come_back_when_the_ledger_is_rebuilt(self, pod, config):
         pod.write("costctl.yaml", config)
@@ -361,6 +364,7 @@ class TestTheRegister:
         (row,) = csv.DictReader(done.stdout.splitlines())
         assert (row["chip_hours"], row["used_percent"]) == ("672", "25")
 
+    @pytest.mark.slow
     def test_an_estimate_charges_nobody_unless_it_is_said_to(self, pod):
         register(pod, "pod,h100,1,2026-01-20,,,USD,4800.00,48,bill,bill,card,12,estimate", header=f"{POD},confidence")
         done = pod.costctl("report", "owned-chips")
@@ -417,6 +421,7 @@ class TestTheRegister:
         assert place.costctl("ingest", "february.csv", "--allow-estimates").returncode == 0
         assert place.ask("SELECT sum(EffectiveCost) FROM ledger.postings") == [(113,)]
 
+    @pytest.mark.slow
     def test_a_lessor_may_call_a_machine_like_the_chip(self, pod):
         """CoreWeave's machine L40S holds eight chips L40S; a lease of them counts chips."""
         header = "asset,chip,chips,in_service,currency,provider,price_per_chip_hour"

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import duckdb
 import pytest
+from conftest import few_rows
 
 from costctl import config, pipeline, reports
 from costctl.config.settings import Policy
@@ -197,7 +198,7 @@ QUICKSTART = [
 ]
 
 
-@pytest.mark.parametrize(("name", "words"), QUICKSTART, ids=[name for name, _ in QUICKSTART])
+@pytest.mark.parametrize(("name", "words"), few_rows(QUICKSTART, 2), ids=[name for name, _ in QUICKSTART])
 def test_cells_of_the_quickstart(ingested_quickstart, tmp_path, command, monkeypatch, name, words):
     monkeypatch.chdir(ingested_quickstart)
     said = command("explain", *words, "--packet", str(tmp_path / "packet"))

@@ -103,6 +103,7 @@ class TestTheExample:
         purchase = re.search(r",([0-9a-f]{16}:\d+)", said)[1]
         assert "Capacity Block of 2 p5.48xlarge" in worked.costctl("explain", purchase).stdout
 
+    @pytest.mark.slow
     def test_a_rebuild_gives_the_same(self, worked, place):
         place.copy(worked)
         assert rebuild.rebuild(place.run, accept=False, watched=lambda _: unwatched).differences == ()
@@ -269,6 +270,7 @@ AMOUNTS = st.decimals("0.000000000000000001", "999999999999", places=18)
 WHEN = st.datetimes(datetime(2026, 9, 1), datetime(2026, 12, 1)).map(lambda moment: moment.replace(microsecond=0))  # noqa: DTZ001
 
 
+@pytest.mark.slow
 @examples(3)
 @given(amount=AMOUNTS, start=WHEN, length=st.timedeltas(timedelta(seconds=1), timedelta(days=80)))
 def test_whatever_is_paid_for_whatever_window_comes_to_nothing_and_each_balance_follows(places, amount, start, length):

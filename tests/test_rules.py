@@ -146,6 +146,7 @@ class TestAChargeThatSpansAChange:
         reorganised.ingest("bill.csv")
         assert [row[5] for row in parts(reorganised)] == ["0", "1000000000000000"]
 
+    @pytest.mark.slow
     def test_a_boundary_that_moves_moves_it(self, reorganised):
         """The days of rules and of teams are told by the groups' own seal; a spelling that changes nothing is not among them."""
         reorganised.bill("bill.csv", [OCTOBER | {"SubAccountId": "lab", "cost": "310"}, OCTOBER | {"team": "search"}])

@@ -144,6 +144,7 @@ def fingerprint(command):
     return next(line.split()[1] for line in said.out.splitlines() if line.startswith("fingerprint"))
 
 
+@pytest.mark.slow
 def test_the_same_again_is_nothing_to_do_and_the_order_of_arrival_does_not_matter(command, tmp_path, monkeypatch):
     deliveries = [FOCUS, CUR, ZIPPED]
     assert command("ingest", *deliveries).code == 0

@@ -5,6 +5,7 @@ import io
 import json
 
 import pytest
+from conftest import few_rows
 from test_counters import answer, output, prompt
 
 MIDNIGHT = 1790812800  # 2026-10-01T00:00:00Z
@@ -162,7 +163,7 @@ DRIVES = {  # configuration → who drives openai, and the pool
 }
 
 
-@pytest.mark.parametrize(("setting", "driving"), DRIVES.items(), ids=DRIVES)
+@pytest.mark.parametrize(("setting", "driving"), few_rows(DRIVES.items(), 3), ids=DRIVES)
 def test_the_configuration_says_which_role_drives(setting, driving, place, taken, command):
     place.copy(taken)
     place.write("costctl.yaml", CONFIG + f"    {setting}\n")
@@ -313,6 +314,7 @@ def test_where_nobody_counted_the_bill_tells_what_a_dollar_buys_and_its_cost_sta
     assert "gpt-5" not in said.out
 
 
+@pytest.mark.slow
 def test_charges_whose_quantity_cannot_be_read_are_told_and_the_others_count(place, command):
     """Of four charges of gpt-5, 10 dollars, one has no quantity and one of more tokens than a bill has: 650 and 90 tokens are known."""
     place.write("costctl.yaml", "version: 1\n")

@@ -325,6 +325,7 @@ def world_of(folder, rows):
 COLUMNS = ("provider", "model", "token_class", "price_per_million", "currency", "context_tier", "time_window_utc")
 
 
+@pytest.mark.slow
 @examples(5)
 @example(rows=[(None, None), (None, (None, (1, 0)))])  # Tuesday to Monday is the whole week
 @given(rows=st.lists(st.tuples(STEPS, WINDOWS), min_size=1, max_size=6))

@@ -159,6 +159,7 @@ def test_tokens_are_priced_before_their_bill_is_there(place):
     assert place.broken() == []
 
 
+@pytest.mark.slow
 def test_counts_that_nobody_has_are_refused_and_the_largest_that_are_taken_fit_every_report(place):
     """Of one day two counts of eighteen digits, then seven tenths of what a ledger takes, at a card, in a pool, and beside a bill of one token."""
     place.write(

@@ -126,6 +126,7 @@ def test_the_plan_of_the_last_months_as_a_table_and_as_files(split, monkeypatch)
     assert ["TOTAL", "-", "-", "0", "-"] in [line.split() for line in at_cards.stdout.splitlines()]  # no card knows any
 
 
+@pytest.mark.slow
 def test_without_another_file_the_one_that_was_changed_is_compared_with_what_it_was(split):
     said = split.costctl("rules", "plan")
     assert said.returncode == 2
@@ -175,6 +176,7 @@ sources: [{name: more, path: more}]
 """
 
 
+@pytest.mark.slow
 def test_what_is_set_otherwise_is_said_in_words(split, monkeypatch):
     """Rules are moved, changed and added, so charges are scanned again, of the months that are asked for."""
     scanned, whole = [], build.groups
@@ -209,6 +211,7 @@ def test_what_is_set_otherwise_is_said_in_words(split, monkeypatch):
     assert split.broken() == []
 
 
+@pytest.mark.slow
 def test_one_that_is_killed_leaves_the_ledger_as_it_was(split):
     before = split.fingerprint()
     died = split.process("rules", "plan", "--against", "by_tokens.yaml", COSTCTL_FAULT="supposed")
@@ -288,6 +291,7 @@ def booked(places):
     return place
 
 
+@pytest.mark.slow
 def test_idle_policies_side_by_side(booked, monkeypatch):
     before = booked.fingerprint()
     records, said = money(booked, "compare-idle")
@@ -319,6 +323,7 @@ start,end,provider,pool,model,team,input_uncached,input_cache_read,output,reques
 """
 
 
+@pytest.mark.slow
 def test_methods_of_weighing_side_by_side_on_a_published_day(place):
     shutil.copytree(EXAMPLES / "deepseek-day", place.home, dirs_exist_ok=True)
     place.write("usage/tokens.csv", TWO_TEAMS)
@@ -381,6 +386,7 @@ WORDS = st.tuples(
 )
 
 
+@pytest.mark.slow
 @given(one=WORDS, other=WORDS)
 @examples(2)
 def test_whatever_is_supposed_is_conserved_and_depends_on_nothing_supposed_before(even, one, other):

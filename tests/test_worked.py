@@ -49,6 +49,7 @@ def set_to(place, old, new):
     named.write_text(text.replace(old, new), encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_idle_policies(place):
     runs(place, *begun(place, "idle-policies"))
     separate = "idle: {policy: separate}"
@@ -74,6 +75,7 @@ def test_the_idle_policies(place):
         assert [row["tokens_per_unit"] for row in told(place, "tokens-per-dollar")] == per_dollar
 
 
+@pytest.mark.slow
 def test_provisioned_capacity_and_what_went_over(place):
     runs(place, *begun(place, "provisioned"))
     assert owed(place) == {"platform": "29760.00", "search": "27759.00", "assistant": "18006.00"}
