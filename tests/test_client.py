@@ -103,7 +103,7 @@ REPLAYS = {  # what is written of one answer, and how often it counts
 
 def of_case(line, name):
     """Return a line as one of a case, which has a folder, sessions, requests and answers of its own; what a gateway calls all of them stays."""
-    message, own = line["message"], {"cwd": f"/work/{name}", "sessionId": f"{line['sessionId']} {name}"}
+    message, own = line["message"], {"cwd": f"/srv/{name}", "sessionId": f"{line['sessionId']} {name}"}
     if "requestId" in line:
         own["requestId"] = f"{line['requestId']} {name}"
     identity = f"{message['id']} {name}" if message["id"].startswith("msg_") else message["id"]

@@ -18,6 +18,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from conftest import few
 
 import costctl
 from costctl import bills, pipeline
@@ -190,9 +191,7 @@ def counted(path):
     return sum(1 for row in rows if row) - 1
 
 
-@pytest.mark.parametrize(
-    "turn", [pytest.param(turn, marks=() if turn < FAST else pytest.mark.slow) for turn in range(ALL)]
-)
+@pytest.mark.parametrize("turn", few(range(ALL), keep=FAST))
 def test_a_damaged_file(turn, blank, places, command, monkeypatch):
     chance = random.Random(f"{SEED} {turn}")
     place = places()
@@ -218,9 +217,7 @@ def test_a_damaged_file(turn, blank, places, command, monkeypatch):
         path.unlink()
 
 
-@pytest.mark.parametrize(
-    "turn", [pytest.param(turn, marks=() if turn < FAST else pytest.mark.slow) for turn in range(ALL)]
-)
+@pytest.mark.parametrize("turn", few(range(ALL), keep=FAST))
 def test_a_damaged_file_of_usage(turn, blank, places, command, monkeypatch):
     chance = random.Random(f"{SEED} usage {turn}")
     place = places()

@@ -42,11 +42,13 @@ AGAIN = (  # what was outdone by a record that is not there any more
     "SELECT delivery_id, file_no, record_no, usage_key, rule FROM ledger.outdone_{table} WHERE source = $source AND usage_key NOT IN ("
     "SELECT usage_key FROM ledger.{table} WHERE source = $source AND usage_key IN (SELECT usage_key FROM ledger.outdone_{table}) AND delivery_id <> $id)"
 )
-FLAGS = {  # what is said of a delivery with such records
+SAID = {  # of a delivery with such records
     "estimated": "estimated by the source, not counted",
     "incomplete": "of an answer after which more was to come, and it is not here: fetch the next page too",
     "sampled": "of a sample; they count as they are, nothing is scaled",
     "spillover": "gone over from provisioned capacity, so bought by the token",
+    "contradicted": "whose parts do not add up as the source declares, or that count what nobody knows; the first is",
+    "long": "whose bucket reaches into another UTC day; all that it counts stands on the day on which it begins",
 }
 # What was to come after an answer is here where the delivery goes on behind it, within a week: buckets without usage leave no record.
 FOLLOWED = (
@@ -56,10 +58,6 @@ FOLLOWED = (
 )
 MOST = 10**18  # of a ledger: nobody has as many, and up to here what they weigh, and cost at a card, fits
 COUNTS = "(SELECT delivery_id, file_no, record_no, tokens AS counted FROM ledger.token_quantity UNION ALL SELECT delivery_id, file_no, record_no, requests FROM ledger.token_usage)"
-LONG = {"long": "whose bucket reaches into another UTC day; all that it counts stands on the day on which it begins"}
-PROOFS = {
-    "contradicted": "whose parts do not add up as the source declares, or that count what nobody knows; the first is"
-}
 
 
 def moment_of(item: Format) -> str:
@@ -204,16 +202,11 @@ def notes(ledger: Ledger, intake: Intake) -> list[str]:
         f"UNION ALL SELECT 'long', count(*), {first} FROM ledger.token_usage WHERE delivery_id = $id AND ts_end > ts_start + INTERVAL 1 HOUR "  # else it is a request
         "AND CAST(ts_end - INTERVAL 1 MICROSECOND AS DATE) > CAST(ts_start AS DATE) GROUP BY 1 ORDER BY 1"
     )
-    texts = FLAGS | PROOFS | LONG
-    found = [row for row in ledger.run(flagged, {"id": intake.identity}).rows if row[0] in texts]
-    places = {
-        word: problems.place_of(intake.readings[at["file"] - 1], at["record"])
-        for word, _, at in found
-        if word in PROOFS
-    }
+    found = [row for row in ledger.run(flagged, {"id": intake.identity}).rows if row[0] in SAID]
     return [
-        f"{count:,} record{'s' if count > 1 else ''} {texts[word]} {places.get(word, '')}".rstrip()
-        for word, count, _ in found
+        f"{count:,} record{'s' if count > 1 else ''} {SAID[word]}"
+        + (f" {problems.place_of(intake.readings[at['file'] - 1], at['record'])}" if SAID[word].endswith(" is") else "")
+        for word, count, at in found
     ]
 
 
