@@ -11,12 +11,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from costctl import pipeline
+from costctl import pipeline, usage
 from costctl.ledger import gates, store
 
 pytestmark = pytest.mark.usefixtures("unposted", "begun")
 
-SAMPLES = Path(pipeline.__file__).parent / "usage"
+SAMPLES = Path(usage.__file__).parent
 CLOUDS = (
     "bedrock_invocations",
     "cloudwatch_bedrock",

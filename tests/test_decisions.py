@@ -12,7 +12,7 @@ from test_deliveries import assembly, before_its_manifest, billed, rebuilt, stat
 from test_gcp import google
 from test_revisions import assert_sums
 
-from costctl import pipeline
+from costctl import bills, pipeline
 from costctl.errors import InputRefused, UsageError
 
 pytestmark = pytest.mark.usefixtures("unposted", "begun")
@@ -106,7 +106,7 @@ class TestTheDefinitionChanges:
     def test_a_month_that_it_leaves_out_comes_back_with_the_one_before(self, place, monkeypatch):
         """What counts for a month counts for it, also while the definition says nothing of the month."""
         october_is_replaced(place)
-        known = pipeline.bills.known
+        known = bills.known
         september = ("september", "\"ChargePeriodStart\" LIKE '2026-09%'")
 
         def without(*words):
@@ -115,7 +115,7 @@ class TestTheDefinitionChanges:
             return found | {"focus": other}
 
         with monkeypatch.context() as patch:
-            patch.setattr(pipeline.bills, "known", without)
+            patch.setattr(bills, "known", without)
             place.ingest("bills", source="neo")
             assert billed(place) == {("neo", "2026-10"): 9}
             rebuilt(place)

@@ -9,7 +9,7 @@ from datetime import date
 import pytest
 from conftest import few, without_postings
 
-from costctl import config, pipeline, rebuild
+from costctl import bills, config, pipeline, rebuild
 from costctl.errors import DoesNotReconcile, InputRefused, StorageFault
 from costctl.files import faulting
 from costctl.ledger import archive, build, ingest, state
@@ -357,10 +357,10 @@ def test_nothing_stays_computed_of_a_month_that_went(place, monkeypatch):
     """The format comes to leave September out, which was all that it held."""
     place.bill("bill.csv", [{"cost": "7", "day": "2026-09-03"}, {"cost": "9", "day": "2026-10-03"}])
     place.ingest("bill.csv")
-    found = pipeline.bills.known()
+    found = bills.known()
     september = ("september", "\"ChargePeriodStart\" LIKE '2026-09%'")
     other = found | {"focus": replace(found["focus"], exclusions=(september,), fingerprint="another")}
-    monkeypatch.setattr(pipeline.bills, "known", lambda: other)
+    monkeypatch.setattr(bills, "known", lambda: other)
     place.ingest("bill.csv")
     assert place.ask("SELECT billing_period, EffectiveCost FROM ledger.postings") == [(date(2026, 10, 1), 9)]
 
