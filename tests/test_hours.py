@@ -182,18 +182,23 @@ P5 = "BoxUsage:p5.48xlarge  Hrs           1"
 
 
 def test_what_chips_did_in_each_hour(place):
-    """Eight chips at 10 by night, at 40 by day. 02: all train for research. 14: four serve, two are idle, two nobody says; search and ads have half each.
+    """Eight chips at 10 by night, at 40 by day. 02: all train for research. 14: four serve, two are idle, two nobody says.
 
-    search booked four chips and used two in 14, when half of what served was its own, and none at night: there nothing was idle to bear.
+    Of those four search has one, as it has 100 of the 400 tokens of that hour (and half of the day's); it booked two, and bears one of the idle ones.
     """
     configured(
         place,
-        'gpu: {base: tokens, grain: hour, idle: {policy: by_reservation, owner: platform}, reservations: [{team: search, chips: "3"}]}',
+        'gpu: {base: tokens, grain: hour, idle: {policy: by_reservation, owner: platform}, reservations: [{team: search, chips: "2"}]}',
     )
     taken(
         place,
         f"account  from  to  {BOX}  cost\ngpu  02:00  03:00  {P5}  10\ngpu  14:00  15:00  {P5}  40",
-        USED,
+        """
+        pool  from   to     team    tokens
+        gpu   02:10  02:20  search  200
+        gpu   14:00  14:10  search  100
+        gpu   14:00  14:10  ads     300
+        """,
         TIME
         + "gpu,2026-10-01T01:30:00Z,2026-10-01T03:30:00Z,8,training,research,\n"
         + "gpu,2026-10-01T14:00:00Z,2026-10-01T15:00:00Z,4,serving,,\n"
@@ -201,11 +206,29 @@ def test_what_chips_did_in_each_hour(place):
     )
     assert owed(place, "state, hour(slot_start), team") == {
         ("training", 2, "research"): "10",
-        ("serving", 14, "ads"): "10",
-        ("serving", 14, "search"): "10",
-        ("idle", 14, "search"): "5",  # booked three, used two: one of the two that were idle
+        ("serving", 14, "ads"): "15",
+        ("serving", 14, "search"): "5",
         ("idle", 14, "platform"): "5",
+        ("idle", 14, "search"): "5",
         ("unknown", 14, None): "10",
+    }
+
+
+def test_what_engines_counted_in_an_hour(place):
+    """The engines counted 400 in 02, of which search asked for 300, and 200 in 14, all of them asked for. Each hour costs 40."""
+    configured(place, "gpu: {base: tokens, grain: hour, coverage: {owner: platform}}")
+    whole = (place.home / "costctl.yaml").read_text()
+    place.write("costctl.yaml", whole + "sources: [{name: engines, path: engine.csv, role: engine}]\n")
+    engines = "pool  from  to  team  tokens\ngpu  02:00  03:00  -  400\ngpu  14:00  15:00  -  200"
+    place.write("engine.csv", counted(engines).replace(",-,", ",,"))
+    taken(place, "account  from  to  cost\ngpu  02:00  03:00  40\ngpu  14:00  15:00  40", USED)
+    assert place.costctl("ingest", "engine.csv").returncode == 0
+    assert place.broken() == []
+    assert owed(place, "hour(slot_start), team") == {
+        (2, "platform"): "10",
+        (2, "search"): "30",
+        (14, "ads"): "20",
+        (14, "search"): "20",
     }
 
 
@@ -233,6 +256,7 @@ def test_capacity_serves_by_the_hour(place):
 def test_direct_costs_and_drivers_by_the_hour(place):
     """Direct costs are told by the day where no pool of hours has them: search bears 1 an hour, ads 3; the pool tpu 2 in 14, which take 2 of the 6.
 
+    gpu goes by direct cost, too, by that of the day.
     Seats hold for the day, and so for each of its hours: a quarter of the tpu is of search.
     """
     place.write("seats.csv", "date,key,value\n2026-10-01,search,1\n2026-10-01,ads,3\n")
@@ -240,6 +264,7 @@ def test_direct_costs_and_drivers_by_the_hour(place):
         place,
         "net: {base: direct_cost, grain: hour, over: [tpu]}",
         "tpu: {base: driver, grain: hour, driver: seats.csv}",
+        "gpu: {base: direct_cost}",
     )
     taken(
         place,
@@ -250,9 +275,12 @@ def test_direct_costs_and_drivers_by_the_hour(place):
         tpu      -       14:00  15:00     2
         net      -       02:00  03:00     4
         net      -       14:00  15:00     6
+        gpu      -       14:00  15:00     96
         """,
     )
     assert owed(place, "pool, passed_by, hour(slot_start), team", "pool IS NOT NULL") == {
+        ("gpu", None, 0, "ads"): "72",
+        ("gpu", None, 0, "search"): "24",
         ("net", None, 2, "ads"): "3",
         ("net", None, 2, "search"): "1",
         ("net", None, 14, "ads"): "3",
@@ -297,25 +325,26 @@ def test_pools_of_hours_and_days_pass_on_to_each_other(place, grains, expected):
     assert owed(place, "1", "passed_by = 'tpu'") == {1: "200"}
 
 
-@pytest.mark.parametrize("words", [["--team", "ads"], ["--team", "search", "--period", "2026-10-01..2026-10-02"]])
-def test_a_packet_computes_the_hours(hourly, words):
-    period = [] if "--period" in words else ["--period", "2026-10"]
-    said = hourly.costctl("explain", *words, *period, "--packet", (name := words[-1].replace(".", "")))
+@pytest.fixture(scope="module")
+def hourly(places):
+    """What it was at night, without what is billed by the day."""
+    place = places()
+    configured(place, "gpu: {base: tokens, grain: hour}")
+    taken(place, BILL.replace("    gpu      00:00  +1 00:00  24\n", ""), USED)
+    return place
+
+
+@pytest.mark.parametrize(
+    ("team", "period", "hours"), [("ads", "2026-10", [13, 14]), ("search", "2026-10-01..2026-10-02", [2, 13, 14])]
+)
+def test_a_packet_computes_the_hours(hourly, team, period, hours):
+    said = hourly.costctl("explain", "--team", team, "--period", period, "--packet", team)
     assert said.returncode == 0, said.stderr
-    folder = hourly.home / name
+    folder = hourly.home / team
     with duckdb.connect() as plain:
         plain.execute(f"SET file_search_path = '{folder}'")
         (row,) = plain.execute((folder / "cell.sql").read_text()).fetchall()
-        bases = plain.sql(
-            f"SELECT DISTINCT hour(slot_start), CAST(slot_end - slot_start AS VARCHAR) FROM '{folder}/bases.parquet' ORDER BY 1"
-        ).fetchall()
-    assert (row[0], row[3]) == ("USD", 0)
-    assert bases == [(2, "01:00:00"), (13, "01:00:00"), (14, "01:00:00")]
-
-
-@pytest.fixture(scope="module")
-def hourly(places):
-    place = places()
-    configured(place, "gpu: {base: tokens, grain: hour}")
-    taken(place, BILL, USED)
-    return place
+        lengths = "hour(slot_start), date_diff('hour', slot_start, slot_end)"
+        bases = plain.sql(f"SELECT DISTINCT {lengths} FROM '{folder}/bases.parquet' ORDER BY 1").fetchall()
+    assert (row[0], f"{row[2].normalize():f}", row[3]) == ("USD", {"ads": "31.4", "search": "36.6"}[team], 0)
+    assert bases == [(hour, 1) for hour in hours]
