@@ -1,5 +1,6 @@
 """Pools that are split by hours: who worked in which hour bears what that hour costs. Worked out by hand beside the data."""
 
+import csv
 from decimal import Decimal
 
 import duckdb
@@ -348,3 +349,19 @@ def test_a_packet_computes_the_hours(hourly, team, period, hours):
         bases = plain.sql(f"SELECT DISTINCT {lengths} FROM '{folder}/bases.parquet' ORDER BY 1").fetchall()
     assert (row[0], f"{row[2].normalize():f}", row[3]) == ("USD", {"ads": "31.4", "search": "36.6"}[team], 0)
     assert bases == [(hour, 1) for hour in hours]
+
+
+def test_a_plan_says_what_the_day_would_change(hourly):
+    """By the day 75 are half and half, the hour of nobody too: 37.5 each in place of 31.4, 36.6 and 7."""
+    hourly.write("days.yaml", (hourly.home / "costctl.yaml").read_text().replace("grain: hour", "grain: day"))
+    said = hourly.costctl("rules", "plan", "--against", "days.yaml", "--format", "csv")
+    assert (said.returncode, "hourly_pools" in said.stderr) == (0, False)
+    assert "pool gpu: grain hour → day" in said.stderr
+    rows = csv.DictReader(said.stdout.splitlines())
+    assert {row["team"] or row["line"]: (row["cost_now"], row["cost_then"]) for row in rows} == {
+        "ads": ("31.4", "37.5"),
+        "search": ("36.6", "37.5"),
+        "unallocated": ("7", "0"),
+    }
+    said = hourly.costctl("report", "unallocated", "--period", "2026-10", "--format", "csv")
+    assert "pool gpu has no tokens counted in some of its hours" in said.stdout + said.stderr
