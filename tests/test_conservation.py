@@ -81,6 +81,19 @@ CONFIGS += [  # pools that pass on to pools, by the month, by models, by what is
         web="chip_seconds",
     ),
 ]
+HOURLY = [  # pools of hours that pass on to one of days, a pool of days that passes on to one of hours
+    PASSING.replace("tokens: {{of: gpu}}", "grain: hour, tokens: {{of: gpu}}").format(gpu=gpu, web=web)
+    for gpu, web in (
+        (
+            f"{{grain: hour, tokens: {{deployment: [d1]}}, capacity: {{units: '8.5', tokens_per_unit_minute: 70000}}, {BOOKED}}}",
+            "weighted_tokens",
+        ),
+        (f"{{grain: hour, tokens: {{deployment: [d1]}}, models: {{atlas: '3', other: '1'}}, {BOOKED}}}", "requests"),
+        ("{grain: day, base: direct_cost}", "direct_cost"),
+        ("{grain: hour, base: chip_seconds, idle: {policy: by_use}}", "output_tokens"),
+    )
+]
+CONFIGS += HOURLY
 
 
 def plain(value):
@@ -443,6 +456,34 @@ def test_teams_that_change_places_change_their_costs(places, config, bill, token
     for key, (billed, effective, postings) in expected.items():
         for mine, others in zip((billed, effective), found[key][:2], strict=True):
             assert abs(mine - others) <= Decimal("0.000010") * postings
+
+
+@examples(1)
+@given(config=st.sampled_from(HOURLY), bill=bills, token_rows=tokens, chip_rows=chips)
+def test_whole_days_cost_the_same_by_the_hour(places, config, bill, token_rows, chip_rows):
+    """A charge of whole days goes by all their hours, and these add up to the days: to the posting, it is as if the pools went by days.
+
+    Tokens are counted over the end of an hour, and of a day, so that they are cut.
+    """
+    days = [
+        row | {name: f"{row[name][:10]}T00:00:00Z" for name in ("ChargePeriodStart", "ChargePeriodEnd")} for row in bill
+    ]
+    days = [row | {"ChargePeriodEnd": later(row)} for row in days]
+    token_rows = [row | {"start": over(row["start"], 50), "end": over(row["start"], 75)} for row in token_rows]
+    query = f"SELECT posting_id, kind, team, slot_start, base, {', '.join(COSTS)} FROM ledger.postings ORDER BY ALL"
+    assert filled(places, config, days, token_rows, chip_rows).ask(query) == (
+        filled(places, config.replace("grain: hour", "grain: day"), days, token_rows, chip_rows).ask(query)
+    )
+
+
+def over(time, minutes):
+    return moment(datetime.fromisoformat(time) + timedelta(minutes=minutes))
+
+
+def later(row):
+    """Return when a charge of whole days ends, a day after it begins at least."""
+    start = datetime.fromisoformat(row["ChargePeriodStart"])
+    return max(row["ChargePeriodEnd"], moment(start + timedelta(days=1)))
 
 
 ALIKE = [

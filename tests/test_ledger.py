@@ -440,6 +440,7 @@ REFERENCES = {
     ),
     *(
         "pools",
+        "hourly_pools",
         "pool_tokens",
         "pool_chips",
         "driving_roles",

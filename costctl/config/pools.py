@@ -170,7 +170,7 @@ class Pool(Part):
         "fixed",
         "driver",
     ] = "weighted_tokens"
-    grain: Literal["day", "period"] = "day"
+    grain: Literal["hour", "day", "period"] = "day"
     tokens: PoolTokens = PoolTokens()
     chips: PoolChips = PoolChips()
     weights: Weights = Weights()

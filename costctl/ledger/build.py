@@ -26,6 +26,7 @@ GROUPED_BY = (
     "providers",
     "machines",
     "machine_families",
+    "hourly_pools",
 )  # the reference tables that the scan for charge groups reads
 # The months that have something to compute: those that a bill charges, and those of which tokens or chip time are counted.
 PERIODS = (

@@ -240,6 +240,7 @@ CREATE TABLE ledger.pools (
     level BIGINT NOT NULL,           -- 1, or one more than the highest of the pools that pass costs on to it
     coverage_owner VARCHAR           -- who bears what its engines counted beyond the tokens of teams
 );
+CREATE TABLE ledger.hourly_pools (pool VARCHAR NOT NULL);                                                 -- pools of grain hour: their charges are grouped by the hour
 CREATE TABLE ledger.pool_tokens (field VARCHAR NOT NULL, value VARCHAR NOT NULL, pool VARCHAR NOT NULL);   -- field: deployment | namespace
 CREATE TABLE ledger.driving_roles (                              -- whose counts drive money, the least place that has any; scope: pool NAME, provider NAME, or * for all others
     scope VARCHAR NOT NULL, evidence_role VARCHAR NOT NULL, source VARCHAR, place BIGINT NOT NULL

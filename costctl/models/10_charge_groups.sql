@@ -1,5 +1,5 @@
 -- The charges of one source and billing period, summed by everything that decides who bears them and what they bought.
--- Grain: one row per group_id; its slot is the UTC day of the charges, or their own interval where that leaves the day. Groups stay few: the sub-account is kept
+-- Grain: one row per group_id; its slot is the UTC day of the charges, the hour in pools that are split by hours, or their own interval where that leaves it. Groups stay few: the sub-account is kept
 -- where no rule applies, machine, unit and quantity only where they buy chips, seem to, or buy tokens. A part of a charge has its own interval;
 -- the charge, and what of it is unknown, counts with its largest part, the others are only incomplete.
 -- Keep: yes
@@ -13,10 +13,7 @@ WITH parted AS (
     WHERE c.billing_period = $billing_period AND c.source = $source AND c.scope = $scope
 ),
 
-placed AS (
-    SELECT *, until > CAST(DATE_TRUNC('day', moment) AS TIMESTAMP) + INTERVAL 1 DAY AS is_long, RULES() AS outcome
-    FROM parted
-),
+placed AS (SELECT *, until > CAST(DATE_TRUNC('day', moment) AS TIMESTAMP) + INTERVAL 1 DAY AS is_long, RULES() AS outcome FROM parted),
 
 -- names that no fact knows, of families of machines that hold accelerators
 unknown AS (
@@ -29,8 +26,10 @@ unknown AS (
 told_apart AS (
     SELECT
         c.billing_period, c.source, c.scope, COALESCE(p.provider, LOWER(c.ProviderName), '-') AS provider,
-        CASE WHEN c.is_long THEN c.moment ELSE CAST(DATE_TRUNC('day', c.moment) AS TIMESTAMP) END AS slot_start,
-        CASE WHEN c.is_long THEN c.until ELSE CAST(DATE_TRUNC('day', c.moment) AS TIMESTAMP) + INTERVAL 1 DAY END AS slot_end,
+        CASE WHEN c.is_long THEN c.moment WHEN h.pool IS NULL THEN CAST(DATE_TRUNC('day', c.moment) AS TIMESTAMP)
+            WHEN c.until > CAST(DATE_TRUNC('hour', c.moment) AS TIMESTAMP) + INTERVAL 1 HOUR THEN c.moment ELSE CAST(DATE_TRUNC('hour', c.moment) AS TIMESTAMP) END AS slot_start,
+        CASE WHEN c.is_long THEN c.until WHEN h.pool IS NULL THEN CAST(DATE_TRUNC('day', c.moment) AS TIMESTAMP) + INTERVAL 1 DAY
+            ELSE GREATEST(c.until, CAST(DATE_TRUNC('hour', c.moment) AS TIMESTAMP) + INTERVAL 1 HOUR) END AS slot_end,
         c.BillingAccountId, c.InvoiceId, c.BillingCurrency, c.ServiceCategory, c.ServiceName, c.ChargeCategory, c.ChargeClass,
         c.RegionId, c.PricingCategory, c.CommitmentDiscountStatus, c.x_purchase_model, c.x_model_raw, c.x_token_class,
         c.outcome.rule AS rule, c.outcome.team AS raw_team, c.outcome.pool AS pool,
@@ -45,6 +44,7 @@ told_apart AS (
     FROM placed AS c
     LEFT JOIN providers AS p ON p.name = LOWER(c.ProviderName)
     LEFT JOIN machines AS m ON m.provider = COALESCE(p.provider, LOWER(c.ProviderName)) AND m.name = LOWER(TRIM(c.x_machine))
+    LEFT JOIN hourly_pools AS h ON h.pool = c.outcome.pool
     LEFT JOIN unknown AS n ON n.ProviderName IS NOT DISTINCT FROM c.ProviderName AND n.x_machine = c.x_machine
 ),
 

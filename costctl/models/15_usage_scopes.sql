@@ -1,7 +1,7 @@
 -- Which pool or provider token counts are of, and whether they drive money there.
 -- Grain: one row per day and what sources say of both: source, role, provider, pool, deployment, namespace, and whether it spilled over.
 -- Of each pool or provider and day those of one evidence role do: the one that the configuration names, else the first of its order that has counted.
--- What spilled over from provisioned capacity is bought.
+-- What spilled over from provisioned capacity is bought. by_hour tells the pools by whose tokens something is split by hours.
 -- Empty without: token_usage
 WITH counted AS (
     SELECT DISTINCT
@@ -24,17 +24,20 @@ placed AS (
 
 scopes AS (SELECT DISTINCT scope FROM driving_roles),
 
+hourly AS (SELECT DISTINCT tokens_of FROM pools WHERE grain = 'hour'),
+
 ranked AS (
     SELECT
-        p.day, p.source, p.evidence_role, p.provider_raw, p.pool_raw, p.deployment, p.namespace, p.spilled, p.provider, p.channel, p.pool,
+        p.day, p.source, p.evidence_role, p.provider_raw, p.pool_raw, p.deployment, p.namespace, p.spilled, p.provider, p.channel, p.pool, h.tokens_of IS NOT NULL AS by_hour,
         r.place, MIN(r.place) OVER (PARTITION BY p.day, p.provider, p.pool) AS driving_place
     FROM placed AS p
     LEFT JOIN scopes AS sp ON sp.scope = CONCAT('pool ', p.pool)
     LEFT JOIN scopes AS sv ON sv.scope = CONCAT('provider ', p.provider)
+    LEFT JOIN hourly AS h ON h.tokens_of = p.pool
     LEFT JOIN driving_roles AS r ON r.scope = COALESCE(sp.scope, sv.scope, '*') AND r.evidence_role = p.evidence_role AND COALESCE(r.source, p.source) = p.source
 )
 
 SELECT
-    day, source, evidence_role, provider_raw, pool_raw, deployment, namespace, spilled, provider, channel, pool,
+    day, source, evidence_role, provider_raw, pool_raw, deployment, namespace, spilled, provider, channel, pool, by_hour,
     COALESCE(place = driving_place, FALSE) AS drives
 FROM ranked

@@ -4,7 +4,7 @@
 -- Empty without: usage_scopes
 -- View: yes
 SELECT
-    c.day, c.provider, c.channel, c.pool, COALESCE(a.model, CASE WHEN c.provider = 'self' THEN LOWER(TRIM(u.model_raw)) END, 'unknown') AS model,
+    c.day, c.provider, c.channel, c.pool, c.by_hour, COALESCE(a.model, CASE WHEN c.provider = 'self' THEN LOWER(TRIM(u.model_raw)) END, 'unknown') AS model,
     COALESCE(a.model, LOWER(TRIM(u.model_raw)), 'unknown') AS bought_model, LOWER(TRIM(u.region)) AS region, a.route,
     COALESCE(LOWER(TRIM(u.service_tier)), CASE WHEN LOWER(TRIM(u.model_raw)) LIKE '%-fast' AND a.model NOT LIKE '%-fast' THEN 'fast' END, 'standard') AS service_tier,
     o.team, CASE WHEN o.team IS NULL THEN o.owner END AS unknown_owner, COALESCE(o.rule_purpose, LOWER(TRIM(u.purpose)), o.alias_purpose, 'unknown') AS purpose,

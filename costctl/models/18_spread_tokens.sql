@@ -1,6 +1,7 @@
 -- The usage records of named_usage with the tokens of each class beside each other, so that names are looked up once per record and not once per class.
--- Grain: one row per usage record; a class that it does not have is NULL. The minutes of its first and last instant, and the length of its
--- prompt, stand only where cards of a bought model tell by them, and a prompt that is not longer than the first step as one of no tokens.
+-- Grain: one row per usage record; a class that it does not have is NULL. The length of its prompt stands only where cards of a bought
+-- model tell by it, of one that is not longer than the first step as no tokens; the minutes of its first and last instant so, too, or where its pool goes by
+-- hours: then both as the first of the hour that it lies in.
 -- Empty without: named_usage
 -- View: yes
 WITH reach AS (
@@ -37,8 +38,14 @@ named AS (
     SELECT
         u.day, CAST(u.ts_last AS DATE) AS last_day, u.source, u.evidence_role, u.drives, u.is_bought, u.provider, u.channel, u.pool, u.model, u.bought_model, u.region, u.route,
         u.service_tier, u.team, u.unknown_owner, u.purpose, u.task, u.outcome, u.requests, u.is_estimated,
-        CASE WHEN a.parts > 1 THEN EXTRACT(HOUR FROM u.ts_start) * 60 + EXTRACT(MINUTE FROM u.ts_start) END AS first_minute,
-        CASE WHEN a.parts > 1 THEN EXTRACT(HOUR FROM u.ts_last) * 60 + EXTRACT(MINUTE FROM u.ts_last) END AS last_minute, a.first_step_to,
+        CASE
+            WHEN a.parts > 1 OR (u.by_hour AND DATE_TRUNC('hour', u.ts_start) < DATE_TRUNC('hour', u.ts_last)) THEN EXTRACT(HOUR FROM u.ts_start) * 60 + EXTRACT(MINUTE FROM u.ts_start)
+            WHEN u.by_hour THEN EXTRACT(HOUR FROM u.ts_start) * 60
+        END AS first_minute,
+        CASE
+            WHEN a.parts > 1 OR (u.by_hour AND DATE_TRUNC('hour', u.ts_start) < DATE_TRUNC('hour', u.ts_last)) THEN EXTRACT(HOUR FROM u.ts_last) * 60 + EXTRACT(MINUTE FROM u.ts_last)
+            WHEN u.by_hour THEN EXTRACT(HOUR FROM u.ts_start) * 60
+        END AS last_minute, a.first_step_to,
         CASE
             WHEN a.first_step_to IS NOT NULL AND COALESCE(q.uncached, q.cache_read, q.written_5m, q.written_30m, q.written_1h, q.written_12h, q.written, q.tool_use, q.input_unsplit) IS NOT NULL
             THEN COALESCE(q.uncached, 0) + COALESCE(q.cache_read, 0) + COALESCE(q.written_5m, 0) + COALESCE(q.written_30m, 0) + COALESCE(q.written_1h, 0)

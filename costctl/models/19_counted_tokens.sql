@@ -1,8 +1,8 @@
 -- Tokens and requests of the days that the period needs, together where everything is the same that decides what they are, whose, and at which price.
--- Grain: one row per day and last day, names of named_usage, outcome, token class as counted, and of bought tokens that drive money the pieces of
+-- Grain: one row per day and last day, hour where something is split by the hours of the pool, names of named_usage, outcome, token class as counted, and of bought tokens that drive money the pieces of
 -- price_bounds that the records touch: parts from the one of their first instant to that of their last, steps from the one of the shortest
 -- prompt they may have to that of the longest. One request has its own prompt, several have any up to their sum, NULL where nobody counted it.
--- Requests stand on rows of class '-'. This is the one reading of all records; what follows reads these few rows.
+-- Requests stand on rows of class '-'. A record is of the day that it begins on, and of its hours there by its minutes in each. This is the one reading of all records; what follows reads these few rows.
 -- Empty without: spread_tokens
 WITH cells AS (
     SELECT
@@ -18,6 +18,20 @@ WITH cells AS (
     GROUP BY ALL
 ),
 
+hours AS (
+    SELECT p.tokens_of AS pool, h.hour, h.hour * 60 AS begins
+    FROM (SELECT DISTINCT tokens_of FROM pools WHERE grain = 'hour') AS p
+    CROSS JOIN (VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14), (15), (16), (17), (18), (19), (20), (21), (22), (23)) AS h(hour)
+),
+
+lasting AS (
+    SELECT
+        c.*, h.hour, GREATEST(h.begins, c.first_minute) - c.first_minute AS before, LEAST(h.begins + 60, CASE WHEN c.last_day > c.day THEN 1440 ELSE c.last_minute + 1 END) - c.first_minute AS until,
+        CASE WHEN c.last_day > c.day THEN 1440 ELSE c.last_minute + 1 END - c.first_minute AS minutes
+    FROM cells AS c
+    LEFT JOIN hours AS h ON h.pool = c.pool AND h.begins + 60 > c.first_minute AND (h.begins <= c.last_minute OR c.last_day > c.day)
+),
+
 classes AS (
     SELECT m.token_class FROM (VALUES
         ('-'), ('input.uncached'), ('input.cache_read'), ('input.cache_write.5m'), ('input.cache_write.30m'), ('input.cache_write.1h'),
@@ -29,7 +43,7 @@ classes AS (
 told AS (
     SELECT
         c.day, c.last_day, c.source, c.evidence_role, c.drives, c.is_bought, c.provider, c.channel, c.pool, c.model, c.bought_model, c.region, c.route,
-        c.service_tier, c.team, c.unknown_owner, c.purpose, c.task, c.outcome, COALESCE(f.from_value, CAST(0 AS BIGINT)) AS first_part,
+        c.service_tier, c.team, c.unknown_owner, c.purpose, c.task, c.outcome, c.hour, c.before, c.until, c.minutes, COALESCE(f.from_value, CAST(0 AS BIGINT)) AS first_part,
         COALESCE(l.from_value, CAST(0 AS BIGINT)) AS last_part, COALESCE(CASE WHEN c.is_one_prompt THEN s.from_value END, CAST(-1 AS BIGINT)) AS first_step,
         s.from_value AS last_step, k.token_class,
         CASE k.token_class
@@ -41,7 +55,7 @@ told AS (
             WHEN 'output.rejected_prediction' THEN c.rejected
         END AS tokens,
         CASE WHEN k.token_class = '-' THEN c.requests END AS requests, c.is_estimated
-    FROM cells AS c
+    FROM lasting AS c
     CROSS JOIN classes AS k
     LEFT JOIN price_bounds AS f ON f.provider = c.provider AND f.model = LOWER(c.bought_model) AND f.kind = 'part' AND f.from_value <= c.first_minute AND c.first_minute < f.to_value
     LEFT JOIN price_bounds AS l ON l.provider = c.provider AND l.model = LOWER(c.bought_model) AND l.kind = 'part' AND l.from_value <= c.last_minute AND c.last_minute < l.to_value
@@ -50,8 +64,9 @@ told AS (
 
 SELECT
     day, last_day, source, evidence_role, drives, is_bought, provider, channel, pool, model, bought_model, region, route,
-    service_tier, team, unknown_owner, purpose, task, outcome, first_part, last_part, first_step, last_step, token_class,
-    SUM(tokens) AS tokens, SUM(requests) AS requests, BOOL_OR(is_estimated) AS is_estimated
+    service_tier, team, unknown_owner, purpose, task, outcome, first_part, last_part, first_step, last_step, token_class, hour,
+    SUM(CASE WHEN hour IS NULL THEN tokens ELSE CAST(in_first(tokens, until, minutes) - in_first(tokens, before, minutes) AS DECIMAL(38, 0)) END) AS tokens,
+    SUM(CASE WHEN hour IS NULL THEN requests ELSE CAST(in_first(requests, until, minutes) - in_first(requests, before, minutes) AS DECIMAL(38, 0)) END) AS requests, BOOL_OR(is_estimated) AS is_estimated
 FROM told
 WHERE tokens IS NOT NULL
 GROUP BY ALL

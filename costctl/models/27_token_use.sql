@@ -1,9 +1,9 @@
--- Tokens by day and owner, from the one evidence role that drives money for a pool or provider on that day.
--- Grain: one row per day, pool, provider, model, team, purpose, task and token class; requests stand on rows of class '-'. Where nobody
+-- Tokens by day, or hour where something is split by the hours of the pool, and owner, from the one evidence role that drives money for a pool or provider on that day.
+-- Grain: one row per day, hour, pool, provider, model, team, purpose, task and token class; requests stand on rows of class '-'. Where nobody
 -- counted what a provider bills on a day, and the roles let it, the bill's own token lines count: they stand on the day on which a line begins.
 WITH counted AS (
     SELECT
-        day, provider, pool, model, bought_model, team, purpose, task, outcome,
+        day, hour, provider, pool, model, bought_model, team, purpose, task, outcome,
         CASE
             WHEN token_class = '-' THEN '-'
             WHEN token_class LIKE 'output%' THEN 'output'
@@ -16,14 +16,14 @@ WITH counted AS (
     WHERE drives
     UNION ALL
     SELECT
-        day, provider, 'api', model, bought_model, team, purpose, 'generate', 'ok', bill_class,
+        day, CAST(NULL AS INTEGER), provider, 'api', model, bought_model, team, purpose, 'generate', 'ok', bill_class,
         CAST(tokens AS DECIMAL(38, 0)), CAST(0 AS DECIMAL(38, 0)), TRUE, FALSE
     FROM billed_tokens
     WHERE drives AND tokens IS NOT NULL
 )
 
 SELECT
-    day, provider, pool, model, bought_model, team, purpose, task, token_class, by_bill,
+    day, hour, provider, pool, model, bought_model, team, purpose, task, token_class, by_bill,
     CASE
         WHEN pool = 'api' THEN CONCAT('api/', provider, '/', bought_model)
         WHEN pool IS NOT NULL THEN pool

@@ -1,33 +1,34 @@
--- What a pool is split by: its allocation base per day and recipient, as a whole number; bought tokens that somebody counted are their own base.
--- Grain: one row per pool, day, base_key, team, pool that it is passed on to, model and purpose. base_key names the cells that a base is for, NULL any of
+-- What a pool is split by: its allocation base per day, or hour, and recipient, as a whole number; bought tokens that somebody counted are their own base.
+-- Grain: one row per pool, slot (its day or hour), base_key, team, pool that it is passed on to, model and purpose. base_key names the cells that a base is for, NULL any of
 -- the pool; a model that is NULL is the one of the chips. Direct cost is usage before credits that a rule or tag gives away, in its own currency; drivers are as they are told, chip-seconds are of records that name a team.
 WITH split AS (
     SELECT
         g.pool AS passed_to, g.team, CASE WHEN g.pool IS NULL THEN g.model END AS model, CASE WHEN g.pool IS NULL THEN g.purpose ELSE 'unknown' END AS purpose,
-        g.BillingCurrency, d.day,
+        g.BillingCurrency, d.grain, d.slot_start, d.slot_end,
         share_of(
-            g.EffectiveCost, DATE_DIFF('second', GREATEST(g.slot_start, CAST(d.day AS TIMESTAMP)), LEAST(g.slot_end, CAST(d.day AS TIMESTAMP) + INTERVAL 1 DAY)),
-            DATE_DIFF('second', g.slot_start, g.slot_end)
+            g.EffectiveCost, DATE_DIFF('second', GREATEST(g.slot_start, d.slot_start), LEAST(g.slot_end, d.slot_end)), DATE_DIFF('second', g.slot_start, g.slot_end)
         ) AS cost
     FROM attributed_groups AS g
-    INNER JOIN calendar AS d ON CAST(d.day AS TIMESTAMP) < g.slot_end AND CAST(d.day AS TIMESTAMP) + INTERVAL 1 DAY > g.slot_start
-    INNER JOIN (SELECT COUNT(*) AS pools FROM pools WHERE base = 'direct_cost') AS n ON n.pools > 0
+    INNER JOIN base_slots AS d ON d.slot_start < g.slot_end AND d.slot_end > g.slot_start
+    INNER JOIN (SELECT DISTINCT grain FROM pools WHERE base = 'direct_cost') AS n ON n.grain = d.grain
     WHERE g.nature = 'usage' AND g.rule >= 0 AND (g.pool IS NOT NULL OR g.team IS NOT NULL)     -- below 0: what fell to a bearer
 ),
 
 counted AS (
-    SELECT t.day, t.pool, t.team, t.model, t.purpose, t.token_class, t.tokens, t.requests, FALSE AS is_uncovered, t.is_estimated
+    SELECT t.day, t.hour, t.pool, t.team, t.model, t.purpose, t.token_class, t.tokens, t.requests, FALSE AS is_uncovered, t.is_estimated
     FROM token_use AS t
     WHERE t.pool IS NOT NULL AND t.pool <> 'api'
     UNION ALL
-    SELECT u.day, u.pool, p.coverage_owner, u.model, 'unknown', u.token_class, u.tokens, u.requests, TRUE, FALSE
+    SELECT u.day, u.hour, u.pool, p.coverage_owner, u.model, 'unknown', u.token_class, u.tokens, u.requests, TRUE, FALSE
     FROM uncovered_tokens AS u
     INNER JOIN pools AS p ON p.pool = u.pool
 ),
 
 weighed AS (
     SELECT
-        t.day, p.pool, t.team, t.model, t.purpose,
+        CAST(CAST(t.day AS TIMESTAMP) + (CASE p.grain WHEN 'hour' THEN t.hour ELSE 0 END) * INTERVAL '1' HOUR AS TIMESTAMP) AS slot_start,
+        CAST(CAST(t.day AS TIMESTAMP) + (CASE p.grain WHEN 'hour' THEN t.hour + 1 ELSE 24 END) * INTERVAL '1' HOUR AS TIMESTAMP) AS slot_end,
+        p.pool, t.team, t.model, t.purpose,
         CASE WHEN t.is_uncovered THEN 'not covered' WHEN p.base = 'weighted_tokens' THEN p.method ELSE p.base END AS method,
         SUM(CASE p.base
             WHEN 'weighted_tokens' THEN CAST(CAST(t.tokens AS DECIMAL(19, 0)) * COALESCE(w.weight, CAST('1' AS DECIMAL(9, 6))) * 1000000 AS DECIMAL(38, 0))
@@ -43,34 +44,35 @@ weighed AS (
 )
 
 SELECT
-    t.day, t.pool, CONCAT('api|', t.provider, '|', t.bought_model, '|', t.token_class) AS base_key, CAST(NULL AS VARCHAR) AS to_pool, t.team, t.model, t.purpose,
+    CAST(t.day AS TIMESTAMP) AS slot_start, CAST(CAST(t.day AS TIMESTAMP) + INTERVAL 1 DAY AS TIMESTAMP) AS slot_end, t.pool, CONCAT('api|', t.provider, '|', t.bought_model, '|', t.token_class) AS base_key, CAST(NULL AS VARCHAR) AS to_pool, t.team, t.model, t.purpose,
     'bought tokens' AS method, SUM(CAST(t.tokens AS DECIMAL(38, 0))) AS weight, BOOL_OR(t.is_estimated) AS is_estimated
 FROM token_use AS t
 WHERE t.pool = 'api' AND t.token_class <> '-' AND NOT t.by_bill
 GROUP BY ALL
 UNION ALL
-SELECT day, pool, CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), team, model, purpose, method, weight, is_estimated
+SELECT slot_start, slot_end, pool, CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), team, model, purpose, method, weight, is_estimated
 FROM weighed
 WHERE weight > 0 OR method <> 'not covered'
 UNION ALL
 SELECT
-    d.day, p.pool, CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), r.team, COALESCE(r.model, 'unknown'), CASE r.state WHEN 'training' THEN 'training' ELSE 'unknown' END, p.base,
-    SUM(r.microchips * DATE_DIFF('second', GREATEST(r.ts_start, CAST(d.day AS TIMESTAMP)), LEAST(r.ts_end, CAST(d.day AS TIMESTAMP) + INTERVAL 1 DAY))), FALSE
+    d.slot_start, d.slot_end, p.pool, CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), r.team, COALESCE(r.model, 'unknown'), CASE r.state WHEN 'training' THEN 'training' ELSE 'unknown' END, p.base,
+    SUM(r.microchips * DATE_DIFF('second', GREATEST(r.ts_start, d.slot_start), LEAST(r.ts_end, d.slot_end))), FALSE
 FROM chip_records AS r
 INNER JOIN pools AS p ON p.pool = r.pool AND p.base = 'chip_seconds'
-INNER JOIN calendar AS d ON CAST(d.day AS TIMESTAMP) < r.ts_end AND CAST(d.day AS TIMESTAMP) + INTERVAL 1 DAY > r.ts_start
+INNER JOIN base_slots AS d ON d.grain = p.grain AND d.slot_start < r.ts_end AND d.slot_end > r.ts_start
 WHERE r.state IN ('serving', 'training', 'startup') AND r.names_team
 GROUP BY ALL
 UNION ALL
 SELECT
-    s.day, p.pool, CONCAT('cost|', s.BillingCurrency), s.passed_to, s.team, s.model, s.purpose, p.base,
+    s.slot_start, s.slot_end, p.pool, CONCAT('cost|', s.BillingCurrency), s.passed_to, s.team, s.model, s.purpose, p.base,
     SUM(signed_millionths(s.cost)), FALSE
 FROM split AS s
-INNER JOIN pools AS p ON p.base = 'direct_cost'
+INNER JOIN pools AS p ON p.base = 'direct_cost' AND p.grain = s.grain
 LEFT JOIN pool_over AS o ON o.pool = p.pool AND o.to_pool = s.passed_to
 WHERE s.passed_to IS NULL OR o.pool IS NOT NULL
 GROUP BY ALL
 UNION ALL
-SELECT d.day, v.pool, CAST(NULL AS VARCHAR), v.to_pool, v.team, CAST(NULL AS VARCHAR), 'unknown', 'driver', CAST(v.value * 1000000 AS DECIMAL(38, 0)), FALSE
+SELECT d.slot_start, d.slot_end, v.pool, CAST(NULL AS VARCHAR), v.to_pool, v.team, CAST(NULL AS VARCHAR), 'unknown', 'driver', CAST(v.value * 1000000 AS DECIMAL(38, 0)), FALSE
 FROM pool_drivers AS v
-INNER JOIN calendar AS d ON d.day >= v.valid_from AND d.day < v.valid_to
+INNER JOIN pools AS p ON p.pool = v.pool
+INNER JOIN base_slots AS d ON d.grain = p.grain AND CAST(d.slot_start AS DATE) >= v.valid_from AND CAST(d.slot_start AS DATE) < v.valid_to

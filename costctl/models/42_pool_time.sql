@@ -13,7 +13,7 @@ WITH slots AS (
 served AS (
     SELECT s.pool, s.slot_start, s.slot_end, s.paid, LEAST(COALESCE(SUM(b.weight), CAST(0 AS DECIMAL(38, 0))) * 60, s.paid) AS used
     FROM slots AS s
-    LEFT JOIN allocation_bases AS b ON b.pool = s.pool AND b.base_key IS NULL AND b.day >= CAST(s.slot_start AS DATE) AND CAST(b.day AS TIMESTAMP) < s.slot_end
+    LEFT JOIN allocation_bases AS b ON b.pool = s.pool AND b.base_key IS NULL AND b.slot_start < s.slot_end AND b.slot_end > s.slot_start
     GROUP BY s.pool, s.slot_start, s.slot_end, s.paid
 )
 

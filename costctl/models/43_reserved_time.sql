@@ -24,7 +24,7 @@ booked AS (
 bases AS (
     SELECT s.pool, s.slot_start, s.slot_end, b.team, SUM(b.weight) AS weight, SUM(SUM(b.weight)) OVER (PARTITION BY s.pool, s.slot_start, s.slot_end) AS total
     FROM slots AS s
-    INNER JOIN allocation_bases AS b ON b.pool = s.pool AND b.base_key IS NULL AND b.day >= CAST(s.slot_start AS DATE) AND CAST(b.day AS TIMESTAMP) < s.slot_end
+    INNER JOIN allocation_bases AS b ON b.pool = s.pool AND b.base_key IS NULL AND b.slot_start < s.slot_end AND b.slot_end > s.slot_start
     GROUP BY s.pool, s.slot_start, s.slot_end, b.team
 ),
 

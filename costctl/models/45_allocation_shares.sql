@@ -8,7 +8,7 @@
 WITH wanted AS (
     SELECT DISTINCT
         c.pool, c.slot_start, c.slot_end, c.share_key, c.state_model, p.idle_owner,
-        CASE p.grain WHEN 'period' THEN CAST(DATE_TRUNC('month', c.slot_start) AS DATE) ELSE CAST(c.slot_start AS DATE) END AS first_day,
+        CASE p.grain WHEN 'period' THEN CAST(DATE_TRUNC('month', c.slot_start) AS TIMESTAMP) ELSE c.slot_start END AS since,
         CASE p.grain WHEN 'period' THEN CAST(DATE_TRUNC('month', CAST(c.slot_end - INTERVAL 1 MICROSECOND AS TIMESTAMP)) AS TIMESTAMP) + INTERVAL 1 MONTH ELSE c.slot_end END AS until
     FROM state_cells AS c
     LEFT JOIN pools AS p ON p.pool = c.pool
@@ -25,7 +25,7 @@ billed AS (
 alone AS (
     SELECT w.pool, w.slot_start, w.slot_end, MIN(b.model) AS model
     FROM wanted AS w
-    INNER JOIN allocation_bases AS b ON b.pool = w.pool AND b.base_key IS NULL AND b.day >= w.first_day AND CAST(b.day AS TIMESTAMP) < w.until
+    INNER JOIN allocation_bases AS b ON b.pool = w.pool AND b.base_key IS NULL AND b.slot_start < w.until AND b.slot_end > w.since
     WHERE w.share_key LIKE 'booked|%'
     GROUP BY w.pool, w.slot_start, w.slot_end
     HAVING MIN(b.model) = MAX(b.model)
@@ -38,7 +38,7 @@ based AS (
         CASE WHEN w.share_key LIKE 'models|%' THEN 'unknown' ELSE b.purpose END AS purpose,
         b.method, SUM(b.weight) AS weight, BOOL_OR(b.is_estimated) AS is_estimated
     FROM wanted AS w
-    INNER JOIN allocation_bases AS b ON b.pool = w.pool AND b.day >= w.first_day AND CAST(b.day AS TIMESTAMP) < w.until AND (
+    INNER JOIN allocation_bases AS b ON b.pool = w.pool AND b.slot_start < w.until AND b.slot_end > w.since AND (
         b.base_key = w.share_key
         OR (b.base_key IS NULL AND w.share_key LIKE 'teams|%' AND (w.state_model IS NULL OR COALESCE(b.model, w.state_model) = w.state_model))
         OR (b.base_key IS NULL AND w.share_key LIKE 'models|%' AND b.model IS NOT NULL AND (w.state_model IS NULL OR b.model = w.state_model))

@@ -7,7 +7,13 @@ SELECT
     COALESCE(u.chip, '-') AS unit_chip, COALESCE(u.source_label, CASE WHEN t.pool = 'api' THEN CONCAT(t.provider, '/api') ELSE '-' END) AS unit_source,
     t.tokens, t.delivered_tokens, t.requests, t.by_bill, t.pool IS DISTINCT FROM 'api' OR b.unit IS NOT NULL OR t.token_class = '-' AS is_billed,
     CAST(t.delivered_tokens AS DECIMAL(19, 0)) * COALESCE(w.weight, d.weight, CAST('1' AS DECIMAL(9, 6))) AS weighted_tokens
-FROM token_use AS t
+FROM (
+    SELECT
+        day, pool, unit, provider, model, bought_model, team, purpose, task, token_class, by_bill, CAST(SUM(CAST(tokens AS DECIMAL(38, 0))) AS BIGINT) AS tokens,
+        CAST(SUM(CAST(delivered_tokens AS DECIMAL(38, 0))) AS BIGINT) AS delivered_tokens, CAST(SUM(CAST(requests AS DECIMAL(38, 0))) AS BIGINT) AS requests
+    FROM token_use
+    GROUP BY ALL
+) AS t
 LEFT JOIN unit_sources AS u ON u.unit = t.unit
 LEFT JOIN pool_weights AS w ON w.pool = t.pool AND w.token_class = t.token_class
 LEFT JOIN (SELECT DISTINCT g.unit, g.x_token_class, d.day FROM attributed_groups AS g INNER JOIN calendar AS d ON d.day >= CAST(g.slot_start AS DATE) AND CAST(d.day AS TIMESTAMP) < g.slot_end

@@ -32,6 +32,10 @@ CREATE OR REPLACE TEMP MACRO signed_millionths(amount) AS millionths(amount) * (
 CREATE OR REPLACE TEMP MACRO ratio_of(millionths_of_amount, number) AS
     CAST(CAST(short_quotient(millionths_of_amount, number) AS DECIMAL(22, 0)) * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(28, 6));
 
+-- What of a whole number falls into the first so many of all minutes, if it comes evenly, without the fraction.
+CREATE OR REPLACE TEMP MACRO in_first(n, part, minutes) AS
+    CAST(n AS BIGINT) // CAST(minutes AS BIGINT) * part + CAST(CAST(n AS BIGINT) % minutes * part AS BIGINT) // CAST(minutes AS BIGINT);
+
 -- A number of tokens in millions, to the last one.
 CREATE OR REPLACE TEMP MACRO millions(tokens) AS CAST(CAST(tokens AS DECIMAL(22, 0)) * CAST('0.000001' AS DECIMAL(7, 6)) AS DECIMAL(28, 6));
 

@@ -23,7 +23,10 @@ SELECT
     cost, provider, service, account, machine, pool, reason,
     CASE
         WHEN reason LIKE 'unknown team %' THEN CONCAT('teams.csv needs a row, or an alias, for ', SUBSTR(reason, 14))
-        WHEN reason = 'no allocation base in this slot' THEN CONCAT('pool ', pool, ' has no tokens counted on some of its days: see its token source')
+        WHEN reason = 'no allocation base in this slot' THEN CONCAT(
+            'pool ', pool, ' has no tokens counted ', CASE WHEN pool IN (SELECT pool FROM hourly_pools) THEN 'in some of its hours' ELSE 'on some of its days' END,
+            ': see its token source'
+        )
         WHEN reason LIKE 'tokens %' OR reason LIKE 'no tokens %' THEN CONCAT('pool ', pool, ': tokens are missing, or have no team, in its token source')
         WHEN pool IS NOT NULL THEN CONCAT('pool ', pool, ': see its chip time')
         WHEN account IS NOT NULL OR service IS NOT NULL THEN CONCAT(

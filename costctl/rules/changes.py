@@ -24,7 +24,7 @@ NAMED = {  # the table, what its rows are of, the column that tells which one
 }
 SETTINGS = {"pool_fixed": "shares", "owner_rules": "rule", "driving_roles": "roles", "capacity_owner": "team"}
 FOLLOWS = {"ordinal", "level", "tokens_of"}  # from other settings, or from how many stand before
-DERIVED = "owner_changes"  # from rules and teams
+DERIVED = {"owner_changes", "hourly_pools"}  # from rules and teams, from the grains of pools
 EVERY = "*"
 
 Setting = tuple[str, str]  # what it is and its name: a pool, a rule, an owner
@@ -45,7 +45,7 @@ def in_force(ledger: Ledger) -> State:
                 aspects.setdefault(SETTINGS.get(table, table.removeprefix("pool_")), []).append(values)
     seals = _seals(ledger)
     return found | {
-        ("table", name): {"rows": seal} for name, seal in seals.items() if name not in NAMED and name != DERIVED
+        ("table", name): {"rows": seal} for name, seal in seals.items() if name not in NAMED and name not in DERIVED
     }
 
 

@@ -42,6 +42,7 @@ def tables(config: Config) -> dict[str, list[tuple[Any, ...]]]:
             )
             for name, p in pools.items()
         ],
+        "hourly_pools": [(name,) for name, p in pools.items() if p.grain == "hour"],
         "pool_tokens": [(*item, name) for name, p in pools.items() for item in p.tokens.listed()],
         "pool_chips": list(dict.fromkeys(found for name, p in pools.items() for found in _chips(name, p))),
         "pool_weights": [

@@ -12,27 +12,22 @@ WITH parted AS (
 ),
 
 told AS (
-    SELECT
-        *,
-        CASE
-            WHEN until > CAST(DATE_TRUNC('day', moment) AS TIMESTAMP) + INTERVAL 1 DAY THEN moment
-            ELSE CAST(DATE_TRUNC('day', moment) AS TIMESTAMP)
-        END AS slot_start,
-        CASE
-            WHEN until > CAST(DATE_TRUNC('day', moment) AS TIMESTAMP) + INTERVAL 1 DAY THEN until
-            ELSE CAST(DATE_TRUNC('day', moment) AS TIMESTAMP) + INTERVAL 1 DAY
-        END AS slot_end,
-        RULES() AS outcome
+    SELECT *, until > CAST(DATE_TRUNC('day', moment) AS TIMESTAMP) + INTERVAL 1 DAY AS is_long, RULES() AS outcome
     FROM parted
 ),
 
 named AS (
     SELECT
         c.*, COALESCE(p.provider, LOWER(c.ProviderName), '-') AS provider,
+        CASE WHEN c.is_long THEN c.moment WHEN h.pool IS NULL THEN CAST(DATE_TRUNC('day', c.moment) AS TIMESTAMP)
+            WHEN c.until > CAST(DATE_TRUNC('hour', c.moment) AS TIMESTAMP) + INTERVAL 1 HOUR THEN c.moment ELSE CAST(DATE_TRUNC('hour', c.moment) AS TIMESTAMP) END AS slot_start,
+        CASE WHEN c.is_long THEN c.until WHEN h.pool IS NULL THEN CAST(DATE_TRUNC('day', c.moment) AS TIMESTAMP) + INTERVAL 1 DAY
+            ELSE GREATEST(c.until, CAST(DATE_TRUNC('hour', c.moment) AS TIMESTAMP) + INTERVAL 1 HOUR) END AS slot_end,
         m.name IS NOT NULL OR c.x_token_class IS NOT NULL AS is_measured, m.name IS NOT NULL AS is_machine
     FROM told AS c
     LEFT JOIN providers AS p ON p.name = LOWER(c.ProviderName)
     LEFT JOIN machines AS m ON m.provider = p.provider AND m.name = LOWER(TRIM(c.x_machine))
+    LEFT JOIN hourly_pools AS h ON h.pool = c.outcome.pool
 )
 
 SELECT

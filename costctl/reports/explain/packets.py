@@ -41,7 +41,7 @@ HOLDS = {
     "cells": "what each pool costs in each slot",
     "states": "what the chips of a pool did in that time, by weight",
     "shares": "who takes which part of that, by weight: all recipients",
-    "bases": "what the weights were made of, by day",
+    "bases": "what the weights were made of, by day or hour",
 }
 
 
