@@ -20,7 +20,16 @@ SHOWN = [
     name
     for name in REPORTS
     if name
-    not in ("revisions", "owned-chips", "prepaid", "provisioned", "reservations", "unknown-machines", "unknown-models")
+    not in (
+        "revisions",
+        "owned-chips",
+        "prepaid",
+        "provisioned",
+        "reservations",
+        "recovery",
+        "unknown-machines",
+        "unknown-models",
+    )
 ]  # of which the example has none
 COSTS = ("effective", "billed", "list", "contracted")
 OCTOBER = ("--period", "2026-10")
