@@ -115,8 +115,11 @@ def link(ledger: Ledger, span: Span, wanted: Wanted) -> None:
 
 
 def _nothing_chosen(ledger: Ledger) -> None:
-    for table, column in (("explained_groups", "group_id"), ("explained_postings", "posting_id")):
-        ledger.run(f"CREATE TEMP TABLE IF NOT EXISTS {table} (billing_period DATE, {column} VARCHAR)")
+    for table, columns in (
+        ("explained_groups", "(billing_period DATE, group_id VARCHAR)"),
+        ("explained_postings", cells.POSTINGS),
+    ):
+        ledger.run(f"CREATE TEMP TABLE IF NOT EXISTS {table} {columns}")
 
 
 def _link(ledger: Ledger, period: date, *, keep: bool) -> None:
