@@ -1,8 +1,10 @@
 """Pools that are charged onward: at cost and by internal rates, with a markup, under every cost and calendar. Worked out by hand beside the data."""
 
 import csv
+from contextlib import chdir
 from decimal import Decimal
 
+import duckdb
 import pytest
 from conftest import table
 
@@ -144,3 +146,51 @@ def test_the_most_specific_rate_holds(place, rates, known):
     """Those that name the pool, then model and class, then a model, then a class, then neither; on the day of use."""
     begun(place, f"pool,unit,model,token_class,price,currency,valid_from,valid_to\n{rates}\n")
     assert dict(place.ask("SELECT team, sum(amount) FROM ledger.recharged_use GROUP BY 1")) == known
+
+
+@pytest.mark.parametrize(
+    ("words", "figure"),
+    [
+        ("--team platform", "303.5"),  # its own postings, those of others, what it charges and the markup
+        ("--team search --kind recharged", "515.0000005"),
+        ("--team ads --kind recharged", "240"),  # by rates alone: no charge is behind it
+        ("--team search --kind markup --cost list", "29.5"),
+        ("--team search --calendar usage", "544.5000005"),
+        ("--team ads --kind shared", "0"),
+        ("--report accounts --team platform --account (no=account)", None),
+        ("--report accounts --team platform --kind shared --calendar usage", "1100.0000005"),
+    ],
+)
+def test_a_packet_of_a_cell_with_recharges_gives_it_in_plain_duckdb(charged, tmp_path, words, figure):
+    folder = tmp_path / "packet"
+    done = charged.costctl("explain", "--period", "2026-10", *words.split(), "--packet", folder)
+    if figure is None:
+        assert (done.returncode, "this cell has no postings" in done.stderr) == (2, True)
+        return
+    assert done.returncode == 0, done.stderr
+    with chdir(folder), duckdb.connect() as shell:
+        (found,) = shell.execute((folder / "cell.sql").read_text("utf-8")).fetchall()
+        assert found == ("USD", Decimal(figure), Decimal(figure), 0)
+        changed = (
+            "price = price + 1" if "recharged" in words else "markup = markup + 1000000" if "markup" in words else ""
+        )
+        if changed:  # a rate or a percentage that is another one is seen
+            table = "recharged_uses" if "recharged" in words else "recharges"
+            column, _, value = changed.partition(" = ")
+            shell.execute(
+                f"COPY (SELECT * REPLACE ({value} AS {column}) FROM '{table}.parquet') TO 'changed.parquet' (FORMAT parquet)"
+            )
+            text = (folder / "cell.sql").read_text("utf-8").replace(f"'{table}.parquet'", "'changed.parquet'")
+            assert shell.execute(text).fetchall()[0][3] != 0
+
+
+def test_explain_says_what_passes_between_teams_and_by_which_rate(charged):
+    said = charged.costctl("explain", "--period", "2026-10", "--team", "search").stderr
+    assert "team search: 544.5000005 USD effective in 2 postings" in said
+    assert (
+        "recharged of the pool gpu, between platform, its owner, and search: 240 USD, 3 million tokens x 80 (rates.csv:2)"
+        in said
+    )
+    assert "200 USD, 1 million tokens x 200 (rates.csv:3)" in said
+    assert "markup of the pool net, between platform, its owner, and search: 7.5 USD, 10 % of what is recharged" in said
+    assert "recharged of the pool net, between platform, its owner, and search: 75.0000005 USD, at cost" in said

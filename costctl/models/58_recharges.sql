@@ -2,7 +2,7 @@
 -- Grain: one row per day, pool, entry, kind, owner, team that used it, model, purpose, currency and evidence, and per side: what one team has more, the other
 -- has less, so that each entry sums to 0. entry is `cost` (from who used it to the owner), `recharged` and `markup` (from the owner to who used it). What is
 -- unpriced, and what is bought for later, stays where it is. Rates are the same in every cost; a markup is a
--- percentage of what is recharged, in whole millionths.
+-- percentage of what is recharged, cut to whole millionths: the column markup has it in millionths of a percent.
 -- Empty without: pool_recharges
 -- Keep: yes
 WITH passed AS (
@@ -52,11 +52,11 @@ owed AS (
 ),
 
 whole AS (
-    SELECT entry, pool, day, kind, owner, used_by, model, purpose, BillingCurrency, evidence, billed, effective, list, contracted, rate_card,
+    SELECT entry, pool, day, kind, owner, used_by, model, purpose, BillingCurrency, evidence, CAST(NULL AS BIGINT) AS markup, billed, effective, list, contracted, rate_card,
         billed_incomplete, effective_incomplete, list_incomplete, contracted_incomplete, rate_card_incomplete
     FROM owed
     UNION ALL
-    SELECT 'markup', pool, day, kind, owner, used_by, model, purpose, BillingCurrency, evidence,
+    SELECT 'markup', pool, day, kind, owner, used_by, model, purpose, BillingCurrency, evidence, markup,
         share_of(billed, markup, 100000000), share_of(effective, markup, 100000000), share_of(list, markup, 100000000), share_of(contracted, markup, 100000000),
         share_of(rate_card, markup, 100000000), billed_incomplete, effective_incomplete, list_incomplete, contracted_incomplete, rate_card_incomplete
     FROM owed
@@ -65,7 +65,7 @@ whole AS (
 
 SELECT
     $billing_period AS billing_period, $billing_period AS booked_period, w.day, w.pool, w.entry, w.kind, w.owner, w.used_by,
-    CASE s.side WHEN 1 THEN w.used_by ELSE w.owner END AS team, w.model, w.purpose, w.BillingCurrency, w.evidence,
+    CASE s.side WHEN 1 THEN w.used_by ELSE w.owner END AS team, w.model, w.purpose, w.BillingCurrency, w.evidence, w.markup,
     w.billed * s.side AS BilledCost, w.effective * s.side AS EffectiveCost, w.list * s.side AS ListCost,
     w.contracted * s.side AS ContractedCost, w.rate_card * s.side AS rate_card_cost,
     w.billed_incomplete, w.effective_incomplete, w.list_incomplete, w.contracted_incomplete, w.rate_card_incomplete

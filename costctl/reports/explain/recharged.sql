@@ -15,10 +15,9 @@ GROUP BY pool, owner, used_by, entry, currency, unit, rate, price
 UNION ALL
 SELECT
     r.pool, r.owner, r.used_by, r.entry, r.BillingCurrency, CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), CAST(NULL AS DECIMAL(19, 12)), CAST(NULL AS DECIMAL(38, 6)),
-    SUM(measured($cost, r.BilledCost, r.EffectiveCost, r.ListCost, r.ContractedCost, r.rate_card_cost)), CASE WHEN r.entry = 'markup' THEN MAX(c.markup) END,
+    SUM(measured($cost, r.BilledCost, r.EffectiveCost, r.ListCost, r.ContractedCost, r.rate_card_cost)), r.markup,
     CASE r.entry WHEN 'cost' THEN 1 WHEN 'recharged' THEN 2 ELSE 3 END
 FROM explained_recharges AS r
-LEFT JOIN pool_recharges AS c ON c.pool = r.pool
 WHERE NOT (r.entry = 'recharged' AND r.kind = 'recharge')
-GROUP BY r.pool, r.owner, r.used_by, r.entry, r.BillingCurrency
+GROUP BY r.pool, r.owner, r.used_by, r.entry, r.BillingCurrency, r.markup
 ORDER BY pool, owner, used_by, place, unit, rate, currency
