@@ -6,7 +6,9 @@ from decimal import Decimal
 
 import duckdb
 import pytest
-from conftest import table
+from conftest import examples, table
+from hypothesis import given
+from hypothesis import strategies as st
 
 # gpu costs 1,000 on the 1st: of 10 million tokens search has 4, ads 5 (2 of them of beta), platform 1: 400, 500 and 100. Rates charge 80 for a million
 # of what atlas reads and 200 for what it writes: search 3 x 80 + 1 x 200 = 440, ads 3 x 80 = 240, platform itself 80; beta has no rate. The markup is 5 %:
@@ -45,14 +47,15 @@ TOKENS = """
     platform  atlas  1000000  0
 """
 
+HEADER = "start,end,provider,pool,model,team,task,input_uncached,output,requests\n"
+
 
 def tokens(text):
-    head = "start,end,provider,pool,model,team,task,input_uncached,output,requests\n"
     lines = [
         f"2026-10-01T05:00:00Z,2026-10-01T06:00:00Z,self,gpu,{row['model']},{row['team']},generate,{row['input']},{row['output']},2"
         for row in table(text)
     ]
-    return head + "\n".join(lines) + "\n"
+    return HEADER + "\n".join(lines) + "\n"
 
 
 def begun(place, rates=RATES, settings=CONFIG, bill=BILL):
@@ -194,3 +197,174 @@ def test_explain_says_what_passes_between_teams_and_by_which_rate(charged):
     assert "200 USD, 1 million tokens x 200 (rates.csv:3)" in said
     assert "markup of the pool net, between platform, its owner, and search: 7.5 USD, 10 % of what is recharged" in said
     assert "recharged of the pool net, between platform, its owner, and search: 75.0000005 USD, at cost" in said
+
+
+def test_a_plan_of_other_rates_says_who_gains_and_who_loses(charged, places):
+    """At 100 a million of atlas search pays 400, ads 300: with 10 % 440 and 330, where they paid 462 and 252; the owner has the difference."""
+    place = places().copy(charged)
+    place.write("other.csv", "unit,model,price,currency\nmillion tokens,atlas,100,USD\n")
+    place.write("other.yaml", CONFIG.replace("rates.csv", "other.csv").replace('"5"', '"10"'))
+    before = place.path.read_bytes()
+    done = place.costctl("rules", "plan", "--against", "other.yaml", "--format", "csv")
+    assert done.returncode == 0, done.stderr
+    rows = {row["team"]: Decimal(row["difference"]) for row in csv.DictReader(done.stdout.splitlines())}
+    assert rows == {"search": -22, "ads": 78, "platform": -56}
+    assert "pool gpu: recharge changed, rates changed" in done.stderr
+    assert place.path.read_bytes() == before
+
+
+def test_rates_in_another_currency_stand_in_it_and_nobody_knows_what_was_recovered(place):
+    """1,000 USD of cost, 500 EUR charged: the bill has no euros, and the recharges in euros sum to none."""
+    begun(place, "unit,model,price,currency\nmillion tokens,,50,EUR\n")
+    found = owed(place)
+    assert found["platform", "EUR"] == "0 -450 -22.5 -472.5"
+    assert (found["search", "EUR"], found["ads", "EUR"]) == ("0 200 10 210", "0 250 12.5 262.5")
+    assert found["search"] == "0 75.0000005 7.5 82.5000005"
+    euros, gpu, net = told(place, "recovery")
+    assert [(row["currency"], row["cost"], row["recharged"], row["own_use"]) for row in (euros, gpu)] == [
+        ("EUR", "", "450", "50"),
+        ("USD", "1000", "", ""),
+    ]
+    unknown = [(row["under_recovery"], row["volume_variance"]) for row in (euros, gpu)]
+    assert (unknown, net["under_recovery"], gpu["spending_variance"]) == ([("", "")] * 2, "0", "100")
+
+
+def test_chip_hours_credits_tax_and_what_is_not_known(place):
+    """Eight chips for 24 hours, 3/4 search and 1/4 ads: 144 and 48 chip-hours at 2. A credit and a tax of the pool stand in their own lines before and
+    after: what is charged onward of them is in no column. A charge without a list cost makes what is left unknown by it, and so does one of unknown chips.
+    """
+    settings = """
+        version: 1
+        rules: [{name: by account, when: {SubAccountId: [gpu]}, pool: gpu}]
+        pools: {gpu: {base: fixed, shares: {search: "3", ads: "1"}, recharge: {owner: platform, rates: rates.csv}}}
+    """
+    bill = """
+        day         SubAccountId  cost  ChargeCategory  x_Machine    ConsumedQuantity  ConsumedUnit
+        2026-10-01  gpu           1000  Usage           p5.48xlarge  24                Hours
+        2026-10-01  gpu           -100  Credit          -            -                 -
+        2026-10-01  gpu           50    Tax             -            -                 -
+    """
+    rates = "unit,price,currency\nchip hour,2,USD\n"
+    begun(place, rates, settings, bill)
+    known = {"search": "0 288 0 288", "ads": "0 96 0 96", "platform": "1000 -384 0 616"}
+    assert owed(place) == known | {"credits": "0 0 0 -100", "recoverable tax": "0 0 0 50"}
+    assert [row["under_recovery"] for row in told(place, "recovery")] == ["616"]
+    place.write("costctl.yaml", settings + "    policy: {credits: after, tax: cost}\n")
+    assert owed(place) == known | {"platform": "1000 -384 0 566"}
+    assert [(row["cost"], row["under_recovery"]) for row in told(place, "recovery")] == [("950", "566")]
+    place.write("costctl.yaml", settings.replace(", rates: rates.csv", ""))
+    assert owed(place) == {
+        "search": "0 750 0 750",
+        "ads": "0 250 0 250",
+        "platform": "1000 -1000 0 0",
+        "credits": "0 0 0 -100",
+        "recoverable tax": "0 0 0 50",
+    }
+    place.write("costctl.yaml", settings)
+    place.bill(
+        "more.csv",
+        [
+            {
+                "day": "2026-10-02",
+                "SubAccountId": "gpu",
+                "cost": "10",
+                "ListCost": None,
+                "x_Machine": "p9.48xlarge",
+                "ConsumedQuantity": "1",
+                "ConsumedUnit": "Hours",
+            }
+        ],
+    )
+    place.ingest("more.csv", source="more")
+    assert [
+        (row["cost"], row["under_recovery"], row["incomplete"]) for row in told(place, "recovery", "--cost", "list")
+    ] == [("1000", "", "true")]
+    assert [(row["recharged"], row["under_recovery"]) for row in told(place, "recovery")] == [("384", "")]
+    said = place.costctl("report", "chargeback", "--format", "table").stdout
+    assert "chip-hours of the pool gpu are not known and are charged to nobody" in " ".join(said.split())
+
+
+TEAM, MODEL, CLASS = ("a", "b", "c"), ("atlas", "beta"), ("input", "output")
+AMOUNT = st.decimals("-50", "900", places=7).filter(bool) | st.decimals("0.000000000000000001", "1", places=18)
+RATE = st.tuples(
+    st.sampled_from(["gpu", ""]),
+    st.sampled_from([*MODEL, ""]),
+    st.sampled_from([*CLASS, ""]),
+    st.decimals("0", "300", places=12),
+    st.sampled_from(["USD", "EUR"]),
+)
+
+
+@examples(4)
+@given(
+    costs=st.lists(st.tuples(st.integers(1, 2), st.sampled_from(["gpu", "net"]), AMOUNT), min_size=1, max_size=4),
+    used=st.dictionaries(
+        st.tuples(st.integers(1, 2), st.sampled_from(TEAM), st.sampled_from(MODEL)),
+        st.tuples(st.integers(0, 10**13), st.integers(0, 10**6)),
+        max_size=6,
+    ),
+    rates=st.lists(RATE, min_size=1, max_size=4, unique_by=lambda rate: rate[:3]),
+    markups=st.tuples(st.decimals("0", "120", places=6), st.decimals("0", "9", places=6)),
+    owner=st.sampled_from(TEAM),
+)
+def test_whatever_is_charged_onward_sums_to_nothing_and_the_chargeback_is_the_bill(
+    places, costs, used, rates, markups, owner
+):
+    """Per currency, entry and kind, in all costs; what rates charge is what they come to when they are looked up here."""
+    place = places()
+    rates = [*rates, ("gpu", "none", "", Decimal(1), "USD")]  # so that the pool has one
+    place.write(
+        "rates.csv",
+        "pool,unit,model,token_class,price,currency\n"
+        + "".join(
+            f"{pool},million tokens,{model},{kind},{price:f},{currency}\n"
+            for pool, model, kind, price, currency in rates
+        ),
+    )
+    place.write("costctl.yaml", f"""
+        version: 1
+        rules: [{{name: by account, when: {{SubAccountId: [gpu, net]}}, pool: "{{SubAccountId}}"}}]
+        pools:
+          gpu: {{base: tokens, recharge: {{owner: {owner}, rates: rates.csv, markup_percent: "{markups[0]:f}"}}}}
+          net: {{base: fixed, shares: {{a: "2", b: "1", c: "0.3"}}, recharge: {{owner: {owner}, markup_percent: "{markups[1]:f}"}}}}
+    """)  # fmt: skip
+    lines = [
+        f"2026-10-0{day}T05:00:00Z,2026-10-0{day}T06:00:00Z,self,gpu,{model},{team},generate,{got},{made},1\n"
+        for (day, team, model), (got, made) in used.items()
+    ]
+    place.write("tokens.csv", HEADER + "".join(lines))
+    place.bill(
+        "bill.csv",
+        [
+            {"day": f"2026-10-0{day}", "SubAccountId": pool, "cost": f"{cost:f}", "ListCost": f"{cost * 2:f}"}
+            for day, pool, cost in costs
+        ],
+    )
+    place.ingest("bill.csv", *(["tokens.csv"] if lines else []))
+    assert place.broken() == []
+    for sums in place.ask(
+        "SELECT sum(BilledCost), sum(EffectiveCost), sum(ListCost), sum(ContractedCost), sum(rate_card_cost) FROM ledger.recharges GROUP BY BillingCurrency, entry, kind"
+    ):
+        assert set(sums) == {0}
+    whole = sum(cost for _, _, cost in costs)
+    for cost, bill in (("effective", whole), ("list", whole * 2)):
+        rows = told(place, "chargeback", "--cost", cost)
+        totals = {
+            currency: sum(Decimal(row["total"] or 0) for row in rows if row["currency"] == currency)
+            for currency in ("USD", "EUR")
+        }
+        assert totals == {"USD": bill, "EUR": 0}
+    owed_by_rates = {}
+    for (_, team, model), counts in used.items():
+        for kind, number in zip(CLASS, counts, strict=True):
+            fits = [rate for rate in rates if rate[1] in (model, "") and rate[2] in (kind, "")]
+            if fits and number:
+                _, _, _, price, currency = min(fits, key=lambda rate: (rate[0] == "", rate[1] == "", rate[2] == ""))
+                at = (team, currency)
+                owed_by_rates[at] = owed_by_rates.get(at, 0) + number * price / 1_000_000
+    found = place.ask(
+        "SELECT used_by, BillingCurrency, sum(EffectiveCost) FROM ledger.recharges WHERE kind = 'recharge' AND entry = 'recharged' AND team = used_by GROUP BY 1, 2"
+    )
+    assert {(team, currency): amount for team, currency, amount in found if amount} == {
+        at: amount for at, amount in owed_by_rates.items() if amount and at[0] != owner
+    }
