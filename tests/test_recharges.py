@@ -151,6 +151,13 @@ def test_the_most_specific_rate_holds(place, rates, known):
     assert dict(place.ask("SELECT team, sum(amount) FROM ledger.recharged_use GROUP BY 1")) == known
 
 
+def recomputed(folder):
+    """Return what a DuckDB shell in a packet's folder says: currency, recomputed, reported, difference."""
+    with chdir(folder), duckdb.connect() as shell:
+        (found,) = shell.execute((folder / "cell.sql").read_text("utf-8")).fetchall()
+    return found
+
+
 @pytest.mark.parametrize(
     ("words", "figure"),
     [
@@ -171,9 +178,8 @@ def test_a_packet_of_a_cell_with_recharges_gives_it_in_plain_duckdb(charged, tmp
         assert (done.returncode, "this cell has no postings" in done.stderr) == (2, True)
         return
     assert done.returncode == 0, done.stderr
+    assert recomputed(folder) == ("USD", Decimal(figure), Decimal(figure), 0)
     with chdir(folder), duckdb.connect() as shell:
-        (found,) = shell.execute((folder / "cell.sql").read_text("utf-8")).fetchall()
-        assert found == ("USD", Decimal(figure), Decimal(figure), 0)
         changed = (
             "price = price + 1" if "recharged" in words else "markup = markup + 1000000" if "markup" in words else ""
         )
@@ -282,6 +288,31 @@ def test_chip_hours_credits_tax_and_what_is_not_known(place):
     assert [(row["recharged"], row["under_recovery"]) for row in told(place, "recovery")] == [("384", "")]
     said = place.costctl("report", "chargeback", "--format", "table").stdout
     assert "chip-hours of the pool gpu are not known and are charged to nobody" in " ".join(said.split())
+
+
+def test_what_nobody_used_is_left_with_who_bears_it_and_longer_charges_go_by_their_days(place, tmp_path):
+    """At cost search pays 3/4 of 100, platform has 1/4 for itself; the 20 that were not drawn are nobody's, or the capacity owner's, and not recovered.
+
+    They are charged over three days: 25 a day of search, with 2.5 on it; two of them are in a report of two days, and in its packet.
+    """
+    settings = """
+        version: 1
+        rules: [{name: by account, when: {SubAccountId: [net]}, pool: net}]
+        pools: {net: {base: fixed, shares: {search: "3", platform: "1"}, recharge: {owner: platform, markup_percent: "10"}}}
+    """
+    until = {"SubAccountId": "net", "day": "2026-10-01", "ChargePeriodEnd": "2026-10-04T00:00:00Z"}
+    used, unused = ({"CommitmentDiscountStatus": status} for status in ("Used", "Unused"))
+    begun(place, settings=settings, bill=[until | used | {"cost": "100"}, until | unused | {"cost": "20"}])
+    columns = ("cost", "recharged", "own_use", "under_recovery")
+    (row,) = told(place, "recovery")
+    assert ([row[name] for name in columns], row["no_team"]) == (["120", "75", "25", "20"], "20")
+    for name, period, figure in (("month", "2026-10", "82.5"), ("days", "2026-10-01..2026-10-03", "55")):
+        words = ("--period", period, "--team", "search", "--packet", tmp_path / name)
+        assert place.costctl("explain", *words).returncode == 0
+        assert recomputed(tmp_path / name) == ("USD", Decimal(figure), Decimal(figure), 0)
+    place.write("costctl.yaml", settings + "    policy: {capacity_owner: platform}\n")
+    (row,) = told(place, "recovery")
+    assert ([row[name] for name in columns], "no_team" in row) == (["120", "75", "25", "20"], False)
 
 
 TEAM, MODEL, CLASS = ("a", "b", "c"), ("atlas", "beta"), ("input", "output")

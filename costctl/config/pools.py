@@ -24,6 +24,7 @@ CHIP_FIELDS = {  # what tells a pool's chip time, by the field of the record tha
 HEAVIEST = 1000
 UNWEIGHED = {"prefill": ("output",), "decode": ("input", "cache_read", "cache_write")}
 ModelShare = Annotated[Decimal, Field(ge=0, max_digits=7, decimal_places=4)]
+Month = Annotated[date, BeforeValidator(cells.month, json_schema_input_type=Annotated[str, Field(pattern="^[0-9]{4}-[0-9]{2}$")])]  # fmt: skip
 Expected = Annotated[Decimal, Field(ge=0, max_digits=38, decimal_places=18)]
 
 PASSED = re.compile(r"^pool (?P<pool>\S.*)$")
@@ -161,7 +162,7 @@ class Budget(Part):
     """What a pool is expected to cost in each month, in one currency."""
 
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
-    months: Annotated[dict[Annotated[date, BeforeValidator(cells.month)], Expected], Field(min_length=1)]
+    months: Annotated[dict[Month, Expected], Field(min_length=1)]
 
 
 class Recharge(Part):
