@@ -16,7 +16,8 @@ from costctl.files import cells, sheets
 from costctl.files.sheets import Field, Problem, Row, Sheet
 from costctl.nouns import EVER, NEVER
 
-TOKENS, CHIPS, REQUESTS = UNITS = ("million tokens", "chip hour", "request")
+UNITS = ("million tokens", "chip hour", "request")
+TOKENS = UNITS[0]  # which have classes
 CLASSES = ("input", "cache_read", "cache_write", "output")
 MILLION = 1_000_000
 

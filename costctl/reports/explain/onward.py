@@ -9,6 +9,7 @@ from typing import Any
 from costctl.ledger import build
 from costctl.ledger.store import Ledger
 from costctl.nouns import Span
+from costctl.reports.unrated import PLURAL
 
 COLUMN = "CASE p.entry WHEN 'cost' THEN p.kind ELSE p.entry END"  # of a report, that a recharge stands in
 FROM = "FROM ledger.recharges AS p LEFT JOIN ledger.purpose_accounts AS a ON a.purpose = p.purpose WHERE"
@@ -17,7 +18,6 @@ WHEN = {
     "usage": "p.day >= $start AND p.day < $end",
 }
 ORDER = "p.billing_period, p.day, p.pool, p.entry, p.kind, p.owner, p.used_by, p.team, p.model, p.purpose, p.BillingCurrency, p.evidence"
-PLURAL = {"million tokens": "million tokens", "chip hour": "chip-hours", "request": "requests"}
 
 
 def choose(ledger: Ledger, span: Span, calendar: str, where: str, values: dict[str, Any]) -> None:
