@@ -19,7 +19,7 @@ CONFIG = """
     rules:
       - {name: gpu nodes, when: {SubAccountId: [nodes]}, pool: gpu}
     pools:
-      gpu: {tokens: {deployment: [atlas-70b-p5]}, idle: {policy: owner, owner: platform}}
+      gpu: {tokens: {deployment: [atlas-70b-p5]}, idle: {policy: owner, owner: platform}, recharge: {owner: platform, markup_percent: "5"}}
     policy: {capacity_owner: platform, quarantine_rows: 1}
 """
 TEAMS = """
@@ -110,7 +110,7 @@ BROKEN = {
     "posting_kinds_are_known": [
         "UPDATE ledger.postings SET kind = 'mystery' WHERE kind = 'tax'",
         "UPDATE ledger.postings SET team = NULL WHERE kind = 'direct'",
-        "UPDATE ledger.postings SET team = NULL WHERE kind = 'shared'",
+        "UPDATE ledger.postings SET team = NULL WHERE kind = 'shared' AND pool = 'api'",
         "UPDATE ledger.postings SET team = 'ads' WHERE kind = 'unallocated'",
         "UPDATE ledger.postings SET reason = NULL WHERE kind = 'unallocated'",
         f"UPDATE ledger.postings SET evidence = 'audited' WHERE {ONE_POSTING}",
@@ -153,6 +153,14 @@ BROKEN = {
         "INSERT INTO ledger.model_prices SELECT card || 'x', * EXCLUDE (card) REPLACE (price_per_million + 1 AS price_per_million) FROM ledger.model_prices WHERE minute_from IS NULL LIMIT 1",
         "INSERT INTO ledger.model_prices SELECT card || 'x', * EXCLUDE (card) REPLACE (price_per_million + 1 AS price_per_million, prompt_above - 1 AS prompt_above, prompt_above + 1 AS prompt_up_to) FROM ledger.model_prices WHERE prompt_above > 0 LIMIT 1",
         "INSERT INTO ledger.model_prices SELECT card || 'x', * EXCLUDE (card) REPLACE (price_per_million + 1 AS price_per_million, minute_to - 1 AS minute_from, minute_to + 1 AS minute_to) FROM ledger.model_prices WHERE minute_to = 240 LIMIT 1",
+    ],
+    "recharges_sum_to_zero": [
+        *(
+            f"UPDATE ledger.recharges SET {cost} = {cost} + {A_CENT} WHERE entry = 'markup' AND team = 'ads'"
+            for cost in ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost", "rate_card_cost")
+        ),
+        "DELETE FROM ledger.recharges WHERE entry = 'recharged' AND team = 'platform'",
+        "UPDATE ledger.recharges SET EffectiveCost = EffectiveCost * 2 WHERE entry = 'cost'",  # of each entry the sum is still 0
     ],
     "records_are_accounted_for": [
         "UPDATE ledger.delivery_files SET records = records + 1 WHERE kept = 4",

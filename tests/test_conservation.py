@@ -71,6 +71,11 @@ PASSING = """
       web: {{base: {web}, tokens: {{of: gpu}}}}
 """
 BOOKED = "idle: {policy: by_reservation, owner: platform}, reservations: [{team: a, chips: '6'}, {team: b, chips: '3', valid_from: 2026-10-01}]"
+CONFIGS += [  # a pool that one of its users charges onward at cost, with a markup; another that a team does who uses none of it
+    CONFIG.format(base="tokens", idle="{policy: by_use}", owner="null")
+    .replace("idle: {policy: by_use}", "idle: {policy: by_use}, recharge: {owner: a, markup_percent: '12.5'}")
+    .replace('c: "1"}}', 'c: "1"}, recharge: {owner: platform}}')
+]
 CONFIGS += [  # pools that pass on to pools, by the month, by models, by what is booked of chips and of bought capacity
     PASSING.format(
         gpu=f"{{grain: period, tokens: {{deployment: [d1]}}, models: {{atlas: '3', other: '1'}}, {BOOKED}}}",

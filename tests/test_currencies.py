@@ -93,7 +93,7 @@ def cents(value):
 WITHOUT_MONEY_HERE = (
     *("tokens-per-dollar", "rate-variance", "token-variance", "unknown-models", "unknown-machines"),
     *("owned-chips", "claims", "revisions", "token-match", "inclusion", "unknown-owners"),
-    *("unit-prices", "prepaid", "provisioned", "reservations"),
+    *("unit-prices", "prepaid", "provisioned", "reservations", "recovery"),
 )
 
 

@@ -362,7 +362,7 @@ def filled(places):
           - {name: p, when: {SubAccountId: [n]}, pool: p}
           - {name: q, when: {SubAccountId: [o]}, team: q, valid_to: 2026-10-03}
         pools:
-          p: {idle: {policy: by_reservation}, reservations: [{team: a, chips: '1'}]}
+          p: {idle: {policy: by_reservation}, reservations: [{team: a, chips: '1'}], recharge: {owner: o, rates: r.csv}}
           s: {capacity: {units: '1', tokens_per_unit_minute: 1}}
     """,
     )
@@ -388,6 +388,7 @@ def filled(places):
         "start,end,provider,pool,model,team,output,requests,spillover\n2026-10-03,2026-10-03T01:00:00Z,self,p,m,a,5,1,\n"
         "2026-10-03,2026-10-03T01:00:00Z,openai,,gpt-5,a,5,1,\n2026-10-03,2026-10-03T01:00:00Z,azure,s,gpt-5,a,5,1,1\n",
     )
+    place.write("r.csv", "unit,price,currency\nrequest,1,USD\n")
     place.write("c.csv", "pool,start,end,chips,state\np,2026-10-03,2026-10-03T01:00:00Z,8,serving\n")
     place.write("n-20261003T000000Z.prom", '# TYPE DCGM_FI_DEV_GPU_UTIL gauge\nDCGM_FI_DEV_GPU_UTIL{UUID="a"} 5\n')
     place.write("e-20261003T000000Z.prom", 'vllm:generation_tokens_total{model_name="m"} 5\n')
@@ -452,6 +453,9 @@ REFERENCES = {
         "pool_drivers",
         "pool_capacity",
         "pool_reservations",
+        "pool_recharges",
+        "pool_rates",
+        "pool_budgets",
         "capacity_owner",
         "rule_sets",
         "purpose_accounts",

@@ -254,7 +254,7 @@ def commands(readme):
 PAGES = sorted(EXAMPLES.rglob("README.md"))
 RUN_ELSEWHERE = [
     EXAMPLES / name / "README.md"
-    for name in ("owned-chips", "capacity-block", "idle-policies", "provisioned", "embeddings")
+    for name in ("owned-chips", "capacity-block", "idle-policies", "provisioned", "embeddings", "internal-rates")
 ]  # test_owned, test_prepaid, test_worked: they read the numbers
 
 

@@ -21,7 +21,16 @@ SHOWN = [
     name
     for name in REPORTS
     if name
-    not in ("revisions", "owned-chips", "prepaid", "provisioned", "reservations", "unknown-machines", "unknown-models")
+    not in (
+        "revisions",
+        "owned-chips",
+        "prepaid",
+        "provisioned",
+        "reservations",
+        "recovery",
+        "unknown-machines",
+        "unknown-models",
+    )
 ]  # of which the example has none
 COSTS = ("effective", "billed", "list", "contracted")
 OCTOBER = ("--period", "2026-10")
@@ -261,3 +270,11 @@ def test_a_lone_dash_is_no_formula(ingested_quickstart, command, monkeypatch):
     monkeypatch.chdir(ingested_quickstart)
     rows = as_csv(command, "report", "tokens-per-dollar", *OCTOBER)
     assert {row["chip"] for row in rows if row["source"].endswith("/api")} == {"-"}
+
+
+def test_a_bill_of_less_than_half_a_millionth_has_a_report(place):
+    """Of nothing in whole millionths no percentage is known."""
+    place.bill("bill.csv", [{"cost": "0.0000001", "team": "search"}])
+    place.ingest("bill.csv")
+    said = place.costctl("report", "chargeback", "--period", "2026-10", "--format", "table")
+    assert (said.returncode, "USD: - of cost has a team" in said.stdout) == (0, True)

@@ -26,10 +26,10 @@ def told(place, *words):
     return list(csv.DictReader(done.stdout.splitlines()))
 
 
-def owed(place):
+def owed(place, *words):
     """Return what each team, or line without one, comes to in October."""
     found = {}
-    for row in told(place, "chargeback"):
+    for row in told(place, "chargeback", *words):
         who = row["team"] or row["line"]
         found[who] = found.get(who, 0) + Decimal(row["total"])
     return {who: f"{total:.2f}" for who, total in found.items()}
@@ -112,6 +112,26 @@ def test_provisioned_capacity_and_what_went_over(place):
     place.costctl("ingest", "--replace", "--source", "gateway")
     (row,) = told(place, "provisioned")
     assert (row["used"], row["spilled"], row["spilled_requests"]) == ("7176", "", "")  # 240 + 4 x 60 more, as it seems
+
+
+def test_a_pool_charged_onward_by_internal_rates(place):
+    runs(place, *begun(place, "internal-rates"))
+    assert owed(place) == {"search": "525.00", "assistant": "210.00", "platform": "265.00"}
+    shown = [(row["team"], row["shared"], row["recharged"], row["markup"]) for row in told(place, "chargeback")]
+    assert shown == [
+        ("search", "0", "500", "25"),
+        ("platform", "1000", "-700", "-35"),
+        ("assistant", "0", "200", "10"),
+    ]
+    known = {"cost": "1000", "recharged": "700", "own_use": "100", "under_recovery": "200", "budget": "900"}
+    known |= {"spending_variance": "100", "volume_variance": "100", "markup": "35"}
+    (row,) = told(place, "recovery")
+    assert {name: row[name] for name in known} == known
+    assert owed(place, "--cost", "list") == {"search": "525.00", "assistant": "210.00", "platform": "585.00"}
+    set_to(place, "      rates: internal_rates.csv\n", "")
+    assert owed(place) == {"search": "656.25", "assistant": "262.50", "platform": "81.25"}
+    (row,) = told(place, "recovery")
+    assert (row["recharged"], row["own_use"], row["under_recovery"]) == ("875", "125", "0")
 
 
 def test_an_embedder_beside_a_chat_model(place):

@@ -185,7 +185,7 @@ def report(
     unknown-machines, unknown-models, reconciliation, revisions,
     rate-variance, token-variance, owned-chips, claims,
     token-match, inclusion, unknown-owners, unit-prices, accounts, prepaid,
-    reservations, provisioned.
+    reservations, provisioned, recovery.
     """
     from costctl.cli import work
 

@@ -31,7 +31,7 @@ def explain(
         typer.Option(
             "--kind",
             metavar="NAME",
-            help="A column: direct, shared, idle, unused, tax+fee, manual; or a line: unallocated, credit …",
+            help="A column: direct, shared, idle, unused, tax+fee, manual, recharged, markup; or a line: unallocated, credit …",
         ),
     ] = None,
     pool: Annotated[str | None, typer.Option("--pool", metavar="NAME", help="A pool; - for none.")] = None,

@@ -9,9 +9,10 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from costctl.config.parts import Part, Texts, Weight
+from costctl.files import cells
 
 CHIP_FIELDS = {  # what tells a pool's chip time, by the field of the record that it is looked up in
     "node": "resource",
@@ -23,7 +24,8 @@ CHIP_FIELDS = {  # what tells a pool's chip time, by the field of the record tha
 HEAVIEST = 1000
 UNWEIGHED = {"prefill": ("output",), "decode": ("input", "cache_read", "cache_write")}
 ModelShare = Annotated[Decimal, Field(ge=0, max_digits=7, decimal_places=4)]
-
+Month = Annotated[date, BeforeValidator(cells.month, json_schema_input_type=Annotated[str, Field(pattern="^[0-9]{4}-[0-9]{2}$")])]  # fmt: skip
+Expected = Annotated[Decimal, Field(ge=0, max_digits=38, decimal_places=18)]
 
 PASSED = re.compile(r"^pool (?P<pool>\S.*)$")
 
@@ -156,6 +158,22 @@ class Capacity(Part):
     tokens_per_unit_minute: Annotated[int, Field(gt=0, lt=10**9)]
 
 
+class Budget(Part):
+    """What a pool is expected to cost in each month, in one currency."""
+
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
+    months: Annotated[dict[Month, Expected], Field(min_length=1)]
+
+
+class Recharge(Part):
+    """Who runs the pool and charges it onward: at cost, or by internal rates, with a markup on either."""
+
+    owner: Annotated[str, Field(min_length=1)]
+    rates: Path | None = None
+    markup_percent: Weight = Decimal(0)
+    budget: Budget | None = None
+
+
 class Pool(Part):
     """Costs that several teams share, and how they are split."""
 
@@ -182,6 +200,7 @@ class Pool(Part):
     shares: dict[str, Weight] = {}
     over: Texts = []
     driver: Path | None = None
+    recharge: Recharge | None = None
 
     @model_validator(mode="after")
     def _with_its_base(self) -> Pool:

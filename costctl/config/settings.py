@@ -66,8 +66,9 @@ class Config(Part):
     def fingerprint(self) -> str:
         """Return the SHA-256 over the bytes of the configuration and of the files it names."""
         digest = hashlib.sha256()
-        drivers = (pool.driver for pool in self.pools.values())
-        for path in (self.file, self.teams, self.model_aliases, self.adjustments, self.prepaid, *drivers):
+        drivers = [pool.driver for pool in self.pools.values()]
+        rates = [pool.recharge.rates for pool in self.pools.values() if pool.recharge]
+        for path in (self.file, self.teams, self.model_aliases, self.adjustments, self.prepaid, *drivers, *rates):
             if path is not None and self.at(path).is_file():
                 digest.update(self.at(path).read_bytes() + b"\0")
         return digest.hexdigest()

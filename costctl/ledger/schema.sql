@@ -257,6 +257,19 @@ CREATE TABLE ledger.pool_over (pool VARCHAR NOT NULL, to_pool VARCHAR NOT NULL);
 CREATE TABLE ledger.pool_drivers (pool VARCHAR NOT NULL, valid_from DATE NOT NULL, valid_to DATE NOT NULL, team VARCHAR, to_pool VARCHAR, value DECIMAL(18,6) NOT NULL);
 CREATE TABLE ledger.pool_capacity (pool VARCHAR NOT NULL, units DECIMAL(18,6) NOT NULL, tokens_per_unit_minute BIGINT NOT NULL);     -- weighted tokens
 CREATE TABLE ledger.pool_reservations (pool VARCHAR NOT NULL, team VARCHAR NOT NULL, chips DECIMAL(18,6) NOT NULL, valid_from DATE NOT NULL, valid_to DATE NOT NULL);
+CREATE TABLE ledger.pool_recharges (                             -- pools whose owner charges them onward
+    pool VARCHAR NOT NULL, owner VARCHAR NOT NULL,
+    by_rates BOOLEAN NOT NULL,       -- by internal rates, else at cost
+    markup BIGINT NOT NULL           -- millionths of a percent, on what is recharged
+);
+CREATE TABLE ledger.pool_rates (                                 -- internal rates: what teams are charged per unit, by policy
+    place VARCHAR NOT NULL,          -- file:line
+    pool VARCHAR NOT NULL, of_any_pool BOOLEAN NOT NULL,         -- whether the row names no pool: those that do go before it
+    unit VARCHAR NOT NULL,           -- million tokens | chip hour | request
+    model VARCHAR, token_class VARCHAR,                          -- model in lower case; NULL is any
+    price DECIMAL(19,12) NOT NULL, currency VARCHAR NOT NULL, valid_from DATE NOT NULL, valid_to DATE NOT NULL
+);
+CREATE TABLE ledger.pool_budgets (pool VARCHAR NOT NULL, month DATE NOT NULL, amount DECIMAL(38,18) NOT NULL, currency VARCHAR NOT NULL);   -- what a pool is expected to cost
 CREATE TABLE ledger.purpose_accounts (purpose VARCHAR NOT NULL, account VARCHAR NOT NULL);   -- the account of the books that bears what a purpose costs
 CREATE TABLE ledger.rule_sets (rule_set VARCHAR NOT NULL, ordinal INTEGER NOT NULL, name VARCHAR NOT NULL, definition VARCHAR NOT NULL);
 

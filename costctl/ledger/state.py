@@ -35,6 +35,8 @@ CONTENT = (
     "serving_days",
     "rated_tokens",
     "billed_to_effective",
+    "recharged_use",
+    "recharges",
     "delivery_totals",
     "quarantine",
     "quarantine_costs",

@@ -22,7 +22,7 @@ from costctl.files.faulting import fault
 from costctl.ledger import faults, limits, lock
 from costctl.nouns import Rows
 
-SCHEMA_VERSION = "12"
+SCHEMA_VERSION = "13"
 SHOWN_TABLES = 5
 REBUILT = ".rebuilt"
 KEPT = 500  # statements that stay parsed: one command has about 200 of its own

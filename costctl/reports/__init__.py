@@ -14,7 +14,7 @@ from costctl.errors import UsageError, shown
 from costctl.ledger import build, own
 from costctl.ledger.store import Ledger
 from costctl.nouns import Rows, Span
-from costctl.reports import chips, evidence, mixes
+from costctl.reports import chips, evidence, mixes, unrated
 
 if TYPE_CHECKING:
     from costctl.config.settings import Policy
@@ -370,6 +370,7 @@ def _warnings(ledger: Ledger, span: Span) -> list[str]:
         )
     lines += mixes.warnings(ledger, span)
     lines += chips.warnings(ledger, span)
+    lines += unrated.warnings(ledger, span)
     return lines
 
 

@@ -50,7 +50,7 @@ summed AS (
 )
 
 SELECT
-    s.currency, CAST(short_quotient(millionths(s.owned) * 100, millionths(s.whole)) AS BIGINT) AS attributed_percent,
+    s.currency, CAST(short_quotient(millionths(s.owned) * 100, NULLIF(millionths(s.whole), 0)) AS BIGINT) AS attributed_percent,
     CAST(short_quotient(c.owned * 100, c.delivered) AS BIGINT) AS owned_percent,
     s.unallocated, s.unallocated_incomplete, s.unpriced_rows, CAST(u.incomplete_rows AS BIGINT) AS incomplete_rows,
     CAST(n.unknown_machine_rows AS BIGINT) AS unknown_machine_rows, n.unknown_machine_cost

@@ -2,15 +2,15 @@
 -- Grain: one row per line, team, model, purpose and currency. Only rows of line `team` are owed by someone.
 -- Title: chargeback
 -- Calendar: billing
--- Wide: owner=team, model, purpose, direct, shared, idle, unused, tax_fee=tax+fee, credits, manual, total, change_percent=vs prev, mtok=Mtok, cost_per_mtok=$/Mtok
+-- Wide: owner=team, model, purpose, direct, shared, idle, unused, tax_fee=tax+fee, credits, manual, recharged, markup, total, change_percent=vs prev, mtok=Mtok, cost_per_mtok=$/Mtok
 -- Narrow: owner=team, model, direct, shared, other, total, cost_per_mtok=$/Mtok
 -- Subtotal: owner
 -- Reaches: bill
--- Optional: credits, manual
--- Converts: total = direct + shared + idle + unused + tax_fee + credits + manual
+-- Optional: credits, manual, recharged, markup
+-- Converts: total = direct + shared + idle + unused + tax_fee + credits + manual + recharged + markup
 WITH costs AS (
     SELECT
-        p.kind, COALESCE(o.team, p.team) AS team, p.model, p.purpose, p.BillingCurrency AS currency, grade_place(p.evidence) > grade_place($min_evidence) AS is_below,
+        p.kind, p.kind AS entry, COALESCE(o.team, p.team) AS team, p.model, p.purpose, p.BillingCurrency AS currency, grade_place(p.evidence) > grade_place($min_evidence) AS is_below,
         measured($cost, d.BilledCost, d.EffectiveCost, d.ListCost, d.ContractedCost, d.rate_card_cost) AS cost,
         measured($cost, p.billed_incomplete, p.effective_incomplete, p.list_incomplete, p.contracted_incomplete, p.rate_card_incomplete) AS incomplete,
         $cost = 'billed' AND p.kind = 'fee' AND p.BilledCost <> 0 AND p.EffectiveCost = 0 AND NOT p.effective_incomplete AS is_for_later,
@@ -18,11 +18,19 @@ WITH costs AS (
     FROM postings AS p
     INNER JOIN posting_days AS d ON d.posting_id = p.posting_id AND d.billing_period = p.billing_period
     LEFT JOIN team_aliases AS o ON o.raw = LOWER(p.team) AND o.valid_from <= CAST($org AS DATE) AND CAST($org AS DATE) < o.valid_to
+    UNION ALL
+    SELECT
+        r.kind, CASE r.entry WHEN 'cost' THEN r.kind ELSE r.entry END, COALESCE(o.team, r.team), r.model, r.purpose, r.BillingCurrency, grade_place(r.evidence) > grade_place($min_evidence),
+        measured($cost, r.BilledCost, r.EffectiveCost, r.ListCost, r.ContractedCost, r.rate_card_cost),
+        measured($cost, r.billed_incomplete, r.effective_incomplete, r.list_incomplete, r.contracted_incomplete, r.rate_card_incomplete),
+        FALSE, CASE $calendar WHEN 'usage' THEN r.day ELSE r.booked_period END
+    FROM recharges AS r
+    LEFT JOIN team_aliases AS o ON o.raw = LOWER(r.team) AND o.valid_from <= CAST($org AS DATE) AND CAST($org AS DATE) < o.valid_to
 ),
 
 lined AS (
     SELECT
-        kind, currency, cost, moment, incomplete,
+        kind, entry, currency, cost, moment, incomplete,
         CASE
             WHEN kind = 'credit' AND ($credits = 'before' OR team IS NULL) THEN 'credits'
             WHEN is_for_later THEN 'bought for later'
@@ -44,13 +52,15 @@ summed AS (
     SELECT
         line, CASE WHEN line = 'team' THEN team END AS team, CASE WHEN line = 'team' THEN model END AS model,
         CASE WHEN line = 'team' THEN purpose END AS purpose, currency,
-        SUM(CASE WHEN moment >= $start AND moment < $end AND kind = 'direct' THEN cost END) AS direct,
-        SUM(CASE WHEN moment >= $start AND moment < $end AND kind = 'shared' THEN cost END) AS shared,
-        SUM(CASE WHEN moment >= $start AND moment < $end AND kind = 'idle' THEN cost END) AS idle,
-        SUM(CASE WHEN moment >= $start AND moment < $end AND kind = 'unused' THEN cost END) AS unused,
-        SUM(CASE WHEN moment >= $start AND moment < $end AND kind IN ('tax', 'fee', 'prepaid') THEN cost END) AS tax_fee,
-        SUM(CASE WHEN moment >= $start AND moment < $end AND kind = 'credit' AND line = 'team' THEN cost END) AS credits,
-        SUM(CASE WHEN moment >= $start AND moment < $end AND kind = 'manual' THEN cost END) AS manual,
+        SUM(CASE WHEN moment >= $start AND moment < $end AND entry = 'direct' THEN cost END) AS direct,
+        SUM(CASE WHEN moment >= $start AND moment < $end AND entry = 'shared' THEN cost END) AS shared,
+        SUM(CASE WHEN moment >= $start AND moment < $end AND entry = 'idle' THEN cost END) AS idle,
+        SUM(CASE WHEN moment >= $start AND moment < $end AND entry = 'unused' THEN cost END) AS unused,
+        SUM(CASE WHEN moment >= $start AND moment < $end AND entry IN ('tax', 'fee', 'prepaid') THEN cost END) AS tax_fee,
+        SUM(CASE WHEN moment >= $start AND moment < $end AND entry = 'credit' AND line = 'team' THEN cost END) AS credits,
+        SUM(CASE WHEN moment >= $start AND moment < $end AND entry = 'manual' THEN cost END) AS manual,
+        SUM(CASE WHEN moment >= $start AND moment < $end AND entry = 'recharged' AND line = 'team' THEN cost END) AS recharged,
+        SUM(CASE WHEN moment >= $start AND moment < $end AND entry = 'markup' AND line = 'team' THEN cost END) AS markup,
         SUM(CASE WHEN moment >= $start AND moment < $end THEN cost END) AS total,
         SUM(CASE WHEN moment >= $previous_start AND moment < $previous_end THEN cost END) AS previous_total,
         BOOL_OR(incomplete AND moment >= $start AND moment < $end) AS incomplete
@@ -72,7 +82,7 @@ tokens AS (
 -- cost is below the evidence that is asked for, nobody says which of them the rest has bought
 joined AS (
     SELECT
-        s.line, s.team, s.model, s.purpose, s.currency, s.direct, s.shared, s.idle, s.unused, s.tax_fee, s.credits, s.manual, s.total, s.previous_total, s.incomplete,
+        s.line, s.team, s.model, s.purpose, s.currency, s.direct, s.shared, s.idle, s.unused, s.tax_fee, s.credits, s.manual, s.recharged, s.markup, s.total, s.previous_total, s.incomplete,
         t.delivered_tokens, SUM(s.total) OVER (PARTITION BY s.line, s.team, s.currency) AS owner_total,
         MAX(CASE WHEN s.line = 'below evidence' THEN 1 ELSE 0 END) OVER () = 1 AS has_below,
         COUNT(*) OVER (PARTITION BY s.line, s.team, s.model, s.purpose) AS currencies,
@@ -84,7 +94,7 @@ joined AS (
 )
 
 SELECT
-    line, team, model, purpose, direct, shared, idle, unused, tax_fee, credits, manual,
+    line, team, model, purpose, direct, shared, idle, unused, tax_fee, credits, manual, recharged, markup,
     CASE WHEN line = 'unpriced' AND $cost = 'effective' THEN CAST(NULL AS DECIMAL(38, 18)) ELSE total END AS total, previous_total,
     CASE WHEN place = 1 AND NOT has_below THEN delivered_tokens END AS delivered_tokens,
     CASE WHEN line = 'team' AND NOT has_below AND currencies = 1 AND delivered_tokens > 0 AND total >= 0 AND NOT incomplete

@@ -11,7 +11,7 @@ from costctl.nouns import coin_places
 from costctl.reports import EXACT, Answer, Report
 
 WIDE_FROM = 116
-OTHER = ("idle", "unused", "tax_fee", "credits", "manual")
+OTHER = ("idle", "unused", "tax_fee", "credits", "manual", "recharged", "markup")
 ADDED = ("other", "mtok", "change_percent", "share_percent")
 SUMMED = ("delivered_tokens", "chip_hours", "unknown_costs", "charges")
 UNKNOWN = "-"
@@ -28,7 +28,16 @@ HINTS = {
 }
 NAMED = ("drives", "against")  # texts of which nothing is a finding
 COUNTED = ("gateway", "client", "engine", "provider_meter", "bill")  # millions of tokens
-FINE = ("cost_per", "card_per", "ratio_", "short", "over", "weight")  # columns of which a thousandth matters
+FINE = (
+    "cost_per",
+    "card_per",
+    "ratio_",
+    "short",
+    "over",
+    "weight",
+    "rated",
+    "unrated",
+)  # columns of which a thousandth matters
 WHOLE_MILLIONS = 100
 
 Record = dict[str, Any]

@@ -11,7 +11,20 @@ from typing import Any
 from costctl.ledger.store import Ledger
 
 POOLS = "pools"
-OF_POOLS = ("tokens", "chips", "weights", "fixed", "models", "over", "drivers", "capacity", "reservations")
+OF_POOLS = (
+    "tokens",
+    "chips",
+    "weights",
+    "fixed",
+    "models",
+    "over",
+    "drivers",
+    "capacity",
+    "reservations",
+    "recharges",
+    "rates",
+    "budgets",
+)
 NAMED = {  # the table, what its rows are of, the column that tells which one
     POOLS: ("pool", "pool"),
     **{f"pool_{name}": ("pool", "pool") for name in OF_POOLS},
@@ -22,8 +35,14 @@ NAMED = {  # the table, what its rows are of, the column that tells which one
     "purpose_accounts": ("purpose", "purpose"),
     "capacity_owner": ("policy", "'capacity_owner'"),
 }
-SETTINGS = {"pool_fixed": "shares", "owner_rules": "rule", "driving_roles": "roles", "capacity_owner": "team"}
-FOLLOWS = {"ordinal", "level", "tokens_of"}  # from other settings, or from how many stand before
+SETTINGS = {
+    "pool_fixed": "shares",
+    "pool_recharges": "recharge",
+    "owner_rules": "rule",
+    "driving_roles": "roles",
+    "capacity_owner": "team",
+}
+FOLLOWS = {"ordinal", "level", "tokens_of", "place"}  # from other settings, or from how many stand before
 DERIVED = {"owner_changes", "hourly_pools"}  # from rules and teams, from the grains of pools
 EVERY = "*"
 

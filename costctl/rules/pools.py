@@ -12,7 +12,7 @@ from costctl.config import Config
 from costctl.config.pools import Pool, pool_of
 from costctl.errors import UsageError, nearest, shown
 from costctl.nouns import EVER, NEVER
-from costctl.rules import drivers
+from costctl.rules import drivers, recharges
 from costctl.rules.drivers import Driver
 
 WEIGHTS = ("input", "output", "cache_read", "cache_write")
@@ -67,6 +67,7 @@ def tables(config: Config) -> dict[str, list[tuple[Any, ...]]]:
             for item in p.reservations
         ],
         "capacity_owner": [(config.policy.capacity_owner,)],
+        **recharges.tables(config),
     }
 
 

@@ -100,6 +100,7 @@ def _named(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
             for number, item in enumerate(pool.reservations)
         )
         yield from [(("pools", name, "coverage", "owner"), pool.coverage.owner)] if pool.coverage else []
+        yield from [(("pools", name, "recharge", "owner"), pool.recharge.owner)] if pool.recharge else []
     yield from ((("owners", number, "team"), owner.team) for number, owner in enumerate(config.owners))
     yield from [(("policy", "capacity_owner"), config.policy.capacity_owner)] if config.policy.capacity_owner else []
     bearers = config.policy.bearers.named()

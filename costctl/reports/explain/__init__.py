@@ -45,6 +45,7 @@ POSTINGS = (
     "LEFT JOIN temp.explained_postings AS e ON e.billing_period = p.billing_period AND e.posting_id = p.posting_id WHERE p.billing_period = $period AND l.billing_period = $period AND l.group_id = $group "
     "ORDER BY e.posting_id IS NULL, abs(p.EffectiveCost) DESC, kind, team, model, purpose, method"
 )
+LINKS = "CREATE OR REPLACE TEMP TABLE explained_links (billing_period DATE, group_id VARCHAR, posting_id VARCHAR)"
 DELIVERY = "SELECT delivery_id, source, scope, dataset, format, manifest, decision FROM ledger.deliveries WHERE delivery_id = $id"
 FILE = "SELECT name, sha256, bytes, path, way FROM ledger.delivery_files WHERE delivery_id = $id AND file_no = $file_no"
 
@@ -104,8 +105,9 @@ def link(ledger: Ledger, span: Span, wanted: Wanted) -> None:
     """Note the postings of a cell, and the groups that they come from."""
     cells.choose(ledger, span, wanted)
     periods = ledger.run("SELECT DISTINCT billing_period FROM temp.explained_postings ORDER BY 1").rows
-    for number, (period,) in enumerate(periods):
-        _link(ledger, period, keep=number > 0)
+    ledger.run(LINKS)
+    for (period,) in periods:
+        _link(ledger, period, keep=True)
     ledger.run("CREATE OR REPLACE TEMP TABLE explained_groups (billing_period DATE, group_id VARCHAR)")
     if periods:
         ledger.run(
@@ -115,16 +117,17 @@ def link(ledger: Ledger, span: Span, wanted: Wanted) -> None:
 
 
 def _nothing_chosen(ledger: Ledger) -> None:
-    for table, column in (("explained_groups", "group_id"), ("explained_postings", "posting_id")):
-        ledger.run(f"CREATE TEMP TABLE IF NOT EXISTS {table} (billing_period DATE, {column} VARCHAR)")
+    for table, columns in (
+        ("explained_groups", "(billing_period DATE, group_id VARCHAR)"),
+        ("explained_postings", cells.POSTINGS),
+    ):
+        ledger.run(f"CREATE TEMP TABLE IF NOT EXISTS {table} {columns}")
 
 
 def _link(ledger: Ledger, period: date, *, keep: bool) -> None:
     """Note which postings each charge group of a period ends in."""
     if not keep:
-        ledger.run(
-            "CREATE OR REPLACE TEMP TABLE explained_links (billing_period DATE, group_id VARCHAR, posting_id VARCHAR)"
-        )
+        ledger.run(LINKS)
     build.derive(ledger, period, DERIVED)
     text = build.qualified(_text("links.sql"), set(DERIVED), build.known())
     ledger.run(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from costctl import reports
 from costctl.errors import UsageError, nearest, shown
 from costctl.ledger.store import Ledger
 from costctl.nouns import Span
+from costctl.reports.explain import onward
 
 NOBODY = "-"  # as a filter: what has no team, or no known model or purpose
 COLUMNS = {
@@ -26,7 +26,7 @@ SERVING = (
     "AND p.method <> 'not counted'"
 )
 REPORTS = {"chargeback": "TRUE", "accounts": "TRUE", "tokens_per_dollar": SERVING}  # which postings are counted
-KINDS = ("direct", "shared", "idle", "unused", "tax_fee", "manual", "unallocated", "unpriced", "credit", "tax", "fee", "prepaid")  # fmt: skip
+KINDS = ("direct", "shared", "idle", "unused", "tax_fee", "manual", "unallocated", "unpriced", "credit", "tax", "fee", "prepaid", "recharged", "markup")  # fmt: skip
 SHOWN = 8  # values of a filter in an error
 TAX_FEE = ("tax", "fee", "prepaid")  # what the column of two names adds up
 OWN_LINES = ("credit", "unpriced")  # beside teams and accounts
@@ -39,12 +39,16 @@ WHEN = {
     "usage": "EXISTS (FROM ledger.posting_days AS d WHERE d.posting_id = p.posting_id AND d.billing_period = p.billing_period AND d.day >= $start AND d.day < $end)",
 }
 FIGURES = (
-    "SELECT p.BillingCurrency AS currency, "
-    "SUM(measured($cost, d.BilledCost, d.EffectiveCost, d.ListCost, d.ContractedCost, d.rate_card_cost)) AS cost, COUNT(DISTINCT (p.billing_period, p.posting_id)) AS postings, "
-    "BOOL_OR(measured($cost, p.billed_incomplete, p.effective_incomplete, p.list_incomplete, p.contracted_incomplete, p.rate_card_incomplete)) AS incomplete "
+    "SELECT currency, SUM(cost) AS cost, COUNT(DISTINCT posting) AS postings, BOOL_OR(incomplete) AS incomplete FROM ("
+    "SELECT p.BillingCurrency AS currency, measured($cost, d.BilledCost, d.EffectiveCost, d.ListCost, d.ContractedCost, d.rate_card_cost) AS cost, (p.billing_period, p.posting_id) AS posting, "
+    "measured($cost, p.billed_incomplete, p.effective_incomplete, p.list_incomplete, p.contracted_incomplete, p.rate_card_incomplete) AS incomplete "
     "FROM temp.explained_postings AS e JOIN ledger.postings AS p USING (billing_period, posting_id) JOIN ledger.posting_days AS d USING (billing_period, posting_id) "
-    "WHERE $calendar = 'billing' OR (d.day >= $start AND d.day < $end) GROUP BY 1 ORDER BY 1"
+    "WHERE e.in_cell AND ($calendar = 'billing' OR (d.day >= $start AND d.day < $end)) UNION ALL "
+    "SELECT BillingCurrency, measured($cost, BilledCost, EffectiveCost, ListCost, ContractedCost, rate_card_cost), NULL, "
+    "measured($cost, billed_incomplete, effective_incomplete, list_incomplete, contracted_incomplete, rate_card_incomplete) "
+    "FROM temp.explained_recharges) GROUP BY 1 ORDER BY 1"
 )
+POSTINGS = "(billing_period DATE, posting_id VARCHAR, in_cell BOOLEAN)"  # those of the cell, and those that its recharges are of
 
 
 @dataclass(frozen=True)
@@ -100,24 +104,25 @@ class Wanted:
 
 
 def choose(ledger: Ledger, span: Span, wanted: Wanted) -> None:
-    """Note the postings of the cell, as temp.explained_postings."""
-    ledger.run("CREATE OR REPLACE TEMP TABLE explained_postings (billing_period DATE, posting_id VARCHAR)")
-    where, values = _where(wanted)
+    """Note the postings of the cell, as temp.explained_postings, its recharges, and behind these the postings that they are of."""
+    ledger.run(f"CREATE OR REPLACE TEMP TABLE explained_postings {POSTINGS}")
+    where, values = _where(wanted, "p.kind")
     ledger.run(
-        f"INSERT INTO temp.explained_postings SELECT DISTINCT p.billing_period, p.posting_id {FROM} {WHEN[wanted.calendar_in(span)]} AND {where}",
+        f"INSERT INTO temp.explained_postings SELECT DISTINCT p.billing_period, p.posting_id, TRUE {FROM} {WHEN[wanted.calendar_in(span)]} AND {where}",
         {"start": span.start, "end": span.end} | values,
     )
+    onward.choose(ledger, span, wanted.calendar_in(span), *_where(wanted, onward.COLUMN))
 
 
-def _where(wanted: Wanted) -> tuple[str, dict[str, Any]]:
-    """Return the condition that puts a posting into the cell, with its values."""
+def _where(wanted: Wanted, kind: str) -> tuple[str, dict[str, Any]]:
+    """Return the condition that puts a posting, or a recharge, into the cell, with its values; `kind` is what tells its column."""
     parts, values, filters = [REPORTS[wanted.of.name]], dict[str, Any](), wanted.filters()
     for name in filters.keys() - {"kind"}:
         part, value = _equals(name, filters[name])
         parts, values = [*parts, part], values | value
     kinds, beside = _kinds(wanted), [*OWN_LINES, *(["tax"] if wanted.tax == "recoverable" else [])]
     if kinds:
-        parts.append("list_contains($kinds, p.kind)")
+        parts.append(f"list_contains($kinds, {kind})")
         values["kinds"] = kinds
     elif filters.keys() & {"team", "model", "purpose", "account"}:
         parts.append("NOT list_contains($beside, p.kind)")
@@ -147,23 +152,23 @@ def _kinds(wanted: Wanted) -> list[str]:
 
 
 def figures(ledger: Ledger, span: Span, wanted: Wanted) -> list[dict[str, Any]]:
-    """Return what the postings of the cell come to, per currency: what the report says of it."""
+    """Return what the postings and the recharges of the cell come to, per currency: what the report says of it."""
     values = {"start": span.start, "end": span.end, "calendar": wanted.calendar_in(span), "cost": wanted.cost}
     return ledger.run(FIGURES, values).dicts()
 
 
 def told(ledger: Ledger, span: Span, wanted: Wanted) -> list[str]:
-    """Say what the cell comes to, and from how many postings."""
-    return [
-        f"{wanted.label(span)}: {'≥' if found['incomplete'] else ''}{_shortest(found['cost'])} {found['currency']} {wanted.cost}"
-        f" in {found['postings']:,} posting{'s' if found['postings'] > 1 else ''}"
+    """Say what the cell comes to, from how many postings, and what of it passes between teams."""
+    lines = [
+        f"{wanted.label(span)}: {'≥' if found['incomplete'] else ''}{onward.shortest(found['cost'])} {found['currency']} {wanted.cost}"
+        f"{_counted(found['postings'])}"
         for found in figures(ledger, span, wanted)
     ]
+    return [*lines, *onward.told(ledger, wanted.cost)]
 
 
-def _shortest(amount: Decimal) -> str:
-    text = f"{amount:,f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+def _counted(postings: int) -> str:
+    return f" in {postings:,} posting{'s' if postings > 1 else ''}" if postings else ""
 
 
 def nothing(ledger: Ledger, span: Span, wanted: Wanted) -> UsageError:

@@ -22,10 +22,12 @@ from costctl.reports.explain.cells import Wanted
 
 OF_POOLS = ("path", "cells", "states", "shares", "bases")  # computed for one billing period after the other
 OF_ALL = ("postings", "charge_groups", "charges", "charge_parts", "rules")
+OF_RECHARGES = ("recharges", "recharged_postings", "recharged_uses")
 PLACE = ("delivery_id", "file_no")  # where our ledger has a charge; the reader knows it by its file
 LAST_POOLED = "47"  # the number of the last model of pools
 COST = {"billed": "BilledCost", "effective": "EffectiveCost", "list": "ListCost", "contracted": "ContractedCost"}
 CHARGES = "SELECT billing_period, group_id, delivery_id, file_no, record_no, part_no, part_start, part_end FROM"
+NO_CHARGES = "(billing_period DATE, group_id VARCHAR, delivery_id VARCHAR, file_no INTEGER, record_no BIGINT, part_no INTEGER, part_start TIMESTAMP, part_end TIMESTAMP)"
 MONTHS = "SELECT DISTINCT billing_period, source, scope FROM ledger.charge_groups WHERE (billing_period, group_id) IN (FROM temp.explained_groups) ORDER BY ALL"
 POOLED = (
     "SELECT DISTINCT p.billing_period FROM temp.explained_postings AS e JOIN ledger.postings AS p USING (billing_period, posting_id) "
@@ -42,6 +44,9 @@ HOLDS = {
     "states": "what the chips of a pool did in that time, by weight",
     "shares": "who takes which part of that, by weight: all recipients",
     "bases": "what the weights were made of, by day or hour",
+    "recharges": "what of it passes between teams, where a pool is charged onward",
+    "recharged_postings": "the postings that recharges are of, by day",
+    "recharged_uses": "what was used, and the internal rates that charge it",
 }
 
 
@@ -110,22 +115,23 @@ def _fill(ledger: Ledger, rules: CompiledRules, span: Span, wanted: Wanted) -> d
         for name in OF_POOLS:
             _pack(ledger, name, {"billing_period": period}, {model.name for model in pooled}, more=number > 0)
     _note_charges(ledger, rules)
-    for name in OF_ALL:
+    for name in (*OF_ALL, *OF_RECHARGES):
         _pack(ledger, name, {"rule_set": rules.fingerprint}, set(), more=False)
     values = {"start": span.start, "end": span.end, "calendar": wanted.calendar_in(span), "cost": wanted.cost}
     ledger.run(
         f"CREATE OR REPLACE TEMP TABLE packed_cell AS SELECT currency, cost AS reported, incomplete FROM ({cells.FIGURES})",
         values,
     )
-    there = ["cell", *OF_ALL, *(OF_POOLS[1:] if periods else ())]
+    there = ["cell", *OF_ALL, *OF_RECHARGES, *(OF_POOLS[1:] if periods else ())]
     counted = {name: int(ledger.value(f"SELECT count(*) FROM temp.packed_{name}")) for name in there}
-    return {name: rows for name, rows in counted.items() if rows}
+    needed = {*OF_ALL, *OF_RECHARGES} if counted["recharges"] else set()  # what a rate charges is of no posting
+    return {name: rows for name, rows in counted.items() if rows or name in needed}
 
 
 def _pack(ledger: Ledger, name: str, values: dict[str, Any], derived: set[str], *, more: bool) -> None:
     """Have temp.packed_NAME hold what its SELECT gives, behind what it holds already or alone."""
     ours = {f"packed_{table}" for table in (*OF_POOLS, *OF_ALL)}
-    noted = {f"explained_{table}" for table in ("postings", "links", "charges")}
+    noted = {f"explained_{table}" for table in ("postings", "links", "charges", *OF_RECHARGES)}
     text = build.qualified(_text(f"tables/{name}.sql"), derived | ours | noted, build.known())
     used = {key: value for key, value in values.items() if f"${key}" in text}
     head = f"INSERT INTO temp.packed_{name}" if more else f"CREATE OR REPLACE TEMP TABLE packed_{name} AS"
@@ -134,16 +140,16 @@ def _pack(ledger: Ledger, name: str, values: dict[str, Any], derived: set[str], 
 
 def _note_charges(ledger: Ledger, rules: CompiledRules) -> None:
     """Note which charges, or parts of them, are in the groups of the cell, as temp.explained_charges."""
-    for number, month in enumerate(ledger.run(MONTHS).rows):
+    ledger.run(f"CREATE OR REPLACE TEMP TABLE explained_charges {NO_CHARGES}")
+    for month in ledger.run(MONTHS).rows:
         text, values = explain.charges_of(rules, month, Wanted(top=2**62), None)
-        head = "INSERT INTO temp.explained_charges" if number else "CREATE OR REPLACE TEMP TABLE explained_charges AS"
-        ledger.run(f"{head} {CHARGES} ({text})", values)
+        ledger.run(f"INSERT INTO temp.explained_charges {CHARGES} ({text})", values)
 
 
 def _sql(ledger: Ledger, span: Span, wanted: Wanted, label: str) -> str:
     """Return the SQL that recomputes the cell: its template, with the step of pools as often as they pass on."""
-    head, each, passed, last, usage, end = re.split(
-        r"^--(?:each|passed|last|usage|end)\n", _text("cell.sql"), flags=re.MULTILINE
+    head, each, passed, last, days, recharged, usage, end = re.split(
+        r"^--(?:each|passed|last|days|recharged|usage|end)\n", _text("cell.sql"), flags=re.MULTILINE
     )
     pools = _pools(ledger)
     parts = [head.replace("{cell}", label).replace("{cost}", COST[wanted.cost])]
@@ -152,7 +158,11 @@ def _sql(ledger: Ledger, span: Span, wanted: Wanted, label: str) -> str:
         parts.append(each.replace("{depth}", str(depth)).replace("{pools}", said))
         parts += [passed.replace("{depth}", str(depth))] if depth + 1 < len(pools) else []
     parts += [last] if pools else []
-    if wanted.calendar_in(span) == "usage":
+    onward = bool(ledger.run("SELECT 1 FROM temp.packed_recharges LIMIT 1").rows)
+    by_day = wanted.calendar_in(span) == "usage"
+    parts += [days] if onward or by_day else []
+    parts += [recharged] if onward else []
+    if by_day:
         parts.append(usage.replace("{start}", str(span.start)).replace("{end}", str(span.end)))
     return "".join(_numbered([*parts, end]))
 
@@ -177,7 +187,7 @@ def _readme(label: str, found: list[str], rows: dict[str, int]) -> str:
     """Return README.txt."""
     figures = "\n".join(line.removeprefix(f"{label}: ") for line in found)
     files = "\n".join(
-        f"  {name:<15}{rows[name]:>9,} row{'s' if rows[name] > 1 else ' '}  {HOLDS[name]}"
+        f"  {name:<19}{rows[name]:>9,} row{' ' if rows[name] == 1 else 's'}  {HOLDS[name]}"
         for name in HOLDS
         if name in rows
     )

@@ -40,6 +40,7 @@ JOIN group_cost AS c USING (billing_period, group_id)
 WHERE g.cell_id IS NOT NULL
 GROUP BY ALL;
 
+CREATE OR REPLACE TEMP TABLE recharge_cost (currency VARCHAR, cost DECIMAL(38, 18));
 CREATE OR REPLACE TEMP TABLE state_cost (state_cell_id VARCHAR, cost DECIMAL(38, 18));
 CREATE OR REPLACE TEMP TABLE share_cost (state_cell_id VARCHAR, to_pool VARCHAR, billing_period DATE, posting_id VARCHAR, cost DECIMAL(38, 18));
 --each
@@ -86,10 +87,10 @@ GROUP BY ALL;
 
 -- {step}. The shares that are postings of the cell.
 INSERT INTO posting_cost SELECT billing_period, posting_id, cost FROM share_cost WHERE posting_id IS NOT NULL;
---usage
+--days
 
--- {step}. Of postings that are longer than a day, the days of the report alone: by their seconds, the largest, the first of several, takes the rest.
-CREATE OR REPLACE TEMP TABLE posting_cost AS
+-- {step}. The days of those postings: one that is longer than a day is split by its seconds in each, the largest, the first of several, takes the rest.
+CREATE OR REPLACE TEMP TABLE posting_day AS
 WITH days AS (
     SELECT p.billing_period, p.posting_id, p.slot_start, p.slot_end, c.cost, UNNEST(GENERATE_SERIES(DATE_TRUNC('day', p.slot_start), p.slot_end - INTERVAL 1 MICROSECOND, INTERVAL 1 DAY)) AS day
     FROM read_parquet('postings.parquet') AS p
@@ -108,17 +109,49 @@ parted AS (
     FROM weighed
 ),
 whole AS (SELECT *, CASE WHEN place = 1 THEN cost - (SUM(part) OVER (PARTITION BY billing_period, posting_id) - part) ELSE part END AS taken FROM parted)
-SELECT billing_period, posting_id, SUM(taken) AS cost
-FROM whole
+SELECT billing_period, posting_id, CAST(day AS DATE) AS day, taken AS cost
+FROM whole;
+--recharged
+
+-- {step}. Where a pool is charged onward, its cost goes from who used it to its owner, and what is recharged, with a markup, from the owner to who used it. At cost that
+--    is the cost of those days again, by internal rates quantities times prices; the markup is so many millionths of a percent of it.
+INSERT INTO recharge_cost
+WITH charged AS (
+    SELECT p.recharge, SUM(d.cost) AS cost
+    FROM read_parquet('recharged_postings.parquet') AS p
+    JOIN posting_day AS d USING (billing_period, posting_id, day)
+    GROUP BY ALL
+    UNION ALL
+    SELECT recharge, SUM(CAST(quantity * price AS DECIMAL(38, 18)))
+    FROM read_parquet('recharged_uses.parquet')
+    GROUP BY ALL
+)
+SELECT
+    r.BillingCurrency, (CASE WHEN (r.entry = 'cost') = (r.team = r.used_by) THEN -1 ELSE 1 END)
+        * CASE r.entry WHEN 'markup' THEN part_of(c.cost, r.markup, 100000000) ELSE c.cost END
+FROM read_parquet('recharges.parquet') AS r
+JOIN charged AS c USING (recharge);
+--usage
+
+-- {step}. Of the postings of the cell the days of the report alone.
+CREATE OR REPLACE TEMP TABLE posting_cost AS
+SELECT billing_period, posting_id, SUM(cost) AS cost
+FROM posting_day
 WHERE day >= DATE '{start}' AND day < DATE '{end}'
 GROUP BY ALL;
 --end
 
 -- {step}. The cell, beside what the report says: the difference is 0, in every digit.
 WITH recomputed AS (
-    SELECT p.BillingCurrency AS currency, SUM(c.cost) AS cost
-    FROM read_parquet('postings.parquet') AS p
-    JOIN posting_cost AS c USING (billing_period, posting_id)
+    SELECT currency, SUM(cost) AS cost
+    FROM (
+        SELECT p.BillingCurrency AS currency, c.cost
+        FROM read_parquet('postings.parquet') AS p
+        JOIN posting_cost AS c USING (billing_period, posting_id)
+        WHERE p.in_cell
+        UNION ALL
+        SELECT currency, cost FROM recharge_cost
+    )
     GROUP BY ALL
 )
 SELECT r.currency, COALESCE(c.cost, 0) AS recomputed, r.reported, COALESCE(c.cost, 0) - r.reported AS difference
