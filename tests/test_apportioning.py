@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from costctl.ledger import build, store, tags
+from costctl.ledger import build, models, store, tags
 
 UNIT = Fraction(1, 10**6)
 WHOLE = 10**38 - 1  # the largest DECIMAL(38,0)
@@ -197,7 +197,7 @@ NONE_UNKNOWN = ", ".join(
 )
 
 
-MODELS = {item.name: item.text for item in build.models()}
+MODELS = {item.name: item.text for item in models.listed()}
 
 
 def fill(ledger, name, select):
@@ -208,8 +208,8 @@ def fill(ledger, name, select):
 
 def answer(ledger, model, columns, sources):
     """Run a model's own text over the rows given to its sources."""
-    text = build.qualified(MODELS[model], set(sources), build.tables(ledger))
-    values = build._used(text, build.parameters(date(2026, 10, 1)))
+    text = models.qualified(MODELS[model], set(sources), build.tables(ledger))
+    values = models.used(text, models.parameters(date(2026, 10, 1)))
     return ledger.run(f"SELECT {columns} FROM ({text})", values).rows
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from costctl.ledger import build, state, store
+from costctl.ledger import models, state, store
 
 OCTOBER = """
     cost  day         team
@@ -480,7 +480,7 @@ class TestTheFingerprint:
     def test_every_table_is_content_or_known_not_to_be(self, filled):
         tables = {row[0] for row in filled.ask("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'ledger'")}
         assert set(state.CONTENT) == tables - ARRIVAL - REFERENCES
-        assert build.known() == tables
+        assert models.known() == tables
 
     @pytest.mark.parametrize("table", state.CONTENT)
     def test_it_sees_every_cell(self, filled, monkeypatch, table):

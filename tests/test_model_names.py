@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from costctl import rates
-from costctl.ledger import build, store
+from costctl.ledger import models, store
 from costctl.rates import tables
 
 SPELLINGS = Path(__file__).parent / "rate_facts" / "model_spellings.csv"
 EVER, NEVER = date(1900, 1, 1), date(9999, 12, 31)
-MODEL = next(model for model in build.models() if model.name == "model_names")
+MODEL = next(model for model in models.listed() if model.name == "model_names")
 USED = {"charge_groups": "raw_model", "token_usage": "model_raw", "accelerator_usage": "model_raw"}
 
 
@@ -26,7 +26,7 @@ def meanings(aliases, names):
             )
         ledger.insert("token_usage", [(None, None, None, name) for name in names])
         ledger.insert("ledger.model_aliases", aliases)
-        text = build.qualified(MODEL.text, set(USED), {"model_aliases"})
+        text = models.qualified(MODEL.text, set(USED), {"model_aliases"})
         rows = ledger.run(text, {"billing_period": date(2026, 10, 1)}).dicts()
     found = {name.strip().lower(): [] for name in names}
     for row in sorted(rows, key=lambda row: row["valid_from"]):

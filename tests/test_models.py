@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from costctl import sql
-from costctl.ledger import build, store
+from costctl.ledger import build, models, store
 
 PACKAGE = Path(__file__).parents[1] / "costctl"
 MODELS = sorted((PACKAGE / "models").glob("[0-9][0-9]_*.sql"))
@@ -76,18 +76,20 @@ def test_a_macro_is_portable(macro):
 
 def test_without_its_table_a_model_has_no_rows(ingested_quickstart):
     """What is not computed for want of rows would have had none; in the example each of them has some, but for what no pool of it does."""
-    claims = [model for model in build.models() if model.without and not model.into and model.name not in build.SCANNED]
+    claims = [
+        model for model in models.listed() if model.without and not model.into and model.name not in build.SCANNED
+    ]
     with store.opened(ingested_quickstart / "costctl.duckdb", write=False) as ledger:
         build.bind(ledger)
-        names = {model.name for model in build.models()} - set(build.SCANNED)
+        names = {model.name for model in models.listed()} - set(build.SCANNED)
         build.derive(ledger, date(2026, 9, 1), sorted(names))
         for model in claims:
             place = "temp" if model.without in names else "ledger"
             ledger.run(f"CREATE OR REPLACE TEMP TABLE nothing AS SELECT * FROM {place}.{model.without} LIMIT 0")
             text = re.sub(rf"\b(FROM|JOIN) {model.without}\b", r"\1 nothing", model.text)
             assert text != model.text
-            emptied = build.qualified(text, names | {"nothing"}, build.tables(ledger))
-            values = build._used(emptied, build.parameters(date(2026, 9, 1)))
+            emptied = models.qualified(text, names | {"nothing"}, build.tables(ledger))
+            values = models.used(emptied, models.parameters(date(2026, 9, 1)))
             there = ledger.run(f"SELECT COUNT(*) FROM temp.{model.name}").rows != [(0,)]
             assert there or model.name in NOT_THERE
             assert ledger.run(emptied, values).rows == [], model.name

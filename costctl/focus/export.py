@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from costctl import focus
-from costctl.ledger import build
+from costctl.ledger import models
 from costctl.ledger.extract import IN_STRETCH, Extract, stretches
 from costctl.ledger.store import Ledger
 from costctl.nouns import CompiledRules, Span
@@ -32,7 +32,7 @@ def extract(ledger: Ledger, rules: CompiledRules, span: Span, sources: tuple[str
     }
     return Extract(
         name="focus",
-        sql=build.qualified(text, set(), build.known()),
+        sql=models.qualified(text, set(), models.known()),
         values=values,
         order=ORDER,
         parts=tuple(_cut(ledger, part, when, bounds) for part in held if not sources or part["source"] in sources),

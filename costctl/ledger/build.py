@@ -1,19 +1,15 @@
-"""Run the models and the checks: the numbered files of costctl/models in order, each one SELECT into a table of its name."""
+"""Run the models and the checks in a ledger: a model's SELECT into a table of its name, kept or for the run."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from datetime import date
-from functools import cache
-from importlib import resources
 from itertools import groupby
-from typing import Any
 
+from costctl.ledger import models
+from costctl.ledger.models import Model
 from costctl.ledger.store import Ledger, statements
 from costctl.nouns import CompiledRules, Rows
 
@@ -39,124 +35,30 @@ PERIODS = (
 NO_RULES = "{'rule': 0, 'team': CAST(NULL AS VARCHAR), 'model': CAST(NULL AS VARCHAR), 'purpose': CAST(NULL AS VARCHAR), 'pool': CAST(NULL AS VARCHAR)}"
 
 
-@dataclass(frozen=True)
-class Model:
-    """One numbered file: its table, its SELECT, whether its rows are kept in the ledger, or read anew, the table without which it has none."""
-
-    file: str
-    name: str
-    text: str
-    keep: bool
-    view: bool
-    without: str | None
-    by_level: bool  # computed for the pools of one level after the other
-    into: str | None  # the table of another model that its rows are for
-
-
-@cache
-def models() -> tuple[Model, ...]:
-    """Return the models in the order of their numbers."""
-    files = {item.name: item for item in (resources.files("costctl") / "models").iterdir()}
-    return tuple(
-        _model(files[name].read_text(encoding="utf-8"), name)
-        for name in sorted(files)
-        if re.match(r"\d\d_[a-z_]+\.sql$", name)
-    )
-
-
-def _model(text: str, file: str) -> Model:
-    without = re.search(r"^-- Empty without: ([a-z_]+)$", text, re.MULTILINE)
-    into = re.search(r"^-- Into: ([a-z_]+)$", text, re.MULTILINE)
-    keep, view, by_level = (
-        re.search(rf"^-- {word}: yes$", text, re.MULTILINE) is not None for word in ("Keep", "View", "By level")
-    )
-    return Model(
-        file, file[3:-4], text, keep, view, without[1] if without else None, by_level, into[1] if into else None
-    )
-
-
-@cache
-def checks() -> dict[str, str]:
-    """Return the checks by name; each is a SELECT of offending rows."""
-    files = (resources.files("costctl") / "checks").iterdir()
-    return {
-        item.name[:-4]: item.read_text(encoding="utf-8")
-        for item in sorted(files, key=lambda item: item.name)
-        if item.name.endswith(".sql")
-    }
-
-
-def remedy(check: str) -> str:
-    """Return what a check says to do about its rows, where that is for the user to do."""
-    found = re.search(r"^-- Remedy: (.+)$", checks()[check], re.MULTILINE)
-    return found[1] if found else ""
-
-
-@cache
-def macros() -> str:
-    """Return the text of the exact arithmetic that models use."""
-    return (resources.files("costctl") / "models" / "macros.sql").read_text(encoding="utf-8")
-
-
-@cache
-def fingerprint() -> str:
-    """Return the SHA-256 over all model texts."""
-    return hashlib.sha256("\0".join([macros(), *(model.text for model in models())]).encode()).hexdigest()
-
-
-def parameters(period: date, level: int = 1) -> dict[str, Any]:
-    """Return the values that models may refer to: the billing period's first day, the first day after it, and the level of pools."""
-    end = date(period.year + period.month // 12, period.month % 12 + 1, 1)
-    return {"billing_period": period, "billing_period_end": end, "level": level}
-
-
-def qualified(text: str, temporary: AbstractSet[str], tables: AbstractSet[str]) -> str:
-    """Write out the schema of every table that a SELECT reads: temp for this run's models, ledger for the rest."""
-
-    def place(match: re.Match[str]) -> str:
-        name = match["name"]
-        if name in temporary:
-            return f"{match['word']} temp.{name}"
-        return f"{match['word']} ledger.{name}" if name in tables else match[0]
-
-    return re.sub(r"\b(?P<word>FROM|JOIN)\s+(?P<name>[a-z_]+)\b", place, text)
-
-
-@cache
-def known() -> frozenset[str]:
-    """Return the names of the tables that every ledger has after `prepare`: to ask it takes longer than most statements do."""
-    schema = (resources.files("costctl.ledger") / "schema.sql").read_text(encoding="utf-8")
-    kept = {model.name for model in models() if model.keep}
-    return frozenset(kept | set(re.findall(r"^CREATE TABLE ledger\.([a-z_]+)", schema, re.MULTILINE)))
-
-
 def tables(ledger: Ledger) -> set[str]:
     """Return the names of the ledger's tables, as it has them."""
     return {row[0] for row in ledger.run("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'ledger'").rows}
 
 
-def _used(text: str, values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values that a text refers to; DuckDB refuses any other."""
-    return {key: value for key, value in values.items() if re.search(rf"\${key}\b", text)}
-
-
 def bind(ledger: Ledger) -> None:
     """Create the macros that models, checks and reports use, for this connection."""
-    for statement in statements(macros()):
+    for statement in statements(models.macros()):
         ledger.run(statement)
 
 
 def prepare(ledger: Ledger) -> bool:
     """Create the macros, the kept tables and the views; return whether the models changed since the ledger was written."""
     bind(ledger)
-    if ledger.meta("models") == fingerprint():
+    if ledger.meta("models") == models.fingerprint():
         return False
-    given, shapes = known() - {model.name for model in models()}, dict[str, str]()
-    values = parameters(date(2000, 1, 1)) | {"source": "", "scope": ""}
+    given, shapes = models.known() - {model.name for model in models.listed()}, dict[str, str]()
+    values = models.parameters(date(2000, 1, 1)) | {"source": "", "scope": ""}
     with ledger.transaction():
-        for model in models():
-            text = qualified(model.text.replace("RULES()", NO_RULES), shapes.keys(), given)
-            columns = ledger.run(f"DESCRIBE {text}", _used(text, values)).rows  # to run it on nothing takes longer
+        for model in models.listed():
+            text = models.qualified(model.text.replace("RULES()", NO_RULES), shapes.keys(), given)
+            columns = ledger.run(
+                f"DESCRIBE {text}", models.used(text, values)
+            ).rows  # to run it on nothing takes longer
             shapes[model.name] = ", ".join(f'"{column[0]}" {column[1]}' for column in columns)
             ledger.run(f"CREATE OR REPLACE TEMP TABLE {model.name} ({shapes[model.name]})")
             if model.keep:
@@ -164,7 +66,7 @@ def prepare(ledger: Ledger) -> bool:
         forget(ledger)
         ledger.run("DELETE FROM ledger.meta WHERE key = 'groups'")
         ledger.set_meta("shapes", json.dumps(shapes))
-        ledger.set_meta("models", fingerprint())
+        ledger.set_meta("models", models.fingerprint())
     return True
 
 
@@ -183,12 +85,12 @@ def views(ledger: Ledger) -> None:
 def groups(ledger: Ledger, source: str, scope: str, period: date, rules: CompiledRules) -> None:
     """Build the charge groups of one source, scope and billing period again; runs inside the caller's transaction."""
     empty, of = _empty(ledger), {"billing_period": period, "source": source, "scope": scope}
-    for model in (model for model in models() if model.name in SCANNED):
+    for model in (model for model in models.listed() if model.name in SCANNED):
         at = "billing_period = $billing_period AND source = $source AND scope = $scope"
         ledger.run(f"DELETE FROM ledger.{model.name} WHERE {at}", of)
         if model.without not in empty:
-            text = qualified(model.text.replace("RULES()", rules.expression), set(), known())
-            ledger.run(f"INSERT INTO ledger.{model.name} BY NAME {text}", of | _used(text, rules.parameters))
+            text = models.qualified(model.text.replace("RULES()", rules.expression), set(), models.known())
+            ledger.run(f"INSERT INTO ledger.{model.name} BY NAME {text}", of | models.used(text, rules.parameters))
 
 
 def postings(ledger: Ledger, period: date, seal: str) -> None:
@@ -214,7 +116,7 @@ def post(ledger: Ledger, period: date) -> None:
             _make_way(ledger, model)
         table = model.into or model.name
         if model.without not in empty:  # to plan a SELECT takes longer than to run it on little
-            if _compute(ledger, model, period, done, known(), level):
+            if _compute(ledger, model, period, done, models.known(), level):
                 empty.discard(table)
             elif level == 1 and not model.into:
                 empty.add(table)
@@ -228,7 +130,7 @@ def post(ledger: Ledger, period: date) -> None:
 
 def _steps(levels: int) -> Iterator[tuple[Model, int]]:
     """Yield the models in order, those of pools again for each further level, without the groups of charges."""
-    for by_level, found in groupby(models(), key=lambda model: model.by_level):
+    for by_level, found in groupby(models.listed(), key=lambda model: model.by_level):
         together = [model for model in found if model.name not in SCANNED]
         for level in range(1, levels + 1) if by_level else (1,):
             yield from ((model, level) for model in together)
@@ -238,13 +140,15 @@ def _compute(
     ledger: Ledger, model: Model, period: date, done: AbstractSet[str], given: AbstractSet[str], level: int = 1
 ) -> int:
     """Fill a model's TEMP table for a period from those that are done; return how many rows are new, of a view more than none."""
-    text, values = qualified(model.text, done, given), parameters(period, level)
+    text, values = models.qualified(model.text, done, given), models.parameters(period, level)
     if model.view:
         ledger.run(f"CREATE OR REPLACE TEMP VIEW {model.name} AS {text}")
         return 1
     if level > 1 or model.into:
-        return int(ledger.value(f"INSERT INTO temp.{model.into or model.name} BY NAME {text}", _used(text, values)))
-    return int(ledger.value(f"CREATE OR REPLACE TEMP TABLE {model.name} AS {text}", _used(text, values)))
+        return int(
+            ledger.value(f"INSERT INTO temp.{model.into or model.name} BY NAME {text}", models.used(text, values))
+        )
+    return int(ledger.value(f"CREATE OR REPLACE TEMP TABLE {model.name} AS {text}", models.used(text, values)))
 
 
 def _make_way(ledger: Ledger, model: Model) -> None:
@@ -264,7 +168,7 @@ def _keep(ledger: Ledger, name: str, period: date, *, has_rows: bool) -> None:
 
 def _empty(ledger: Ledger) -> set[str]:
     """Return the tables without rows, of those without which a model has none; not those that models make."""
-    needed = {model.without for model in models() if model.without} - {model.name for model in models()}
+    needed = {model.without for model in models.listed() if model.without} - {model.name for model in models.listed()}
     return {name for name in needed if not ledger.run(f"SELECT 1 FROM ledger.{name} LIMIT 1").rows}
 
 
@@ -272,7 +176,7 @@ def sweep(ledger: Ledger) -> None:
     """Forget the open billing periods that have nothing to compute any more, with everything that was computed of them."""
     query = f"SELECT billing_period FROM ledger.periods WHERE state = 'open' AND billing_period NOT IN ({PERIODS})"
     empty = [period for (period,) in ledger.run(query).rows]
-    kept = [model.name for model in models() if model.keep]
+    kept = [model.name for model in models.listed() if model.keep]
     for table in [*kept, "periods"] if empty else ():
         ledger.run(f"DELETE FROM ledger.{table} WHERE list_contains($periods, billing_period)", {"periods": empty})
 
@@ -308,5 +212,5 @@ def _cover(ledger: Ledger, period: date) -> None:
 
 def check(ledger: Ledger) -> dict[str, Rows]:
     """Run every check; return the offending rows of those that found any."""
-    found = {name: ledger.run(qualified(text, set(), known())) for name, text in checks().items()}
+    found = {name: ledger.run(models.qualified(text, set(), models.known())) for name, text in models.checks().items()}
     return {name: rows for name, rows in found.items() if rows.rows}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from itertools import takewhile
 
-from costctl.ledger import build, store, tags
-from costctl.ledger.build import Model
+from costctl.ledger import build, models, store, tags
+from costctl.ledger.models import Model
 
 HEAD = """# The data flow
 
@@ -23,8 +23,8 @@ def text() -> str:
     with store.in_memory() as ledger:
         tags.ensure(ledger)
         build.prepare(ledger)
-        tables = build.tables(ledger) | {model.name for model in build.models()}
-        return "\n".join([HEAD, *(_section(model, ledger, tables) for model in build.models())])
+        tables = build.tables(ledger) | {model.name for model in models.listed()}
+        return "\n".join([HEAD, *(_section(model, ledger, tables) for model in models.listed())])
 
 
 def _section(model: Model, ledger: store.Ledger, tables: set[str]) -> str:

@@ -8,7 +8,7 @@ import re
 from datetime import date, timedelta
 
 from costctl.errors import UsageError, shown
-from costctl.ledger import build
+from costctl.ledger import build, models
 from costctl.ledger.store import Ledger
 from costctl.nouns import Span, shifted
 
@@ -96,7 +96,7 @@ LIVE = """
 def fingerprint(ledger: Ledger, period: date, settings: str) -> str:
     """Return what a period's postings depend on: live deliveries, token sources, settings and SQL, as one hash."""
     live = ledger.run(LIVE, {"period": period, "end": shifted(period, 1)}).rows
-    return hashlib.sha256(json.dumps([live, settings, build.fingerprint()]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([live, settings, models.fingerprint()]).encode()).hexdigest()
 
 
 def stale(ledger: Ledger, settings: str) -> list[tuple[date, str]]:

@@ -17,7 +17,7 @@ from costctl.config import Config
 from costctl.errors import Busy, DoesNotReconcile, InputRefused, UsageError, shown, together
 from costctl.files import sheets
 from costctl.files.faulting import fault
-from costctl.ledger import build, ingest, own, state, store, stored, tags
+from costctl.ledger import build, ingest, models, own, state, store, stored, tags
 from costctl.ledger.store import Ledger
 from costctl.nouns import Outcome, Rows
 from costctl.periods import stale
@@ -180,7 +180,7 @@ def check(ledger: Ledger) -> None:
             f"check {name}",
             f"{len(rows.rows)} row{'s' if len(rows.rows) > 1 else ''} break it",
             evidence=evidence,
-            remedy=build.remedy(name)
+            remedy=models.remedy(name)
             or "The deliveries are kept; this is a defect of costctl or of the ledger file: please report it.",
         )
 
@@ -220,7 +220,7 @@ def reading(run: Run, *, refresh: bool = True) -> Iterator[tuple[Ledger, bool]]:
 
 
 def _is_late(ledger: Ledger, run: Run) -> bool:
-    if ledger.meta("models") != build.fingerprint() or ledger.meta("references") != run.settings():
+    if ledger.meta("models") != models.fingerprint() or ledger.meta("references") != run.settings():
         return True
     if run.estimates and not all(own.vouching(ledger).values()):  # allowed by the configuration so far
         return True

@@ -11,7 +11,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from costctl.errors import UsageError, shown
-from costctl.ledger import build, own
+from costctl.ledger import models, own
 from costctl.ledger.store import Ledger
 from costctl.nouns import Rows, Span
 from costctl.reports import chips, evidence, mixes, unrated
@@ -159,7 +159,7 @@ def run(
         raise UsageError(
             "--cost", what, remedy=f"rate_card is a cost of {able}; rate-variance sets it beside the bill."
         )
-    text = build.qualified(report.sql, set(), build.known())
+    text = models.qualified(report.sql, set(), models.known())
     return ledger.run(text, {key: value for key, value in values.items() if f"${key}" in text})
 
 
@@ -178,19 +178,19 @@ def bill(ledger: Ledger, span: Span, cost: str) -> dict[str, Decimal]:
     """Return what the bills of the span's billing periods add up to, per currency; nothing for a cost that no bill has."""
     if cost == CARD:
         return {}
-    text = build.qualified(_text("_bill.sql"), set(), build.known())
+    text = models.qualified(_text("_bill.sql"), set(), models.known())
     return dict(ledger.run(text, {"start": span.start, "end": span.end, "cost": cost}).rows)
 
 
 def tieout(ledger: Ledger, span: Span | None) -> Rows:
     """Return bill, charges, postings and difference per source, billing period, currency and cost, with totals."""
-    text = build.qualified(_text("_tieout.sql"), set(), build.known())
+    text = models.qualified(_text("_tieout.sql"), set(), models.known())
     return ledger.run(text, {"start": span.start if span else date.min, "end": span.end if span else date.max})
 
 
 def tieout_by_invoice(ledger: Ledger, span: Span | None) -> Rows:
     """Return each invoice, the named parts of its distance from the bill, what is left, its charges and postings."""
-    text = build.qualified(_text("_invoices.sql"), set(), build.known())
+    text = models.qualified(_text("_invoices.sql"), set(), models.known())
     return ledger.run(text, {"start": span.start if span else date.min, "end": span.end if span else date.max})
 
 
@@ -263,7 +263,7 @@ def footer(
     ledger: Ledger, span: Span, *, calendar: str, cost: str, late: bool, teams: str = "", with_evidence: bool = False
 ) -> tuple[str, ...]:
     """Return the lines under a report: coverage, what is unallocated and unpriced, evidence, basis, completeness."""
-    text = build.qualified(_text("_footer.sql"), set(), build.known())
+    text = models.qualified(_text("_footer.sql"), set(), models.known())
     found = ledger.run(text, {"start": span.start, "end": span.end, "calendar": calendar, "cost": cost}).dicts()
     basis = (
         f"basis: {cost} cost, {calendar} calendar, {span.start} to {span.end} (end excluded){teams}"
@@ -361,7 +361,7 @@ def _warnings(ledger: Ledger, span: Span) -> list[str]:
         lines.append(
             f"left out: {charges:,} charges for tokens of {provider} whose quantity on the bill cannot be read"
         )
-    added = ledger.run(build.qualified(_text("_added.sql"), set(), build.known()), values).dicts()
+    added = ledger.run(models.qualified(_text("_added.sql"), set(), models.known()), values).dicts()
     for found in added[:1]:
         more = f" and {len(added) - 1} other models" if len(added) > 1 else ""
         lines.append(

@@ -7,7 +7,7 @@ from decimal import Decimal
 from importlib import resources
 
 from costctl.errors import shown
-from costctl.ledger import build
+from costctl.ledger import models
 from costctl.ledger.store import Ledger
 from costctl.nouns import Rows, Span
 
@@ -44,7 +44,7 @@ def warnings(ledger: Ledger, span: Span) -> Iterator[str]:
 
 def _asked(ledger: Ledger, span: Span, name: str) -> Rows:
     text = (resources.files("costctl.reports") / name).read_text(encoding="utf-8")
-    return ledger.run(build.qualified(text, set(), build.known()), {"start": span.start, "end": span.end})
+    return ledger.run(models.qualified(text, set(), models.known()), {"start": span.start, "end": span.end})
 
 
 def _place(found: dict[str, object]) -> str:

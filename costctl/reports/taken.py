@@ -9,7 +9,7 @@ from decimal import Decimal
 from importlib import resources
 from typing import Any
 
-from costctl.ledger import build
+from costctl.ledger import models
 from costctl.ledger.store import Ledger
 from costctl.nouns import CompiledRules, Rows, Span
 
@@ -31,7 +31,7 @@ def by_rules(ledger: Ledger, rules: CompiledRules, span: Span | None, cost: str)
     text = (resources.files("costctl.reports") / "_rules.sql").read_text(encoding="utf-8")
     values = {"cost": cost, "start": span.start if span else None, "end": span.end if span else None}
     taken: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for found in ledger.run(build.qualified(text, set(), build.known()), values).dicts():
+    for found in ledger.run(models.qualified(text, set(), models.known()), values).dicts():
         taken[found["rule"]].append(found)
     rows: list[tuple[Any, ...]] = []
     for ordinal, name, definition in [*rules.listed, NO_RULE]:

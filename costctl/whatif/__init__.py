@@ -19,7 +19,7 @@ from costctl import periods, pipeline, reports
 from costctl.config import Config
 from costctl.config.settings import Policy
 from costctl.errors import DoesNotReconcile, UsageError, shown
-from costctl.ledger import build, store, tags
+from costctl.ledger import build, models, store, tags
 from costctl.ledger.store import Ledger
 from costctl.nouns import Rows, Span, shifted
 from costctl.pipeline import Run
@@ -75,7 +75,7 @@ def opened(run: Run, *, refresh: bool = True) -> Iterator[Ledger]:
     with store.opened(run.place, write=True, wait=run.wait) as ledger:
         build.bind(ledger)
         settings = run.settings() if refresh else ledger.meta("references") or ""
-        if ledger.meta("models") != build.fingerprint() or periods.stale(ledger, settings):
+        if ledger.meta("models") != models.fingerprint() or periods.stale(ledger, settings):
             what = "is not allocated as its deliveries, its rules and this version of costctl would have it"
             raise UsageError(
                 str(run.place),

@@ -11,7 +11,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from costctl.ledger import build, sources
+from costctl.ledger import build, models, sources
 from costctl.ledger.sources import RawRecord, Source
 from costctl.ledger.store import Ledger
 from costctl.nouns import CompiledRules, Span
@@ -129,7 +129,7 @@ def _link(ledger: Ledger, period: date, *, keep: bool) -> None:
     if not keep:
         ledger.run(LINKS)
     build.derive(ledger, period, DERIVED)
-    text = build.qualified(_text("links.sql"), set(DERIVED), build.known())
+    text = models.qualified(_text("links.sql"), set(DERIVED), models.known())
     ledger.run(
         f"INSERT INTO temp.explained_links SELECT $billing_period, f.group_id, f.posting_id FROM ({text}) AS f",
         {"billing_period": period},
@@ -148,8 +148,8 @@ def charges_of(
     rules: CompiledRules, month: tuple[Any, ...], wanted: Wanted, where: dict[str, Any] | None
 ) -> tuple[str, dict[str, Any]]:
     """Return the query of those charges, with its values."""
-    text = build.qualified(
-        _text("charges.sql").replace("RULES()", rules.expression), {"explained_groups"}, build.known()
+    text = models.qualified(
+        _text("charges.sql").replace("RULES()", rules.expression), {"explained_groups"}, models.known()
     )
     values = dict(zip(("billing_period", "source", "scope"), month, strict=True))
     values |= where or {"delivery": None, "file_no": None, "record_no": None}
@@ -186,7 +186,7 @@ def _told(ledger: Ledger, rules: CompiledRules, charges: list[dict[str, Any]]) -
     def asked(query: str, period: date, group: str) -> list[dict[str, Any]]:
         return ledger.run(query, {"period": period, "group": group}).dicts()
 
-    tokens = build.qualified(_text("tokens.sql"), set(), build.known())
+    tokens = models.qualified(_text("tokens.sql"), set(), models.known())
     deliveries = {key: ledger.run(DELIVERY, {"id": key[0]}).dicts()[0] for key in files}
     stories = []
     for charge in charges:

@@ -12,7 +12,7 @@ from typing import Any
 
 from costctl import reports
 from costctl.errors import UsageError
-from costctl.ledger import build, extract
+from costctl.ledger import build, extract, models
 from costctl.ledger.extract import Extract
 from costctl.ledger.store import Ledger
 from costctl.nouns import CompiledRules, Span
@@ -108,7 +108,7 @@ def _fill(ledger: Ledger, rules: CompiledRules, span: Span, wanted: Wanted) -> d
     periods = [row[0] for row in ledger.run(POOLED).rows]
     for number, period in enumerate(periods):
         pooled = [
-            model for model in build.models() if model.file[:2] <= LAST_POOLED and model.name not in build.SCANNED
+            model for model in models.listed() if model.file[:2] <= LAST_POOLED and model.name not in build.SCANNED
         ]
         names, kept = [model.name for model in pooled if not model.keep], [model.name for model in pooled if model.keep]
         build.derive(ledger, period, names, kept)
@@ -132,7 +132,7 @@ def _pack(ledger: Ledger, name: str, values: dict[str, Any], derived: set[str], 
     """Have temp.packed_NAME hold what its SELECT gives, behind what it holds already or alone."""
     ours = {f"packed_{table}" for table in (*OF_POOLS, *OF_ALL)}
     noted = {f"explained_{table}" for table in ("postings", "links", "charges", *OF_RECHARGES)}
-    text = build.qualified(_text(f"tables/{name}.sql"), derived | ours | noted, build.known())
+    text = models.qualified(_text(f"tables/{name}.sql"), derived | ours | noted, models.known())
     used = {key: value for key, value in values.items() if f"${key}" in text}
     head = f"INSERT INTO temp.packed_{name}" if more else f"CREATE OR REPLACE TEMP TABLE packed_{name} AS"
     ledger.run(f"{head} {text}", used)

@@ -1,0 +1,108 @@
+"""The models and the checks: the numbered files of costctl/models, each one SELECT into a table of its name, and what they say of themselves."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from importlib import resources
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Model:
+    """One numbered file: its table, its SELECT, whether its rows are kept in the ledger, or read anew, the table without which it has none."""
+
+    file: str
+    name: str
+    text: str
+    keep: bool
+    view: bool
+    without: str | None
+    by_level: bool  # computed for the pools of one level after the other
+    into: str | None  # the table of another model that its rows are for
+
+
+@cache
+def listed() -> tuple[Model, ...]:
+    """Return the models in the order of their numbers."""
+    files = {item.name: item for item in (resources.files("costctl") / "models").iterdir()}
+    return tuple(
+        _model(files[name].read_text(encoding="utf-8"), name)
+        for name in sorted(files)
+        if re.match(r"\d\d_[a-z_]+\.sql$", name)
+    )
+
+
+def _model(text: str, file: str) -> Model:
+    without = re.search(r"^-- Empty without: ([a-z_]+)$", text, re.MULTILINE)
+    into = re.search(r"^-- Into: ([a-z_]+)$", text, re.MULTILINE)
+    keep, view, by_level = (
+        re.search(rf"^-- {word}: yes$", text, re.MULTILINE) is not None for word in ("Keep", "View", "By level")
+    )
+    return Model(
+        file, file[3:-4], text, keep, view, without[1] if without else None, by_level, into[1] if into else None
+    )
+
+
+@cache
+def checks() -> dict[str, str]:
+    """Return the checks by name; each is a SELECT of offending rows."""
+    files = (resources.files("costctl") / "checks").iterdir()
+    return {
+        item.name[:-4]: item.read_text(encoding="utf-8")
+        for item in sorted(files, key=lambda item: item.name)
+        if item.name.endswith(".sql")
+    }
+
+
+def remedy(check: str) -> str:
+    """Return what a check says to do about its rows, where that is for the user to do."""
+    found = re.search(r"^-- Remedy: (.+)$", checks()[check], re.MULTILINE)
+    return found[1] if found else ""
+
+
+@cache
+def macros() -> str:
+    """Return the text of the exact arithmetic that models use."""
+    return (resources.files("costctl") / "models" / "macros.sql").read_text(encoding="utf-8")
+
+
+@cache
+def fingerprint() -> str:
+    """Return the SHA-256 over all model texts."""
+    return hashlib.sha256("\0".join([macros(), *(model.text for model in listed())]).encode()).hexdigest()
+
+
+def parameters(period: date, level: int = 1) -> dict[str, Any]:
+    """Return the values that models may refer to: the billing period's first day, the first day after it, and the level of pools."""
+    end = date(period.year + period.month // 12, period.month % 12 + 1, 1)
+    return {"billing_period": period, "billing_period_end": end, "level": level}
+
+
+def qualified(text: str, temporary: AbstractSet[str], tables: AbstractSet[str]) -> str:
+    """Write out the schema of every table that a SELECT reads: temp for this run's models, ledger for the rest."""
+
+    def place(match: re.Match[str]) -> str:
+        name = match["name"]
+        if name in temporary:
+            return f"{match['word']} temp.{name}"
+        return f"{match['word']} ledger.{name}" if name in tables else match[0]
+
+    return re.sub(r"\b(?P<word>FROM|JOIN)\s+(?P<name>[a-z_]+)\b", place, text)
+
+
+@cache
+def known() -> frozenset[str]:
+    """Return the names of the tables that every ledger has after `prepare`: to ask it takes longer than most statements do."""
+    schema = (resources.files("costctl.ledger") / "schema.sql").read_text(encoding="utf-8")
+    kept = {model.name for model in listed() if model.keep}
+    return frozenset(kept | set(re.findall(r"^CREATE TABLE ledger\.([a-z_]+)", schema, re.MULTILINE)))
+
+
+def used(text: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values that a text refers to; DuckDB refuses any other."""
+    return {key: value for key, value in values.items() if re.search(rf"\${key}\b", text)}
