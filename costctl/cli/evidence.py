@@ -13,7 +13,7 @@ from costctl.errors import Busy, UsageError, shown
 from costctl.ledger import state
 from costctl.pipeline import Run
 from costctl.reports import explain as tracing
-from costctl.reports import render, taken
+from costctl.reports import footer, render, taken
 from costctl.reports.explain import Story, cells, naming, packets, story
 from costctl.reports.explain.cells import Wanted
 
@@ -33,7 +33,7 @@ def explain(run: Run, record: str | None, period: str | None, wanted: Wanted) ->
             if not found:
                 terminal.say(f"costctl: no charge of {span.label} is behind this cell")
     if late:
-        terminal.say(reports.STALE)
+        terminal.say(footer.STALE)
     return found
 
 
@@ -91,7 +91,7 @@ def rules(run: Run, period: str | None, cost: str, format_: str | None, output: 
         title=f"rules: {cost} cost of {span.label if span else 'all open billing periods'}",
     )
     if late:
-        terminal.say(reports.STALE)
+        terminal.say(footer.STALE)
 
 
 def rebuild(run: Run, *, accept: bool) -> None:

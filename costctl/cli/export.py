@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from costctl import periods, pipeline, reports, terminal
+from costctl import periods, pipeline, terminal
 from costctl.errors import UsageError, shown
 from costctl.focus import export as focus_export
 from costctl.ledger import extract
@@ -13,6 +13,7 @@ from costctl.ledger.extract import Extract
 from costctl.ledger.store import Ledger
 from costctl.nouns import Span
 from costctl.pipeline import Run
+from costctl.reports import footer
 
 FORMATS = ("csv", "parquet")
 FOCUS = "focus"
@@ -97,4 +98,4 @@ def _tell(ledger: Ledger, made: Extract, span: Span | None, output: Path | None,
                 f"  note: {rows:,} of {made.rows:,} rows have no {column}, which FOCUS never leaves empty; the bills say none"
             )
     if late:
-        terminal.say(reports.STALE)
+        terminal.say(footer.STALE)

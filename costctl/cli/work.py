@@ -20,7 +20,7 @@ from costctl.ledger import build, models, state
 from costctl.nouns import Outcome, Rows
 from costctl.pipeline import Run
 from costctl.rates import exchange
-from costctl.reports import Answer, conversion, render
+from costctl.reports import Answer, conversion, footer, render
 from costctl.reports.conversion import Wish
 
 QUARANTINED = 4
@@ -182,23 +182,19 @@ def answer(
         span = periods.parse(period) if period else periods.last(last, today) if last else periods.latest(ledger)
         in_force = reports.calendar_of(chosen, span, calendar)
         teams, graded = reports.teams_of(chosen, owed), reports.graded(chosen, cost)
-        footer = reports.footer(
-            ledger, span, calendar=in_force, cost=cost, late=late, teams=teams, with_evidence=graded
-        )
+        below = footer.lines(ledger, span, calendar=in_force, cost=cost, late=late, teams=teams, with_evidence=graded)
         if chosen.name == "chargeback":
-            footer += reports.sensitivity(ledger, span)
+            below += footer.sensitivity(ledger, span)
         how: dict[str, Any] = {"calendar": in_force, "cost": cost, "policy": run.config.policy, "owed": owed}
         if wish:
             found = conversion.converted(ledger, chosen, span, wish, **how)
-            rows, bill, footer = found.rows, found.bill, (*footer, *found.notes)
+            rows, bill, below = found.rows, found.bill, (*below, *found.notes)
         else:
             rows, bill = reports.run(ledger, chosen, span, **how), reports.bill(ledger, span, cost)
         reached = bill if chosen.reaches_bill and span.whole_months and cost != reports.CARD else None
         if not rows.rows:
             terminal.say(f"costctl: {chosen.empty} for {span.label}; {periods.held(ledger)}")
-    return Answer(
-        chosen, span, in_force, cost, reports.filled(chosen, rows), footer, reached, run.config.policy.credits
-    )
+    return Answer(chosen, span, in_force, cost, reports.filled(chosen, rows), below, reached, run.config.policy.credits)
 
 
 def status(run: Run, format_: str | None) -> None:
@@ -219,7 +215,7 @@ def status(run: Run, format_: str | None) -> None:
             f"{len(aside.rows):,} bad field{'s' if len(aside.rows) > 1 else ''}; costctl quarantine shows each record's text"
         )
     if late:
-        terminal.say(reports.STALE)
+        terminal.say(footer.STALE)
 
 
 def everything(run: Run) -> None:
