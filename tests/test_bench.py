@@ -42,3 +42,14 @@ def test_the_split_is_measured_against_doubles():
     *lines, last = script("split.py", "--rows", 50, "-n", 1).splitlines()
     assert [line.split()[0] for line in lines] == ["wall", "cpu"]
     assert last.startswith("the exact parts add up to the whole")
+
+
+@pytest.mark.slow
+def test_attribution_is_measured_beside_the_peers_that_are_there(tmp_path):
+    bill, tokens = tmp_path / "bill", tmp_path / "tokens"
+    script("generate.py", "aws-legacy", "--format", "parquet", "--rows", 200, "--jobs", 1, "--out", bill)
+    script("generate.py", "tokens", "--rows", 2000, "--jobs", 1, "--out", tokens)
+    out = script("attribution.py", "--bill", bill, "--tokens", tokens, "-n", 1)
+    assert "costctl, cpu s of the last round: scan of the charges " in out
+    for peer in ("polars", "pandas"):
+        assert f"costctl / {peer}" in out or f"{peer} is not installed here: not measured" in out
