@@ -38,7 +38,7 @@ REGIONS = [
     "ap-northeast-1",
     "ca-central-1",
 ]
-FACTORS = {"on_demand": "1", "savings_plan": "1", "spot": "0.42"}
+PURCHASES = ["on_demand", "savings_plan", "spot"]  # at one price: the peers go by the machine alone
 QUARTERS = 8
 DAY = "2025-01-01"
 RUNS_ON = [MACHINES[machine][0] for machine in MACHINES]
@@ -96,10 +96,10 @@ def prices(dearer):
     days = [f"{FIRST_YEAR + number // 4}-{number % 4 * 3 + 1:02d}-01" for number in range(QUARTERS + 1)]
     for chip, price in CHIPS.items():
         for place, region in enumerate(REGIONS):
-            for purchase, factor in FACTORS.items():
+            for purchase in PURCHASES:
                 for number, (start, end) in enumerate(itertools.pairwise(days)):
                     at = Decimal(price) * (1 - Decimal("0.03") * number) * (1 + Decimal("0.02") * place)
-                    at = (at * Decimal(factor) * (1 + dearer)).quantize(Decimal("1e-8"))
+                    at = (at * (1 + dearer)).quantize(Decimal("1e-8"))
                     yield [
                         "aws",
                         chip,
