@@ -14,6 +14,7 @@ from conftest import examples
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from costctl import pipeline
 from costctl.config.rules import Rule
 from costctl.errors import UsageError
 from costctl.rules import compile_rules
@@ -437,3 +438,29 @@ def test_accounts_lose_nothing(place, monkeypatch):
     assert told(place, "report", "accounts", "--period", "2026-11", columns=("account", "line", "total")) == [
         ("(unpriced)", "unpriced", "")
     ]
+
+
+def test_a_changed_rule_scans_the_charges_of_open_periods_again_and_of_no_other(place):
+    """A closed period keeps its groups; opened again, it is scanned by the rules as they are then, and once."""
+
+    def borne_by(team):
+        place.write(
+            "costctl.yaml", f"version: 1\nrules: [{{name: lab, when: {{SubAccountId: [lab]}}, team: {team}}}]\n"
+        )
+        return allocated()
+
+    def allocated():
+        with pipeline.writing(place.run) as ledger:
+            pipeline.allocate(ledger, place.run)
+        return [team for (team,) in place.ask("SELECT raw_team FROM ledger.charge_groups ORDER BY billing_period")]
+
+    place.bill("bill.csv", [{"day": f"2026-{month:02d}-03", "SubAccountId": "lab"} for month in (8, 9, 10)])
+    place.ingest("bill.csv")
+    assert borne_by("search") == ["search", "search", "search"]
+    place.change("UPDATE ledger.periods SET state = 'closed' WHERE billing_period < DATE '2026-10-01'")
+    assert borne_by("ads") == ["search", "search", "ads"]
+    assert borne_by("law") == ["search", "search", "law"]
+    place.change("UPDATE ledger.periods SET state = 'open' WHERE billing_period = DATE '2026-09-01'")
+    assert allocated() == ["search", "law", "law"]
+    place.change("UPDATE ledger.charge_groups SET raw_team = 'kept'")
+    assert allocated() == ["kept", "kept", "kept"]

@@ -40,13 +40,22 @@ def compiled(ledger: Ledger, config: Config) -> CompiledRules:
 
 
 def regroup(ledger: Ledger, rule_set: CompiledRules) -> None:
-    """Scan the charges again when the rules, the tag columns or the tables they are joined with changed since their groups were built."""
-    seal = grouping(ledger, rule_set)
-    if ledger.meta("groups") == seal:
+    """Scan the charges of open periods again when the rules, the tag columns or the tables they are joined with changed since their groups were built.
+
+    A closed period keeps the groups it was closed with; opened again, it is behind until it is scanned.
+    """
+    seal, before = grouping(ledger, rule_set), ledger.meta("groups")
+    behind = {date.fromisoformat(month) for month in json.loads(ledger.meta("groups_behind") or "[]")}
+    if before == seal and not behind:
         return
+    months = {month for (month,) in ledger.run("SELECT DISTINCT billing_period FROM ledger.charges").rows}
+    closed = {month for (month,) in ledger.run("SELECT billing_period FROM ledger.periods WHERE state <> 'open'").rows}
+    due = months if before != seal else behind & months
+    late = due - closed if before else due
     with ledger.transaction():
-        group(ledger, rule_set)
+        group(ledger, rule_set, sorted(late))
         ledger.set_meta("groups", seal)
+        ledger.set_meta("groups_behind", json.dumps(sorted(map(str, due - late))))
 
 
 def grouping(ledger: Ledger, rule_set: CompiledRules) -> str:

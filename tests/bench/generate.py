@@ -1,8 +1,9 @@
 # ruff: noqa: E731, ISC004, PLW2901, PTH103, PTH120, SIM905
-"""Write big, realistic, deterministic AWS bills: load, not an oracle of correctness.
+"""Write big, realistic, deterministic AWS bills and token counts: load, not an oracle of correctness.
 
     python generate.py aws-cur2   --rows 10_000_000 --out d/cur2-10m      Parquet, 116 columns, maps, amounts as DOUBLE
     python generate.py aws-legacy --rows 5_000_000  --out d/legacy-5m     CSV.gz, 154 columns, one amount in twelve as 3.6E-7
+    python generate.py tokens --rows 6_100_000 --months 6 --out d/tokens  Parquet, per hour, team and model, as the source `hourly` has it
 
 Every value is computed from (seed, row number, the file's month) by whole-number arithmetic in SQL, so that the same arguments give
 the same rows on any machine and any version of DuckDB. 100,000 resources in 40 accounts and 8 regions, about 4 % of the lines
@@ -391,7 +392,19 @@ def aws_cur2(fmt):
     return "select " + select(cols) + " from (" + LINES + ")"
 
 
-KINDS = {"aws-cur2": (aws_cur2, "parquet"), "aws-legacy": (aws_legacy, "csv.gz")}
+def tokens(fmt):
+    """Return the hourly counts of about seven in ten of the teams and models; a model runs on one chip, in three deployments."""
+    start = TS.format("h0") if fmt == "csv.gz" else "h0"
+    return (
+        f"select {start} as start, {start.replace('h0', 'h0 + interval 1 hour')} as \"end\", 'self' as provider, "
+        f"printf('team-%02d', (i // {MODELS}) % {TEAMS}) as team, printf('model-%02d', i % {MODELS}) as model, "
+        f"printf('dep-%02d-%d', i % {MODELS}, (i // {MODELS}) % 3) as deployment, (50000 + pick(i, 80, 90000000))::bigint as input_uncached, "
+        "(1000 + pick(i, 82, 20000000))::bigint as output, (1 + pick(i, 83, 90000))::bigint as requests from (select k * 10 // 7 as i, "
+        f"monthstart({{month}}) + to_hours((k * 10 // 7 // {TEAMS * MODELS} % hours({{month}}))::int) as h0 from range({{lo}}, {{hi}}) t(k))"
+    )
+
+
+KINDS = {"aws-cur2": (aws_cur2, "parquet"), "aws-legacy": (aws_legacy, "csv.gz"), "tokens": (tokens, "parquet")}
 WRITE = {
     "parquet": "format parquet, compression snappy, row_group_size 122880",
     "csv.gz": "format csv, header, compression gzip",
