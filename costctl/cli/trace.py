@@ -87,6 +87,7 @@ def explain(
         cost,
         top,
         run.config.policy.tax,
+        run.config.policy.credits,
     )
     if packet:
         evidence.packet(run, record, period, wanted, packet)

@@ -104,6 +104,8 @@ class Weights(Part):
             raise ValueError("`output` follows from `tokens_per_second`: leave one of the two out")
         if self.tokens_per_second and self.of("output") >= HEAVIEST:
             raise ValueError(f"an output token would weigh {HEAVIEST} input tokens or more")
+        if not any(self.of(name) for name in ("input", "output", "cache_read", "cache_write")):
+            raise ValueError("`weights` are zero everywhere")
         return self
 
     def of(self, token_class: str) -> Decimal:
@@ -216,6 +218,10 @@ class Pool(Part):
             raise ValueError("`reservations:` go with the idle policy `by_reservation`, and only with it")
         if self.shares and not any(self.shares.values()):
             raise ValueError("`shares` are zero everywhere")
+        if self.base == "even" and len(set(self.shares.values())) > 1:
+            raise ValueError("the base `even` knows no parts that differ: say `base: fixed`")
         if self.models and not any(self.models.values()):
             raise ValueError("`models` are zero everywhere")
+        if len({model.lower() for model in self.models}) < len(self.models):
+            raise ValueError("`models` name one twice: upper and lower case are the same")
         return self

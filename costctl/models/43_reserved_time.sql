@@ -12,13 +12,14 @@ WITH slots AS (
 
 booked AS (
     SELECT
-        s.pool, s.slot_start, s.slot_end, r.team,
+        s.pool, s.slot_start, s.slot_end, COALESCE(o.team, r.team) AS team,
         SUM(CAST(r.chips * 1000000 AS DECIMAL(38, 0)) * COALESCE(k.tokens_per_unit_minute, CAST(1 AS BIGINT))
             * DATE_DIFF('second', GREATEST(s.slot_start, CAST(r.valid_from AS TIMESTAMP)), LEAST(s.slot_end, CAST(r.valid_to AS TIMESTAMP)))) AS booked
     FROM slots AS s
     INNER JOIN pool_reservations AS r ON r.pool = s.pool AND CAST(r.valid_from AS TIMESTAMP) < s.slot_end AND CAST(r.valid_to AS TIMESTAMP) > s.slot_start
     LEFT JOIN pool_capacity AS k ON k.pool = s.pool
-    GROUP BY s.pool, s.slot_start, s.slot_end, r.team
+    LEFT JOIN team_aliases AS o ON o.raw = LOWER(r.team) AND CAST(s.slot_start AS DATE) >= o.valid_from AND CAST(s.slot_start AS DATE) < o.valid_to
+    GROUP BY s.pool, s.slot_start, s.slot_end, COALESCE(o.team, r.team)
 ),
 
 bases AS (

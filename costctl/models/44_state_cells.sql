@@ -12,9 +12,10 @@ WITH parts AS (
         c.BilledCost, c.EffectiveCost, c.ListCost, c.ContractedCost, c.rate_card_cost, c.chip_hours,
         c.billed_unknown, c.effective_unknown, c.list_unknown, c.contracted_unknown, c.rate_card_unknown,
         c.billed_incomplete, c.effective_incomplete, c.list_incomplete, c.contracted_incomplete, c.rate_card_incomplete,
-        p.base, p.idle_policy, p.idle_owner
+        p.base, p.idle_policy, COALESCE(o.team, p.idle_owner) AS idle_owner
     FROM pool_cells AS c
     LEFT JOIN pools AS p ON p.pool = c.pool
+    LEFT JOIN team_aliases AS o ON o.raw = LOWER(p.idle_owner) AND CAST(c.slot_start AS DATE) >= o.valid_from AND CAST(c.slot_start AS DATE) < o.valid_to
     LEFT JOIN pool_time AS t ON t.pool = c.pool AND t.slot_start = c.slot_start AND t.slot_end = c.slot_end AND c.nature <> 'unused'
     LEFT JOIN pool_models AS m ON m.pool = c.pool AND t.model IS NULL AND COALESCE(t.state, 'loaded') IN ('serving', 'startup', 'loaded') AND c.nature <> 'unused'
     LEFT JOIN (SELECT pool, CAST(SUM(share) AS BIGINT) AS whole FROM pool_models GROUP BY pool) AS n ON n.pool = c.pool

@@ -57,11 +57,7 @@ based AS (
     WHERE w.share_key LIKE 'booked|%'
 ),
 
-counted AS (
-    SELECT pool, slot_start, slot_end, share_key, SUM(weight) AS tokens
-    FROM based
-    GROUP BY pool, slot_start, slot_end, share_key
-),
+counted AS (SELECT pool, slot_start, slot_end, share_key, SUM(weight) AS tokens FROM based GROUP BY pool, slot_start, slot_end, share_key),
 
 whole AS (
     SELECT pool, slot_start, slot_end, share_key, team, to_pool, model, purpose, method, weight, is_estimated
@@ -71,10 +67,21 @@ whole AS (
     FROM billed AS b
     INNER JOIN counted AS c ON c.pool = b.pool AND c.slot_start = b.slot_start AND c.slot_end = b.slot_end AND c.share_key = b.share_key
     WHERE b.tokens > c.tokens
+),
+
+-- names that the configuration gives mean the team that has them when the slot begins
+named AS (
+    SELECT
+        w.pool, w.slot_start, w.slot_end, w.share_key, COALESCE(o.team, w.team) AS team, w.to_pool, w.model, w.purpose, w.method,
+        SUM(w.weight) AS weight, BOOL_OR(w.is_estimated) AS is_estimated
+    FROM whole AS w
+    LEFT JOIN team_aliases AS o ON o.raw = LOWER(w.team) AND CAST(w.slot_start AS DATE) >= o.valid_from AND CAST(w.slot_start AS DATE) < o.valid_to
+        AND (w.method IN ('fixed', 'driver', 'not covered', 'not booked') OR w.share_key LIKE 'models|%')
+    GROUP BY ALL
 )
 
 SELECT
     $billing_period AS billing_period, pool, slot_start, slot_end, share_key, team, to_pool, model, purpose, method, weight, is_estimated,
     SUM(weight) OVER (PARTITION BY pool, slot_start, slot_end, share_key) AS total
-FROM whole
+FROM named
 WHERE weight <> 0

@@ -66,7 +66,7 @@ joined AS (
 )
 
 SELECT
-    model, chip, source, cost, CAST(tokens AS BIGINT) AS delivered_tokens, TRY_CAST(weighted AS BIGINT) AS weighted_tokens,
+    model, chip, source, CASE WHEN cost <> 0 OR NOT incomplete THEN cost END AS cost, CAST(tokens AS BIGINT) AS delivered_tokens, TRY_CAST(weighted AS BIGINT) AS weighted_tokens,
     CAST(short_quotient(cached * 100, entered) AS BIGINT) AS cached_percent, CAST(short_quotient(written * 100, tokens) AS BIGINT) AS output_percent,
     TRY_CAST(exact_quotient(tokens * 1000000, NULLIF(paid, 0)) AS BIGINT) AS tokens_per_unit,
     ratio_of(paid * 1000000, tokens) AS cost_per_mtok, ratio_of(paid * 1000000, weighted) AS cost_per_weighted_mtok,

@@ -85,11 +85,11 @@ def _percent(before: Decimal | None, difference: Decimal | None) -> Decimal | No
 
 def _otherwise(run: Run, other: Config, now: State, then: State) -> list[str]:
     """Return in words what is set otherwise."""
-    taxes = run.config.policy.tax, other.policy.tax
-    tax = [f"policy tax: {taxes[0]} → {taxes[1]}"] if taxes[0] != taxes[1] else []
+    policies = {name: (getattr(run.config.policy, name), getattr(other.policy, name)) for name in ("tax", "credits")}
+    shown_as = [f"policy {name}: {one} → {two}" for name, (one, two) in policies.items() if one != two]
     left = [name for name in CHARGED if getattr(run.config, name) != getattr(other, name)]
     charges = [f"{', '.join(left)}: not supposed, for charges stay as they are"] if left else []
-    return [*changes.between(now.settings, then.settings), *tax, *charges]
+    return [*changes.between(now.settings, then.settings), *shown_as, *charges]
 
 
 def _notes(closed: dict[date, str], otherwise: list[str]) -> Iterator[str]:

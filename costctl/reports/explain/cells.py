@@ -69,6 +69,7 @@ class Wanted:
     cost: str = "effective"
     top: int = 5
     tax: str = "recoverable"
+    credits: str = "before"
 
     @property
     def of(self) -> reports.Report:
@@ -125,7 +126,8 @@ def _where(wanted: Wanted, kind: str) -> tuple[str, dict[str, Any]]:
         parts.append(f"list_contains($kinds, {kind})")
         values["kinds"] = kinds
     elif filters.keys() & {"team", "model", "purpose", "account"}:
-        parts.append("NOT list_contains($beside, p.kind)")
+        ours = " AND (p.kind <> 'credit' OR p.team IS NULL)" if wanted.credits == "after" else ""
+        parts.append(f"NOT (list_contains($beside, p.kind){ours})")
         values["beside"] = beside
     return " AND ".join(parts), values
 
@@ -143,6 +145,7 @@ def _kinds(wanted: Wanted) -> list[str]:
     if wanted.kind is None:
         return []
     name = wanted.kind.lower().replace("+", "_").replace("-", "_")
+    name = "credit" if name == "credits" else name  # as the column is called
     if name not in KINDS:
         remedy = f"{nearest(name, KINDS)}Kinds: {', '.join(KINDS)}."
         raise UsageError("--kind", f"{shown(wanted.kind)} is no kind of posting", remedy=remedy)
