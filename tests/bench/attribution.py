@@ -69,7 +69,7 @@ def costctl(place):
         pipeline.allocate(ledger, run)
         sheet(place / "parts.csv", list(PARTS.values()), [[f"{spent[name]:.2f}" for name in PARTS]])
         query = "SELECT team, model, sum(BilledCost), sum(rate_card_cost) FROM ledger.postings GROUP BY ALL"
-        return [(team, model, cost, priced) for team, model, cost, priced in ledger.run(query).rows if cost]
+        return [(team, model, cost, priced) for team, model, cost, priced in ledger.run(query).rows]
 
 
 def polars(place, bill, tokens):
@@ -154,7 +154,9 @@ def run(engine, place, bill, tokens):
     """Write what one engine answers."""
     found = costctl(place) if engine == "costctl" else {"polars": polars, "pandas": pandas}[engine](place, bill, tokens)
     found = [
-        (team or "", "" if model == "unknown" else model or "", cost, priced) for team, model, cost, priced in found
+        (team or "", "" if model == "unknown" else model or "", cost, priced)
+        for team, model, cost, priced in found
+        if cost or priced
     ]
     sheet(place / f"{engine}.csv", ["team", "model", "cost", "priced"], sorted(found))
 
