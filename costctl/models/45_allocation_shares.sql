@@ -1,7 +1,8 @@
 -- Who takes which part of a pool's slot: weight of total, kept so that a share can be explained and frozen.
 -- Grain: one row per pool, slot, share_key, team, pool that it is passed on to, model, purpose and method. Weights of one (pool, slot, share_key) sum to
 -- total; of bought tokens, those on the bill that no source counted have a share of method `not counted` and no team. A base holds for its slot,
--- or for the calendar month of it where the pool's grain is the period. What is booked and left is of the pool's model where it has only one.
+-- or for the calendar month of it where the pool's grain is the period. What is booked and left is of the pool's model where it has only one. A name
+-- that the configuration gives means the team that has it when the slot begins.
 -- By level: yes
 -- Empty without: state_cells
 -- Keep: yes
@@ -67,21 +68,13 @@ whole AS (
     FROM billed AS b
     INNER JOIN counted AS c ON c.pool = b.pool AND c.slot_start = b.slot_start AND c.slot_end = b.slot_end AND c.share_key = b.share_key
     WHERE b.tokens > c.tokens
-),
-
--- names that the configuration gives mean the team that has them when the slot begins
-named AS (
-    SELECT
-        w.pool, w.slot_start, w.slot_end, w.share_key, COALESCE(o.team, w.team) AS team, w.to_pool, w.model, w.purpose, w.method,
-        SUM(w.weight) AS weight, BOOL_OR(w.is_estimated) AS is_estimated
-    FROM whole AS w
-    LEFT JOIN team_aliases AS o ON o.raw = LOWER(w.team) AND CAST(w.slot_start AS DATE) >= o.valid_from AND CAST(w.slot_start AS DATE) < o.valid_to
-        AND (w.method IN ('fixed', 'driver', 'not covered', 'not booked') OR w.share_key LIKE 'models|%')
-    GROUP BY ALL
 )
 
 SELECT
-    $billing_period AS billing_period, pool, slot_start, slot_end, share_key, team, to_pool, model, purpose, method, weight, is_estimated,
-    SUM(weight) OVER (PARTITION BY pool, slot_start, slot_end, share_key) AS total
-FROM named
-WHERE weight <> 0
+    $billing_period AS billing_period, w.pool, w.slot_start, w.slot_end, w.share_key, COALESCE(o.team, w.team) AS team, w.to_pool, w.model, w.purpose, w.method, SUM(w.weight) AS weight,
+    BOOL_OR(w.is_estimated) AS is_estimated, SUM(SUM(w.weight)) OVER (PARTITION BY w.pool, w.slot_start, w.slot_end, w.share_key) AS total
+FROM whole AS w
+LEFT JOIN team_aliases AS o ON o.raw = LOWER(w.team) AND CAST(w.slot_start AS DATE) >= o.valid_from AND CAST(w.slot_start AS DATE) < o.valid_to
+    AND (w.method IN ('fixed', 'driver', 'not covered', 'not booked') OR w.share_key LIKE 'models|%')
+WHERE w.weight <> 0
+GROUP BY w.pool, w.slot_start, w.slot_end, w.share_key, COALESCE(o.team, w.team), w.to_pool, w.model, w.purpose, w.method
