@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costctl import periods, pipeline
-from costctl.ledger import build
+from costctl.ledger import build, models
 from costctl.reports import evidence
 
 pytestmark = pytest.mark.usefixtures("begun")
@@ -172,7 +172,7 @@ def test_the_mix_adds_up_to_a_hundred_and_no_part_is_off_by_one(ledger, costs):
             )
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(
-                build, "qualified", lambda text, *_: re.sub(r"\b(FROM|JOIN) (posting\w+)", r"\1 temp.\2", text)
+                models, "qualified", lambda text, *_: re.sub(r"\b(FROM|JOIN) (posting\w+)", r"\1 temp.\2", text)
             )
             (*lines,) = evidence.mix(found, span, calendar="billing", cost="effective")
         exact = dict(
