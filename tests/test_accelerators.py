@@ -364,6 +364,7 @@ NORTH = """
 """
 
 
+@pytest.mark.slow
 def test_cards_may_say_what_machines_look_like_and_what_they_hold(place):
     """Also of a provider that nobody else knows."""
     place.bill("october.csv", NORTH)

@@ -280,6 +280,7 @@ def test_bought_tokens_at_the_card(place, lines, tokens, cost):
     assert place.ask(asked) == [(cost,)]
 
 
+@pytest.mark.slow
 def test_a_part_of_the_cost_is_no_price_of_all_the_tokens(place):
     """Three million tokens come to 6 at the card, and the million of the day after has no price."""
     buy(place, [("2026-10-03", "3000"), ("2026-10-04", "1000")], ["2026-10-03,,3000000,", "2026-10-04,batch,1000000,"])
@@ -289,6 +290,7 @@ def test_a_part_of_the_cost_is_no_price_of_all_the_tokens(place):
         assert shown == ["a", total, "4000000", "", "true"]
 
 
+@pytest.mark.slow
 def test_tokens_that_a_tag_gives_to_a_team_meet_their_cost(place):
     """Three million for search by its tag, which cost 7 and come to 6; one million without, shared by the counts of all."""
     buy(place, [("2026-10-04", "1000")], ["2026-10-03,,3000000,", "2026-10-04,,1000000,"])

@@ -38,6 +38,7 @@ def of(rows, card):
     return [row for row in rows if row["card"] == card]
 
 
+@pytest.mark.slow
 def test_a_claim_against_a_named_chip_is_measured_on_it(compared):
     """By hand: 9,600.512 buy 28 x 360 million weighted tokens on H100, 250,000 buy 28 x 4,500 million on Maia."""
     (row,) = of(compared(), "claims.csv:2")

@@ -430,6 +430,7 @@ def test_a_tag_key_that_is_renamed_with_its_setting_changes_nothing(places, bill
 SWAPPED = {"a": "b", "b": "a", "b ": "a "}  # "b " is a spelling of b
 
 
+@pytest.mark.slow
 @examples(1)
 @given(config=st.sampled_from([CONFIGS[0], CONFIGS[2]]), bill=bills, token_rows=tokens, chip_rows=chips)
 def test_teams_that_change_places_change_their_costs(places, config, bill, token_rows, chip_rows):
@@ -463,6 +464,7 @@ def test_teams_that_change_places_change_their_costs(places, config, bill, token
             assert abs(mine - others) <= Decimal("0.000010") * postings
 
 
+@pytest.mark.slow
 @examples(1)
 @given(config=st.sampled_from(HOURLY), bill=bills, token_rows=tokens, chip_rows=chips)
 def test_whole_days_cost_the_same_by_the_hour(places, config, bill, token_rows, chip_rows):

@@ -423,6 +423,7 @@ def test_scrapes_that_say_the_same_are_scrapes_of_their_own(place):
     assert [outcome.status for outcome in place.ingest("pull")] == ["nothing to do"]
 
 
+@pytest.mark.slow
 @unposted
 def test_a_frontend_that_is_looked_at_on_one_day_counts_on_that_day_alone(places):
     """The worker counts 100 an hour for four days; the frontend, of the second day only, no more than that day's."""

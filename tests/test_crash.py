@@ -123,7 +123,7 @@ def suffered(place, point, mode, command, monkeypatch):
     return died.returncode, died.stderr
 
 
-QUICK = {("committing", "kill"), ("committing", "full"), ("staged", "raise")}
+QUICK = {("committing", "kill"), ("staged", "raise")}
 FAULTS = [
     pytest.param(point, mode, marks=() if (point, mode) in QUICK else pytest.mark.slow)
     for point in POINTS

@@ -187,6 +187,7 @@ def test_the_bridge_still_sums_after_conversion(both, command):
     assert sum(amount(row["effective"]) for row in rows) == Decimal("109.350000000000000001")
 
 
+@pytest.mark.slow
 def test_tokens_per_dollar_takes_its_ratios_anew(quickstart, command):
     quickstart.joinpath("fx.csv").write_text("from,to,rate_type,period,rate,source\nUSD,EUR,budget,2026-10,0.5,plan\n")
     config = quickstart / "costctl.yaml"

@@ -54,6 +54,7 @@ class TestTheDefinitionChanges:
 
     STORED = "store_columns: {note: [x_note]}"
 
+    @pytest.mark.slow
     def test_what_lost_a_month_does_not_win_it_back(self, place):
         october_is_replaced(place)
         configure(place, "neo", "files", self.STORED)
@@ -253,6 +254,7 @@ class TestMonthsOfOneDelivery:
 class TestWhatWasAdded:
     """It stays beside what is there, whatever becomes of that."""
 
+    @pytest.mark.slow
     def test_to_the_month_to_date(self, place):
         configure(place, "neo", "month_to_date")
         place.bill("bills/now.csv", until(3))

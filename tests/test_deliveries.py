@@ -158,6 +158,7 @@ class TestPlainFiles:
         place.ingest("october.csv", decision="replace")
         assert place.fingerprint() == before
 
+    @pytest.mark.slow
     def test_add_goes_beside_in_any_order(self, place, places):
         prints = set()
         for order in (("october.csv", "more.csv"), ("more.csv", "october.csv")):
@@ -396,6 +397,7 @@ class TestPlainFiles:
         place.ingest("bills")
         assert billed(place) == {("focus", "2026-09"): 7, ("focus", "2026-10"): Decimal("12.5")}
 
+    @pytest.mark.slow
     def test_a_part_of_what_is_there_is_nothing_to_do(self, place):
         place.bill("bills/september.csv", SEPTEMBER)
         place.bill("bills/october.csv", OCTOBER)

@@ -157,6 +157,7 @@ def test_the_footer_says_what_part_is_of_each_grade(ledger):
         assert "evidence of" not in footer_of(ledger, name, *words)  # no cost of postings that a bill has
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(-(10**12), 10**12), min_size=1, max_size=9))
 @examples(5)
 def test_the_mix_adds_up_to_a_hundred_and_no_part_is_off_by_one(ledger, costs):

@@ -159,6 +159,7 @@ def test_an_export_breaks_no_must_that_the_bill_kept(source, quickstart, tmp_pat
     assert ours <= bill
 
 
+@pytest.mark.slow
 def test_complete_data_gives_a_file_that_breaks_no_must(place, tmp_path):
     table = list(csv.DictReader((HERE / "focus" / "good.csv").open()))
     rows = [{line["column"]: line[row] for line in table} for row in table[0] if row != "column"]

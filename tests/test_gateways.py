@@ -95,6 +95,7 @@ def test_a_sample_gives_its_tokens_and_requests_through_the_command_line(place):
     assert {source: (found[source], requests[source]) for source in requests} == SAMPLED
 
 
+@pytest.mark.slow
 def test_a_record_counts_once_in_whatever_files_and_order_it_comes(place):
     """Three records a, b, c, in two files that share b; each format and each way to share is a source of its own."""
     formats = ["litellm", "langfuse", "helicone", "portkey", "openrouter_generation"]

@@ -628,6 +628,7 @@ def test_two_accounts_in_one_source_are_not_versions_of_each_other(place, order)
     assert place.ask("SELECT DISTINCT BillingAccountId FROM ledger.charges") == [(f"account-{order[0]}",)]
 
 
+@pytest.mark.slow
 def test_gone_back_behind_a_run_what_is_older_than_it_stays_older(place):
     """The state must not depend on which of the older runs were in the ledger before the decision."""
     run_of(place, "202610-run-1", OCTOBER[:1], export="2026-10-06 00:00:00 UTC")

@@ -644,6 +644,7 @@ def taken_or_refused(path):
         assert all(note.isprintable() for note in made.notes())
 
 
+@pytest.mark.slow
 @given(JSON)
 @examples(100)
 def test_any_json_is_taken_or_refused(tmp_path_factory, value):
@@ -701,6 +702,7 @@ def replaced(value, number, new):
     return value, 1
 
 
+@pytest.mark.slow
 @given(st.sampled_from([name for name in sorted(KINDS) if name.endswith(".json")]), st.integers(1, 400), JSON)
 @examples(40)
 def test_a_sheet_with_any_value_in_some_place_is_taken_or_refused(tmp_path_factory, name, number, new):

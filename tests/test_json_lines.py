@@ -29,6 +29,7 @@ NUMBERS = [
 ]
 
 
+@pytest.mark.slow
 @examples(40)
 @given(
     lines=st.lists(st.tuples(st.sampled_from(NUMBERS), st.integers(0, 90)), min_size=1, max_size=6),

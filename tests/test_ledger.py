@@ -260,6 +260,7 @@ class TestTheFile:
         assert said.code == 7, said.err
         assert "Traceback" not in said.err
 
+    @pytest.mark.slow
     def test_a_flipped_byte_never_goes_by_as_a_number(self, ledger, command, monkeypatch):
         """Wherever it lies: either the answer is what it was, or the ledger is said to be damaged."""
         monkeypatch.chdir(ledger.home)

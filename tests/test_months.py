@@ -112,6 +112,7 @@ def test_what_covered_usage_costs_is_unknown_until_the_amortised_dataset_comes(s
     assert place.ask("SELECT EffectiveCost FROM ledger.charges WHERE ServiceName = 'covered'") == [(None,)]
 
 
+@pytest.mark.slow
 def test_a_month_that_only_one_dataset_has_is_left_alone(several):
     place = several()
     put(place, "actual.csv", ACTUAL + "2026-09-30,3,plain\n")

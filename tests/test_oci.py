@@ -119,6 +119,7 @@ def test_a_file_that_comes_packed_and_unpacked_counts_once(place, packed_first):
     assert stored(place) == before
 
 
+@pytest.mark.slow
 def test_the_files_of_a_folder_replace_what_was_there_and_not_each_other(place):
     made = oci.month(7)
     paths = oci.write(made, place.home)

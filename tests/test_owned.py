@@ -243,6 +243,7 @@ class TestTheRegister:
         tokens(pod, "2026-05-02")
         assert booked(pod) == {"2026-02": 110, "2026-03": 110, "2026-05": 110}  # nothing is known of April yet
 
+    @pytest.mark.slow
     def test_again_is_nothing_to_do(self, pod):
         before = pod.ask("SELECT count(*), max(seq) FROM ledger.intakes")
         assert [done.status for done in tokens(pod, "2026-02-10", "2026-03-10")] == ["nothing to do"]
@@ -270,6 +271,7 @@ class TestTheRegister:
         assert booked(pod) == {"2026-02": 110, "2026-03": 110}
         assert pod.fingerprint() == before
 
+    @pytest.mark.slow
     def test_an_asset_that_went_costs_nothing_any_more(self, pod):
         register(pod, "pod,h100,1,2026-01-20,,2026-03-01,USD,4800.00,48,bill,bill,card,10")
         pod.costctl("report", "owned-chips")
@@ -381,6 +383,7 @@ class TestTheRegister:
         assert "what own chips cost is by own.csv:2, which says that it is an estimate" in " ".join(said.split())
         assert booked(pod) == {"2026-02": 112, "2026-03": 112}
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("booking")
     def test_what_the_configuration_allows_ends_with_it(self, pod):
         register(pod, "pod,h100,1,2026-01-20,,,USD,4800.00,48,bill,bill,card,13,estimate", header=f"{POD},confidence")
@@ -433,6 +436,7 @@ class TestTheRegister:
         ]
         assert pod.broken() == []
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("booking")
     def test_months_after_the_last_metered_hours_are_told(self, pod):
         header = "asset,chip,chips,in_service,valid_from,valid_to,currency,price_per_chip_hour,chip_hours"

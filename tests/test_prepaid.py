@@ -109,6 +109,7 @@ class TestTheExample:
         assert rebuild.rebuild(place.run, accept=False, watched=lambda _: unwatched).differences == ()
         assert place.broken() == []
 
+    @pytest.mark.slow
     def test_hours_that_the_bill_counts_itself_count_once(self, place):
         """Two machines for three hours under the block, at a price of 0: with machines the schedule moves nothing, without it has no hours."""
         shutil.copytree(EXAMPLE, place.home, dirs_exist_ok=True)
@@ -192,6 +193,7 @@ def test_what_is_for_later_goes_where_the_purchase_went_and_the_rest_where_the_r
     assert made.broken() == []
 
 
+@pytest.mark.slow
 def test_months_are_booked_as_far_as_the_ledger_reaches_and_a_month_between_too(ledger):
     """Nothing of November or December is booked before there is a bill; a bill of December books both."""
     assert {month for month, _, _ in ledger.ask(BY_MONTH)} == {"2026-10"}
@@ -207,6 +209,7 @@ def test_months_are_booked_as_far_as_the_ledger_reaches_and_a_month_between_too(
     assert ledger.broken() == []
 
 
+@pytest.mark.slow
 def test_a_purchase_that_the_bill_spreads_after_all_is_moved_no_more(ledger):
     """The month is delivered again with an effective cost of 0, and the pool's purchase alone is left to move."""
     header, *lines = [line for line in PURCHASES.splitlines() if line.strip()]

@@ -235,6 +235,7 @@ def test_rates_in_another_currency_stand_in_it_and_nobody_knows_what_was_recover
     assert (unknown, net["under_recovery"], gpu["spending_variance"]) == ([("", "")] * 2, "0", "100")
 
 
+@pytest.mark.slow
 def test_chip_hours_credits_tax_and_what_is_not_known(place):
     """Eight chips for 24 hours, 3/4 search and 1/4 ads: 144 and 48 chip-hours at 2. A credit and a tax of the pool stand in their own lines before and
     after: what is charged onward of them is in no column. A charge without a list cost makes what is left unknown by it, and so does one of unknown chips.
@@ -290,6 +291,7 @@ def test_chip_hours_credits_tax_and_what_is_not_known(place):
     assert "chip-hours of the pool gpu are not known and are charged to nobody" in " ".join(said.split())
 
 
+@pytest.mark.slow
 def test_what_nobody_used_is_left_with_who_bears_it_and_longer_charges_go_by_their_days(place, tmp_path):
     """At cost search pays 3/4 of 100, platform has 1/4 for itself; the 20 that were not drawn are nobody's, or the capacity owner's, and not recovered.
 
@@ -326,6 +328,7 @@ RATE = st.tuples(
 )
 
 
+@pytest.mark.slow
 @examples(4)
 @given(
     costs=st.lists(st.tuples(st.integers(1, 2), st.sampled_from(["gpu", "net"]), AMOUNT), min_size=1, max_size=4),

@@ -190,6 +190,7 @@ def test_two_gateways_are_added_and_one_of_them_can_be_named(place, taken, comma
     assert owned(place, "pool", "team")[:1] == [("api", "search", 1000)]
 
 
+@pytest.mark.slow
 def test_two_sources_of_different_formats_in_one_role_are_told(place, command):
     place.write(
         "costctl.yaml",

@@ -145,6 +145,7 @@ def test_the_whole_prompt_decides_and_not_the_sum_of_several(rated):
         assert prices == {kind: price.replace("?", LENGTH) for kind, price in known.items() if price}, line
 
 
+@pytest.mark.slow
 def test_a_prompt_that_nobody_counted_may_have_any_length(rated):
     record = at("step", "05:00:00", output="9")
     assert rated([record]) == [{"output": "7"}]

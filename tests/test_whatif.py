@@ -100,6 +100,7 @@ def test_the_plan_says_who_gains_and_who_loses_and_changes_nothing(split):
     assert split.ask("SELECT DISTINCT method FROM ledger.postings WHERE pool = 'gpu'") == [("fixed",)]
 
 
+@pytest.mark.slow
 def test_the_plan_of_the_last_months_as_a_table_and_as_files(split, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     table = split.costctl(
