@@ -13,6 +13,7 @@ from collections import defaultdict
 from contextlib import chdir, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from textwrap import dedent
 
@@ -156,6 +157,20 @@ class Place:
         paths = [name if isinstance(name, Path) else self.home / name for name in names]
         wanted = [Wanted(path, source, form, dataset=dataset) for path in paths]
         return pipeline.take_in(run, wanted, **options)
+
+    def october(self, bill, tokens=None, time=None):
+        """Take in a bill of October, token counts and chip time, the last two as text; every check holds afterwards."""
+        self.bill("october.csv", bill)
+        counted = {name: text for name, text in (("tokens.csv", tokens), ("time.csv", time)) if text}
+        for name, text in counted.items():
+            self.write(name, text)
+        self.ingest("october.csv", *counted)
+        assert self.broken() == []
+
+    def owed(self, columns, where="TRUE", cost="EffectiveCost"):
+        """Return what each of some columns of postings comes to, in the shortest digits."""
+        rows = self.ask(f"SELECT {columns}, sum({cost}) FROM ledger.postings WHERE {where} GROUP BY ALL ORDER BY ALL")
+        return {row[:-1] if len(row) > 2 else row[0]: f"{Decimal(row[-1]).normalize():f}" for row in rows}
 
     def take(self, files, forms=None, **options):
         """Take in files by the name of their source, in one command: of those that are refused each is named, and the others are there."""

@@ -1,7 +1,6 @@
 """Pools that are split by hours: who worked in which hour bears what that hour costs. Worked out by hand beside the data."""
 
 import csv
-from decimal import Decimal
 
 import duckdb
 import pytest
@@ -47,22 +46,7 @@ def counted(rows):
 
 
 def taken(place, bill, tokens=None, time=None):
-    place.bill("october.csv", billed(bill))
-    names = ["october.csv"]
-    for name, text in (("tokens.csv", tokens and counted(tokens)), ("time.csv", time)):
-        if text:
-            place.write(name, text)
-            names.append(name)
-    place.ingest(*names)
-    assert place.broken() == []
-
-
-def owed(place, columns="team", where="TRUE"):
-    """Return what each of some columns comes to, in the shortest digits."""
-    rows = place.ask(
-        f"SELECT {columns}, sum(EffectiveCost) FROM ledger.postings WHERE {where} GROUP BY ALL ORDER BY ALL"
-    )
-    return {row[:-1] if len(row) > 2 else row[0]: f"{Decimal(row[-1]).normalize():f}" for row in rows}
+    place.october(billed(bill), tokens and counted(tokens), time)
 
 
 # The night is cheap, and search works then; by day ads works, and a bit of search. Nobody works at 23; the disk is billed by the day.
@@ -107,15 +91,21 @@ def test_who_works_at_night_bears_the_night(place, monkeypatch):
 
     configured(place, "gpu: {base: tokens}")
     taken(place, BILL, USED)
-    assert (owed(place), tokens()) == ({"ads": "49.5", "search": "49.5"}, [("ads", 400), ("search", 400)])
+    assert (place.owed("team"), tokens()) == ({"ads": "49.5", "search": "49.5"}, [("ads", 400), ("search", 400)])
     assert again("gpu: {base: tokens, grain: hour}") == 1
-    assert (owed(place), tokens()) == ({None: "7", "ads": "43.4", "search": "48.6"}, [("ads", 400), ("search", 400)])
-    assert owed(place, "reason", "team IS NULL") == {"no allocation base in this slot": "7"}
+    assert (place.owed("team"), tokens()) == (
+        {None: "7", "ads": "43.4", "search": "48.6"},
+        [("ads", 400), ("search", 400)],
+    )
+    assert place.owed("reason", "team IS NULL") == {"no allocation base in this slot": "7"}
     slots = "SELECT count(DISTINCT slot_start), count(DISTINCT slot_end - slot_start) FROM ledger.charge_groups"
     assert place.ask(slots) == [(5, 2)]
     assert again("gpu: {base: weighted_tokens, grain: hour, weights: {output: '5'}}", "tpu: {base: tokens}") == 0
     assert again("gpu: {base: requests, grain: period}") == 1
-    assert (owed(place), place.ask(slots)) == ({"ads": "49.5", "search": "49.5"}, [(1, 1)])  # two requests of four
+    assert (place.owed("team"), place.ask(slots)) == (
+        {"ads": "49.5", "search": "49.5"},
+        [(1, 1)],
+    )  # two requests of four
     assert place.broken() == []
 
 
@@ -141,7 +131,7 @@ def test_a_longer_record_counts_evenly_in_the_hours_of_its_day(place):
         gpu   10:50  11:10     ads     11
         """,
     )
-    assert owed(place, "hour(slot_start), team") == {
+    assert place.owed("hour(slot_start), team") == {
         (10, "ads"): "5",
         (10, "search"): "100",
         (11, "ads"): "6",
@@ -166,7 +156,7 @@ def test_the_hours_of_another_pools_tokens(place):
         """,
         USED,
     )
-    assert owed(place, "pool, team") == {
+    assert place.owed("pool, team") == {
         ("gpu", "ads"): "40",
         ("gpu", "search"): "40",
         ("tpu", "ads"): "15",  # of two requests at 14
@@ -205,7 +195,7 @@ def test_what_chips_did_in_each_hour(place):
         + "gpu,2026-10-01T14:00:00Z,2026-10-01T15:00:00Z,4,serving,,\n"
         + "gpu,2026-10-01T14:30:00Z,2026-10-01T15:30:00Z,4,idle,,\n",
     )
-    assert owed(place, "state, hour(slot_start), team") == {
+    assert place.owed("state, hour(slot_start), team") == {
         ("training", 2, "research"): "10",
         ("serving", 14, "ads"): "15",
         ("serving", 14, "search"): "5",
@@ -225,7 +215,7 @@ def test_what_engines_counted_in_an_hour(place):
     taken(place, "account  from  to  cost\ngpu  02:00  03:00  40\ngpu  14:00  15:00  40", USED)
     assert place.costctl("ingest", "engine.csv").returncode == 0
     assert place.broken() == []
-    assert owed(place, "hour(slot_start), team") == {
+    assert place.owed("hour(slot_start), team") == {
         (2, "platform"): "10",
         (2, "search"): "30",
         (14, "ads"): "20",
@@ -244,7 +234,7 @@ def test_capacity_serves_by_the_hour(place):
         .replace(" 3:", " 03:"),
         more,
     )
-    assert owed(place, "hour(slot_start), state, team") == {
+    assert place.owed("hour(slot_start), state, team") == {
         (2, "idle", None): "30",
         (2, "serving", "search"): "30",
         (13, "serving", "ads"): "60",
@@ -279,7 +269,7 @@ def test_direct_costs_and_drivers_by_the_hour(place):
         gpu      -       14:00  15:00     96
         """,
     )
-    assert owed(place, "pool, passed_by, hour(slot_start), team", "pool IS NOT NULL") == {
+    assert place.owed("pool, passed_by, hour(slot_start), team", "pool IS NOT NULL") == {
         ("gpu", None, 0, "ads"): "72",
         ("gpu", None, 0, "search"): "24",
         ("net", None, 2, "ads"): "3",
@@ -322,8 +312,8 @@ def test_pools_of_hours_and_days_pass_on_to_each_other(place, grains, expected):
         gpu   14:00  15:00  ads     100
         """,
     )
-    assert owed(place, "pool, team") == expected
-    assert owed(place, "1", "passed_by = 'tpu'") == {1: "200"}
+    assert place.owed("pool, team") == expected
+    assert place.owed("1", "passed_by = 'tpu'") == {1: "200"}
 
 
 @pytest.fixture(scope="module")

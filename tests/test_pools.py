@@ -2,7 +2,6 @@
 
 import csv
 from datetime import date
-from decimal import Decimal
 
 import pytest
 from conftest import table
@@ -33,20 +32,7 @@ def counted(rows):
 
 
 def taken(place, bill, tokens=None, time=None):
-    place.bill("october.csv", bill)
-    names = ["october.csv"]
-    for name, text in (("tokens.csv", tokens and counted(tokens)), ("time.csv", time)):
-        if text:
-            place.write(name, text)
-            names.append(name)
-    place.ingest(*names)
-    assert place.broken() == []
-
-
-def owed(place, columns="pool, team", where="TRUE", cost="EffectiveCost"):
-    """Return what each of some columns comes to, in the shortest digits."""
-    rows = place.ask(f"SELECT {columns}, sum({cost}) FROM ledger.postings WHERE {where} GROUP BY ALL ORDER BY ALL")
-    return {row[:-1] if len(row) > 2 else row[0]: f"{Decimal(row[-1]).normalize():f}" for row in rows}
+    place.october(bill, tokens and counted(tokens), time)
 
 
 DAYS = """
@@ -68,19 +54,19 @@ def test_a_pool_goes_by_the_days_or_by_the_month(place, places):
         here = places()
         configured(here, f"gpu: {{base: tokens, grain: {grain}}}")
         taken(here, DAYS, USED)
-        assert owed(here, "team") == {"ads": "125", "search": search}
+        assert here.owed("team") == {"ads": "125", "search": search}
     here = places()
     configured(here, "gpu: {base: tokens, grain: period}")
     uneven = DAYS.replace("2026-10-01  gpu           100", "2026-10-01  gpu           180")
     taken(here, uneven, USED)
-    assert owed(here, "team") == {"ads": "175", "search": "105"}  # 280 x 500/800, x 300/800; by day it were 145 and 135
+    assert here.owed("team") == {"ads": "175", "search": "105"}  # 280 x 500/800, x 300/800; by day it were 145 and 135
     late = place
     configured(late, "gpu: {base: tokens, grain: period}")
     bill = [{"cost": "80", "day": "2026-09-30", "SubAccountId": "gpu", "month": "2026-10-01"}]
     late.bill("october.csv", bill)
     late.write("tokens.csv", counted(USED.replace("2026-10", "2026-09")))
     late.ingest("october.csv", "tokens.csv")
-    assert owed(late, "team") == {
+    assert late.owed("team") == {
         "ads": "50",
         "search": "30",
     }  # what October bills of a day of September goes by September
@@ -105,7 +91,7 @@ def test_what_is_split_by_direct_cost(place):
         2026-10-01  gpu   ads     100    0
         """,
     )
-    assert owed(place, "pool, team, method") == {
+    assert place.owed("pool, team, method") == {
         (None, "ads", "direct"): "100",
         (None, "search", "direct"): "150",
         ("gpu", "ads", "tokens"): "78.75",  # 315 x 100/400
@@ -113,7 +99,7 @@ def test_what_is_split_by_direct_cost(place):
         ("net", "ads", "direct_cost"): "5",
         ("net", "search", "direct_cost"): "10",
     }
-    assert owed(place, "pool, passed_by", "pool IS NOT NULL") == {
+    assert place.owed("pool, passed_by", "pool IS NOT NULL") == {
         ("gpu", None): "300",
         ("gpu", "net"): "15",
         ("net", None): "15",
@@ -159,7 +145,7 @@ def test_pools_pass_on_to_pools_by_fixed_parts_and_by_drivers(place):
         2026-10-02  gpu           7
         """,
     )
-    assert owed(place, "pool, passed_by, team") == {
+    assert place.owed("pool, passed_by, team") == {
         ("gpu", "host", "search"): "30",
         ("gpu", None, "search"): "7",
         ("net", "host", "ads"): "8.571428",
@@ -169,7 +155,7 @@ def test_pools_pass_on_to_pools_by_fixed_parts_and_by_drivers(place):
         ("tpu", "host > net", "ads"): "8.571428",
         ("tpu", "net", "ads"): "11.428571",
     }
-    assert owed(place, "1") == {1: "107"}
+    assert place.owed("1") == {1: "107"}
 
 
 def test_nothing_to_pass_on_takes_nothing_from_those_that_are_passed_to(place):
@@ -183,14 +169,14 @@ def test_nothing_to_pass_on_takes_nothing_from_those_that_are_passed_to(place):
         2026-10-01  other         gpt-5    input         5
         """,
     )
-    assert owed(place, "pool, team") == {("api", None): "5", ("gpu", "search"): "7"}
+    assert place.owed("pool, team") == {("api", None): "5", ("gpu", "search"): "7"}
 
 
 def test_a_hole_in_a_driver_is_unallocated_with_its_reason(place):
     configured(place, "net: {base: driver, driver: seats.csv}")
     place.write("seats.csv", "date,key,value\n2026-10-01,search,3\n")
     taken(place, "day  SubAccountId  cost\n2026-10-01  net  5\n2026-10-02  net  7")
-    assert owed(place, "kind, team, reason") == {
+    assert place.owed("kind, team, reason") == {
         ("shared", "search", None): "5",
         ("unallocated", None, "no allocation base in this slot"): "7",
     }
@@ -208,7 +194,7 @@ def test_training_goes_by_chip_seconds(place):
         for team, n in (("research", 3), ("ads", 1))
     ]
     taken(place, P5, time=TIME + "".join(rows))
-    assert owed(place, "state, team") == {
+    assert place.owed("state, team") == {
         ("training", "ads"): "15",
         ("training", "research"): "45",
         ("unknown", None): "180",
@@ -219,7 +205,7 @@ def test_without_a_team_serving_goes_by_the_chip_seconds_of_those_that_have_one(
     configured(place, "gpu: {base: chip_seconds}")
     rows = "gpu,2026-10-01,2026-10-02,4,startup,,\ngpu,2026-10-01,2026-10-02,3,training,research,\ngpu,2026-10-01,2026-10-02,1,training,ads,\n"
     taken(place, P5, time=TIME + rows)
-    assert owed(place, "state, team") == {
+    assert place.owed("state, team") == {
         ("startup", "ads"): "30",
         ("startup", "research"): "90",
         ("training", "ads"): "30",
@@ -240,7 +226,7 @@ def test_embeddings_do_not_ride_free(place):
         2026-10-01  gpu   ads     embed  embed     900    0
         """,
     )
-    assert owed(place, "model, team, reason") == {
+    assert place.owed("model, team, reason") == {
         ("atlas", "ads", None): "15",
         ("atlas", "search", None): "60",
         (
@@ -289,13 +275,13 @@ def test_chips_of_two_phases_are_two_pools(place):
         2026-10-01  gpu   ads     100    30
         """,
     )
-    assert owed(place, "pool, team, method") == {
+    assert place.owed("pool, team, method") == {
         ("gpu", "ads", "phase.pools"): "10",
         ("gpu", "search", "phase.pools"): "50",
         ("tpu", "ads", "phase.pools"): "30",
         ("tpu", "search", "phase.pools"): "10",
     }
-    assert owed(place, "unit") == {"gpu": "100"}
+    assert place.owed("unit") == {"gpu": "100"}
 
 
 RESERVED = """
@@ -327,8 +313,8 @@ def test_who_booked_and_left_it_pays(place, search, idle):
         2026-10-01  gpu   ads     100    0
     """
     taken(place, P5, tokens, TIME + rows)
-    assert owed(place, "team", "state = 'idle'") == idle
-    assert owed(place, "team", "state = 'serving'") == {"ads": "30", "search": "90"}
+    assert place.owed("team", "state = 'idle'") == idle
+    assert place.owed("team", "state = 'serving'") == {"ads": "30", "search": "90"}
     done = place.costctl("report", "reservations", "--period", "2026-10", "--format", "csv")
     assert done.returncode == 0, done.stderr
     told = {
@@ -355,7 +341,7 @@ def test_a_reservation_holds_while_it_holds(place):
         P5 + "\n" + P5.splitlines()[1].replace("10-01", "10-02"),
         time=TIME + "gpu,2026-10-01,2026-10-03,8,idle,,\n",
     )
-    assert owed(place, "CAST(slot_start AS DATE), team") == {
+    assert place.owed("CAST(slot_start AS DATE), team") == {
         (date(2026, 10, 1), "search"): "240",
         (date(2026, 10, 2), "platform"): "240",
     }
@@ -385,7 +371,7 @@ def test_what_engines_counted_and_no_team_is_a_share_of_its_own(place):
     place.ingest("october.csv", "tokens.csv")
     assert place.costctl("ingest", "engine.csv").returncode == 0
     assert place.broken() == []
-    assert owed(place, "pool, kind, team, reason") == {
+    assert place.owed("pool, kind, team, reason") == {
         ("gpu", "shared", "ads", None): "50",
         ("gpu", "shared", "platform", None): "40",
         ("gpu", "shared", "search", None): "30",
@@ -415,7 +401,7 @@ def test_bought_capacity_is_idle_where_it_served_less(place):
     place.ingest("october.csv", "tokens.csv")
     assert place.broken() == []
     # search booked a unit, 1,440,000 a day, and left half of it: a quarter of the whole; the rest of the idle time is nobody's
-    assert owed(place, "state, team") == {
+    assert place.owed("state, team") == {
         ("idle", "platform"): "300",
         ("idle", "search"): "200",
         ("serving", "ads"): "100",

@@ -32,7 +32,7 @@ def extract(ledger: Ledger, rules: CompiledRules, span: Span, sources: tuple[str
     }
     return Extract(
         name="focus",
-        sql=models.qualified(text, set(), models.known()),
+        sql=models.qualified(text),
         values=values,
         order=ORDER,
         parts=tuple(_cut(ledger, part, when, bounds) for part in held if not sources or part["source"] in sources),

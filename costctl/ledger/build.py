@@ -89,7 +89,7 @@ def groups(ledger: Ledger, source: str, scope: str, period: date, rules: Compile
         at = "billing_period = $billing_period AND source = $source AND scope = $scope"
         ledger.run(f"DELETE FROM ledger.{model.name} WHERE {at}", of)
         if model.without not in empty:
-            text = models.qualified(model.text.replace("RULES()", rules.expression), set(), models.known())
+            text = models.qualified(model.text.replace("RULES()", rules.expression))
             ledger.run(f"INSERT INTO ledger.{model.name} BY NAME {text}", of | models.used(text, rules.parameters))
 
 
@@ -212,5 +212,5 @@ def _cover(ledger: Ledger, period: date) -> None:
 
 def check(ledger: Ledger) -> dict[str, Rows]:
     """Run every check; return the offending rows of those that found any."""
-    found = {name: ledger.run(models.qualified(text, set(), models.known())) for name, text in models.checks().items()}
+    found = {name: ledger.run(models.qualified(text)) for name, text in models.checks().items()}
     return {name: rows for name, rows in found.items() if rows.rows}

@@ -83,14 +83,15 @@ def parameters(period: date, level: int = 1) -> dict[str, Any]:
     return {"billing_period": period, "billing_period_end": end, "level": level}
 
 
-def qualified(text: str, temporary: AbstractSet[str], tables: AbstractSet[str]) -> str:
-    """Write out the schema of every table that a SELECT reads: temp for this run's models, ledger for the rest."""
+def qualified(text: str, temporary: AbstractSet[str] = frozenset(), tables: AbstractSet[str] | None = None) -> str:
+    """Write out the schema of every table that a SELECT reads: temp for this run's models, ledger for the rest (of those known)."""
+    kept = known() if tables is None else tables
 
     def place(match: re.Match[str]) -> str:
         name = match["name"]
         if name in temporary:
             return f"{match['word']} temp.{name}"
-        return f"{match['word']} ledger.{name}" if name in tables else match[0]
+        return f"{match['word']} ledger.{name}" if name in kept else match[0]
 
     return re.sub(r"\b(?P<word>FROM|JOIN)\s+(?P<name>[a-z_]+)\b", place, text)
 

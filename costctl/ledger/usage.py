@@ -205,7 +205,7 @@ def notes(ledger: Ledger, intake: Intake) -> list[str]:
     found = [row for row in ledger.run(flagged, {"id": intake.identity}).rows if row[0] in SAID]
     return [
         f"{count:,} record{'s' if count > 1 else ''} {SAID[word]}"
-        + (f" {problems.place_of(intake.readings[at['file'] - 1], at['record'])}" if SAID[word].endswith(" is") else "")
+        + (f" {problems.place_of(intake.readings[at['file'] - 1], at['record'])}" if word == "contradicted" else "")
         for word, count, at in found
     ]
 

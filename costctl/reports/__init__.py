@@ -156,7 +156,7 @@ def run(
         raise UsageError(
             "--cost", what, remedy=f"rate_card is a cost of {able}; rate-variance sets it beside the bill."
         )
-    text = models.qualified(report.sql, set(), models.known())
+    text = models.qualified(report.sql)
     return ledger.run(text, {key: value for key, value in values.items() if f"${key}" in text})
 
 
@@ -195,7 +195,7 @@ def tieout_by_invoice(ledger: Ledger, span: Span | None) -> Rows:
 def query(name: str) -> str:
     """Return the text of a query that is no report, the schema of its tables written out."""
     text = (resources.files("costctl.reports") / name).read_text(encoding="utf-8")
-    return models.qualified(text, set(), models.known())
+    return models.qualified(text)
 
 
 def calendar_of(report: Report, span: Span, calendar: str | None) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from importlib import resources
 
+from costctl import reports
 from costctl.errors import shown
-from costctl.ledger import models
 from costctl.ledger.store import Ledger
 from costctl.nouns import Rows, Span
 
@@ -43,8 +42,7 @@ def warnings(ledger: Ledger, span: Span) -> Iterator[str]:
 
 
 def _asked(ledger: Ledger, span: Span, name: str) -> Rows:
-    text = (resources.files("costctl.reports") / name).read_text(encoding="utf-8")
-    return ledger.run(models.qualified(text, set(), models.known()), {"start": span.start, "end": span.end})
+    return ledger.run(reports.query(name), {"start": span.start, "end": span.end})
 
 
 def _place(found: dict[str, object]) -> str:

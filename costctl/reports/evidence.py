@@ -28,7 +28,7 @@ def mix(ledger: Ledger, span: Span, *, calendar: str, cost: str) -> list[str]:
     """Say per currency what part of the absolute cost is of each grade."""
     text = (resources.files("costctl.reports") / "_evidence.sql").read_text(encoding="utf-8")
     values = {"start": span.start, "end": span.end, "calendar": calendar, "cost": cost}
-    rows = ledger.run(models.qualified(text, set(), models.known()), values).rows
+    rows = ledger.run(models.qualified(text), values).rows
     parts = {currency: [row[1:] for row in rows if row[0] == currency] for currency, _, _ in rows}
     return [f"evidence of {currency}: {_listed(found)}" for currency, found in parts.items()]
 

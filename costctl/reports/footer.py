@@ -104,12 +104,14 @@ def _warnings(ledger: Ledger, span: Span) -> list[str]:
         values,
     ).rows:
         lines.append(f"{_counted(tokens)} name the pool {pool}, which the configuration does not have")
-    for pool, currency, cost in ledger.run(
-        "SELECT pool, BillingCurrency, sum(EffectiveCost) FROM ledger.postings WHERE pool <> 'api' AND pool NOT IN (SELECT pool FROM ledger.pools) "
+    for pool, currency, cost, incomplete in ledger.run(
+        "SELECT pool, BillingCurrency, coalesce(sum(EffectiveCost), 0), bool_or(effective_incomplete) FROM ledger.postings WHERE pool <> 'api' AND pool NOT IN (SELECT pool FROM ledger.pools) "
         "AND booked_period >= date_trunc('month', $start) AND booked_period < $end GROUP BY ALL ORDER BY ALL",
         values,
     ).rows:
-        lines.append(f"{_short(cost)} {currency} goes to the pool {pool}, which the configuration does not have")
+        lines.append(
+            f"{_known(cost, incomplete=incomplete)} {currency} goes to the pool {pool}, which the configuration does not have"
+        )
     for source, tokens in ledger.run(
         "SELECT source, sum(tokens) FROM ledger.token_evidence WHERE evidence_role = 'engine' AND drives AND pool IS NULL AND day >= $start AND day < $end GROUP BY 1 ORDER BY 1",
         values,

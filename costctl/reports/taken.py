@@ -6,10 +6,9 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
-from importlib import resources
 from typing import Any
 
-from costctl.ledger import models
+from costctl import reports
 from costctl.ledger.store import Ledger
 from costctl.nouns import CompiledRules, Rows, Span
 
@@ -28,10 +27,9 @@ COLUMNS |= {"currency": "VARCHAR", "note": "VARCHAR"}
 
 def by_rules(ledger: Ledger, rules: CompiledRules, span: Span | None, cost: str) -> Rows:
     """Return one row per rule and currency, of the open billing periods where no span is named; the last are of no rule."""
-    text = (resources.files("costctl.reports") / "_rules.sql").read_text(encoding="utf-8")
     values = {"cost": cost, "start": span.start if span else None, "end": span.end if span else None}
     taken: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for found in ledger.run(models.qualified(text, set(), models.known()), values).dicts():
+    for found in ledger.run(reports.query("_rules.sql"), values).dicts():
         taken[found["rule"]].append(found)
     rows: list[tuple[Any, ...]] = []
     for ordinal, name, definition in [*rules.listed, NO_RULE]:

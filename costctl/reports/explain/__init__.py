@@ -129,7 +129,7 @@ def _link(ledger: Ledger, period: date, *, keep: bool) -> None:
     if not keep:
         ledger.run(LINKS)
     build.derive(ledger, period, DERIVED)
-    text = models.qualified(_text("links.sql"), set(DERIVED), models.known())
+    text = models.qualified(_text("links.sql"), set(DERIVED))
     ledger.run(
         f"INSERT INTO temp.explained_links SELECT $billing_period, f.group_id, f.posting_id FROM ({text}) AS f",
         {"billing_period": period},
@@ -186,7 +186,7 @@ def _told(ledger: Ledger, rules: CompiledRules, charges: list[dict[str, Any]]) -
     def asked(query: str, period: date, group: str) -> list[dict[str, Any]]:
         return ledger.run(query, {"period": period, "group": group}).dicts()
 
-    tokens = models.qualified(_text("tokens.sql"), set(), models.known())
+    tokens = models.qualified(_text("tokens.sql"))
     deliveries = {key: ledger.run(DELIVERY, {"id": key[0]}).dicts()[0] for key in files}
     stories = []
     for charge in charges:

@@ -31,7 +31,7 @@ def choose(ledger: Ledger, span: Span, calendar: str, where: str, values: dict[s
         {"start": span.start, "end": span.end} | (values if there else {}),
     )
     for name in ("postings", "uses"):
-        text = models.qualified(_text(f"recharged_{name}.sql"), {"explained_recharges"}, models.known())
+        text = models.qualified(_text(f"recharged_{name}.sql"), {"explained_recharges"})
         ledger.run(f"CREATE OR REPLACE TEMP TABLE explained_recharged_{name} AS {text}")
     ledger.run(
         "INSERT INTO temp.explained_postings SELECT DISTINCT billing_period, posting_id, FALSE FROM temp.explained_recharged_postings "
@@ -41,7 +41,7 @@ def choose(ledger: Ledger, span: Span, calendar: str, where: str, values: dict[s
 
 def told(ledger: Ledger, cost: str) -> list[str]:
     """Say what the recharges of the cell come to: of which pool, between whom, and by which rate or percentage."""
-    text = models.qualified(_text("recharged.sql"), {"explained_recharges", "explained_recharged_uses"}, models.known())
+    text = models.qualified(_text("recharged.sql"), {"explained_recharges", "explained_recharged_uses"})
     return [f"  {_line(found)}" for found in ledger.run(text, {"cost": cost}).dicts()]
 
 

@@ -132,7 +132,7 @@ def _pack(ledger: Ledger, name: str, values: dict[str, Any], derived: set[str], 
     """Have temp.packed_NAME hold what its SELECT gives, behind what it holds already or alone."""
     ours = {f"packed_{table}" for table in (*OF_POOLS, *OF_ALL)}
     noted = {f"explained_{table}" for table in ("postings", "links", "charges", *OF_RECHARGES)}
-    text = models.qualified(_text(f"tables/{name}.sql"), derived | ours | noted, models.known())
+    text = models.qualified(_text(f"tables/{name}.sql"), derived | ours | noted)
     used = {key: value for key, value in values.items() if f"${key}" in text}
     head = f"INSERT INTO temp.packed_{name}" if more else f"CREATE OR REPLACE TEMP TABLE packed_{name} AS"
     ledger.run(f"{head} {text}", used)
