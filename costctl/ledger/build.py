@@ -104,66 +104,68 @@ def postings(ledger: Ledger, period: date, seal: str) -> None:
 
 
 def post(ledger: Ledger, period: date) -> None:
-    """Compute all models for a period, those of pools level by level, and keep what is to be kept; runs inside the caller's transaction."""
+    """Compute all models for a period, those of pools level by level; what is to be kept goes into the ledger. Runs inside the caller's transaction."""
     _cover(ledger, period)
-    done, empty = set[str](), _empty(ledger)
+    done, empty = set[str](), _empty(ledger)  # done are the TEMP tables of this run
     shapes = json.loads(ledger.meta("shapes") or "{}")
     levels = int(ledger.value("SELECT COALESCE(max(level), 1) FROM ledger.pools"))
     for model, level in _steps(levels):
-        if model.into and level == levels:  # nobody is left to pass on to
-            continue
-        if level == 1:
-            _make_way(ledger, model)
-        table = model.into or model.name
+        table, first = model.into or model.name, level == 1 and not model.into
+        if first:
+            _make_room(ledger, model)
+        if first and model.keep:
+            ledger.run(f"DELETE FROM ledger.{table} WHERE billing_period = $period", {"period": period})
+        new = 0
         if model.without not in empty:  # to plan a SELECT takes longer than to run it on little
-            if _compute(ledger, model, period, done, models.known(), level):
-                empty.discard(table)
-            elif level == 1 and not model.into:
-                empty.add(table)
-        elif level == 1 and not model.into:
-            ledger.run(f"CREATE OR REPLACE TEMP TABLE {model.name} ({shapes[model.name]})")
-            empty.add(model.name)
-        done.add(table)
-        if model.keep and level == (levels if model.by_level else 1):
-            _keep(ledger, model.name, period, has_rows=model.name not in empty)
+            new = _compute(ledger, model, period, done, models.known(), level, keep=model.keep)
+        elif first and not model.keep:
+            ledger.run(f"CREATE OR REPLACE TEMP TABLE {table} ({shapes[table]})")
+        if new:
+            empty.discard(table)
+        elif first:
+            empty.add(table)
+        if not model.keep:
+            done.add(table)
 
 
 def _steps(levels: int) -> Iterator[tuple[Model, int]]:
-    """Yield the models in order, those of pools again for each further level, without the groups of charges."""
+    """Yield the models in order, without the groups of charges: those of pools again for each further level, on the last one nobody is left to pass on to."""
     for by_level, found in groupby(models.listed(), key=lambda model: model.by_level):
         together = [model for model in found if model.name not in SCANNED]
         for level in range(1, levels + 1) if by_level else (1,):
-            yield from ((model, level) for model in together)
+            yield from ((model, level) for model in together if not model.into or level < levels)
 
 
 def _compute(
-    ledger: Ledger, model: Model, period: date, done: AbstractSet[str], given: AbstractSet[str], level: int = 1
+    ledger: Ledger,
+    model: Model,
+    period: date,
+    done: AbstractSet[str],
+    given: AbstractSet[str],
+    level: int = 1,
+    *,
+    keep: bool = False,
 ) -> int:
-    """Fill a model's TEMP table for a period from those that are done; return how many rows are new, of a view more than none."""
+    """Fill a model's table for a period, a TEMP one or the ledger's, from those that are done and given; return how many rows are new, of a view more than none."""
     text, values = models.qualified(model.text, done, given), models.parameters(period, level)
     if model.view:
         ledger.run(f"CREATE OR REPLACE TEMP VIEW {model.name} AS {text}")
         return 1
-    if level > 1 or model.into:
-        return int(
-            ledger.value(f"INSERT INTO temp.{model.into or model.name} BY NAME {text}", models.used(text, values))
-        )
-    return int(ledger.value(f"CREATE OR REPLACE TEMP TABLE {model.name} AS {text}", models.used(text, values)))
+    if keep:
+        head = f"INSERT INTO ledger.{model.name} BY NAME"
+    elif level > 1 or model.into:
+        head = f"INSERT INTO temp.{model.into or model.name} BY NAME"
+    else:
+        head = f"CREATE OR REPLACE TEMP TABLE {model.name} AS"
+    return int(ledger.value(f"{head} {text}", models.used(text, values)))
 
 
-def _make_way(ledger: Ledger, model: Model) -> None:
+def _make_room(ledger: Ledger, model: Model) -> None:
     """Drop what has a view's name: it was one, or a table without rows."""
     if model.view:
         query = "SELECT DISTINCT table_type FROM information_schema.tables WHERE table_name = $name AND table_catalog = 'temp'"
         for (kind,) in ledger.run(query, {"name": model.name}).rows:
             ledger.run(f"DROP {'VIEW' if kind == 'VIEW' else 'TABLE'} temp.{model.name}")
-
-
-def _keep(ledger: Ledger, name: str, period: date, *, has_rows: bool) -> None:
-    """Have the ledger hold of a period what a model's TEMP table holds."""
-    ledger.run(f"DELETE FROM ledger.{name} WHERE billing_period = $billing_period", {"billing_period": period})
-    if has_rows:
-        ledger.run(f"INSERT INTO ledger.{name} BY NAME SELECT * FROM temp.{name}")
 
 
 def _empty(ledger: Ledger) -> set[str]:
@@ -181,17 +183,14 @@ def sweep(ledger: Ledger) -> None:
         ledger.run(f"DELETE FROM ledger.{table} WHERE list_contains($periods, billing_period)", {"periods": empty})
 
 
-def derive(ledger: Ledger, period: date, names: Sequence[str], kept: Sequence[str] = ()) -> None:
-    """Have some models of a period as TEMP tables, in a ledger that may be open to read only: computed, or as the ledger keeps them."""
-    given, done = tables(ledger), set(kept)  # one in memory has none of those that models make
-    for name in kept:
-        text = f"SELECT * FROM ledger.{name} WHERE billing_period = $billing_period"
-        ledger.run(f"CREATE OR REPLACE TEMP TABLE {name} AS {text}", {"billing_period": period})
+def derive(ledger: Ledger, period: date, names: Sequence[str]) -> None:
+    """Compute some models of a period as TEMP tables, in a ledger that may be open to read only; the others are as it keeps them."""
+    given, done = tables(ledger), set[str]()  # one in memory has none of those that models make
     levels = int(ledger.value("SELECT COALESCE(max(level), 1) FROM ledger.pools"))
     for model, level in _steps(levels):
-        if model.name in names and not (model.into and level == levels):
+        if model.name in names:
             if level == 1:
-                _make_way(ledger, model)
+                _make_room(ledger, model)
             _compute(ledger, model, period, done, given, level)
             done.add(model.into or model.name)
 

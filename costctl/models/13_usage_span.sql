@@ -12,7 +12,7 @@ WITH slots AS (
 )
 
 SELECT
-    LEAST($billing_period, COALESCE(MIN(first_day), $billing_period)) AS first_day,
+    $billing_period AS billing_period, LEAST($billing_period, COALESCE(MIN(first_day), $billing_period)) AS first_day,
     GREATEST($billing_period_end, COALESCE(MAX(end_day), $billing_period_end)) AS end_day,
     LEAST($billing_period, COALESCE(MIN(CASE WHEN x_token_class IS NOT NULL THEN first_day END), $billing_period)) AS bought_from,
     GREATEST($billing_period_end, COALESCE(MAX(CASE WHEN x_token_class IS NOT NULL THEN end_day END), $billing_period_end)) AS bought_until

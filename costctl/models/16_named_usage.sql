@@ -20,4 +20,4 @@ INNER JOIN token_owners AS o ON o.source = u.source AND o.provider = u.provider 
     AND o.api_key IS NOT DISTINCT FROM u.api_key AND o.project IS NOT DISTINCT FROM u.project AND o.namespace IS NOT DISTINCT FROM u.namespace
     AND o.principal IS NOT DISTINCT FROM u.principal AND o.deployment IS NOT DISTINCT FROM u.deployment
     AND o.valid_from <= CAST(u.ts_start AS DATE) AND CAST(u.ts_start AS DATE) < o.valid_to
-LEFT JOIN model_names AS a ON a.raw = LOWER(TRIM(u.model_raw)) AND CAST(u.ts_start AS DATE) >= a.valid_from AND CAST(u.ts_start AS DATE) < a.valid_to
+LEFT JOIN model_names AS a ON a.billing_period = s.billing_period AND a.raw = LOWER(TRIM(u.model_raw)) AND CAST(u.ts_start AS DATE) >= a.valid_from AND CAST(u.ts_start AS DATE) < a.valid_to

@@ -19,7 +19,7 @@ served AS (
 
 SELECT $billing_period AS billing_period, pool, slot_start, slot_end, state, team, model, weight
 FROM chip_time
-WHERE pool NOT IN (SELECT pool FROM pool_capacity)
+WHERE billing_period = $billing_period AND pool NOT IN (SELECT pool FROM pool_capacity)
 UNION ALL
 SELECT $billing_period, pool, slot_start, slot_end, 'serving', CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), CAST(used AS DECIMAL(38, 0))
 FROM served

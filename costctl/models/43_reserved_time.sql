@@ -7,6 +7,7 @@ WITH slots AS (
     SELECT t.pool, t.slot_start, t.slot_end, SUM(CASE WHEN t.state = 'idle' THEN t.weight ELSE CAST(0 AS DECIMAL(38, 0)) END) AS idle
     FROM pool_time AS t
     INNER JOIN pools AS p ON p.pool = t.pool AND p.idle_policy = 'by_reservation'
+    WHERE t.billing_period = $billing_period
     GROUP BY t.pool, t.slot_start, t.slot_end
 ),
 
@@ -33,7 +34,7 @@ working AS (
     SELECT t.pool, t.slot_start, t.slot_end, t.team, SUM(t.weight) AS used
     FROM pool_time AS t
     INNER JOIN slots AS s ON s.pool = t.pool AND s.slot_start = t.slot_start AND s.slot_end = t.slot_end
-    WHERE t.state IN ('serving', 'training', 'startup')
+    WHERE t.billing_period = $billing_period AND t.state IN ('serving', 'training', 'startup')
     GROUP BY t.pool, t.slot_start, t.slot_end, t.team
 ),
 

@@ -53,7 +53,7 @@ based AS (
     UNION ALL
     SELECT w.pool, w.slot_start, w.slot_end, w.share_key, r.team, CAST(NULL AS VARCHAR), COALESCE(w.state_model, a.model, 'unknown'), 'unknown', r.method, r.idle, FALSE
     FROM wanted AS w
-    INNER JOIN reserved_time AS r ON r.pool = w.pool AND r.slot_start = w.slot_start AND r.slot_end = w.slot_end
+    INNER JOIN reserved_time AS r ON r.billing_period = $billing_period AND r.pool = w.pool AND r.slot_start = w.slot_start AND r.slot_end = w.slot_end
     LEFT JOIN alone AS a ON a.pool = w.pool AND a.slot_start = w.slot_start AND a.slot_end = w.slot_end
     WHERE w.share_key LIKE 'booked|%'
 ),

@@ -16,7 +16,7 @@ WITH parts AS (
         c.billed_unknown, c.effective_unknown, c.list_unknown, c.contracted_unknown, c.rate_card_unknown,
         c.billed_incomplete, c.effective_incomplete, c.list_incomplete, c.contracted_incomplete, c.rate_card_incomplete
     FROM state_cells AS c
-    LEFT JOIN allocation_shares AS s ON s.pool = c.pool AND s.slot_start = c.slot_start AND s.slot_end = c.slot_end AND s.share_key = c.share_key
+    LEFT JOIN allocation_shares AS s ON s.billing_period = $billing_period AND s.pool = c.pool AND s.slot_start = c.slot_start AND s.slot_end = c.slot_end AND s.share_key = c.share_key
     WHERE c.level = $level
 ),
 

@@ -7,7 +7,7 @@
 WITH totals AS (
     SELECT DISTINCT slot_start, slot_end, share_key, total
     FROM allocation_shares
-    WHERE pool = 'api'
+    WHERE billing_period = $billing_period AND pool = 'api'
 ),
 
 charged AS (

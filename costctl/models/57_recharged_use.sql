@@ -23,7 +23,7 @@ WITH used AS (
         p.pool, 'chip hour', d.day, p.team, p.model, p.purpose, '-',
         CASE WHEN COUNT(*) = COUNT(d.chip_hours) THEN CAST(SUM(d.chip_hours) AS DECIMAL(18, 6)) END, GREATEST(2, MAX(grade_place(p.evidence)))
     FROM postings AS p
-    INNER JOIN posting_days AS d ON d.posting_id = p.posting_id AND d.billing_period = p.billing_period
+    INNER JOIN posting_days AS d ON d.posting_id = p.posting_id AND d.billing_period = $billing_period
     WHERE p.billing_period = $billing_period AND p.pool IS NOT NULL
     GROUP BY p.pool, d.day, p.team, p.model, p.purpose
 ),

@@ -12,7 +12,7 @@ WITH passed AS (
         BOOL_OR(p.billed_incomplete) AS billed_incomplete, BOOL_OR(p.effective_incomplete) AS effective_incomplete, BOOL_OR(p.list_incomplete) AS list_incomplete,
         BOOL_OR(p.contracted_incomplete) AS contracted_incomplete, BOOL_OR(p.rate_card_incomplete) AS rate_card_incomplete
     FROM postings AS p
-    INNER JOIN posting_days AS d ON d.posting_id = p.posting_id AND d.billing_period = p.billing_period
+    INNER JOIN posting_days AS d ON d.posting_id = p.posting_id AND d.billing_period = $billing_period
     INNER JOIN pool_recharges AS r ON r.pool = p.pool
     WHERE p.billing_period = $billing_period AND p.team IS NOT NULL AND p.kind <> 'unpriced'
         AND NOT (p.kind = 'fee' AND p.BilledCost <> 0 AND p.EffectiveCost = 0 AND NOT p.effective_incomplete)
@@ -22,7 +22,7 @@ WITH passed AS (
 rated AS (
     SELECT pool, day, team, model, purpose, currency, evidence, SUM(amount) AS amount
     FROM recharged_use
-    WHERE amount IS NOT NULL
+    WHERE billing_period = $billing_period AND amount IS NOT NULL
     GROUP BY pool, day, team, model, purpose, currency, evidence
 ),
 

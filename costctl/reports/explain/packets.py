@@ -107,13 +107,10 @@ def _fill(ledger: Ledger, rules: CompiledRules, span: Span, wanted: Wanted) -> d
     """Fill temp.packed_NAME for each table of the packet; return how many rows each has, of those that have any."""
     periods = [row[0] for row in ledger.run(POOLED).rows]
     for number, period in enumerate(periods):
-        pooled = [
-            model for model in models.listed() if model.file[:2] <= LAST_POOLED and model.name not in build.SCANNED
-        ]
-        names, kept = [model.name for model in pooled if not model.keep], [model.name for model in pooled if model.keep]
-        build.derive(ledger, period, names, kept)
+        derived = [model.name for model in models.listed() if model.file[:2] <= LAST_POOLED and not model.keep]
+        build.derive(ledger, period, derived)
         for name in OF_POOLS:
-            _pack(ledger, name, {"billing_period": period}, {model.name for model in pooled}, more=number > 0)
+            _pack(ledger, name, {"billing_period": period}, set(derived), more=number > 0)
     _note_charges(ledger, rules)
     for name in (*OF_ALL, *OF_RECHARGES):
         _pack(ledger, name, {"rule_set": rules.fingerprint}, set(), more=False)
