@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date
 from itertools import groupby
 
-from costctl.ledger import models
+from costctl.ledger import models, seals
 from costctl.ledger.models import Model
 from costctl.ledger.store import Ledger, statements
 from costctl.nouns import CompiledRules, Rows
@@ -32,6 +32,7 @@ PERIODS = (
     "SELECT CAST(date_trunc('month', ts_start) AS DATE) FROM ledger.token_usage "  # what a counter counted may be of the month before its sample
     "WHERE delivery_id IN (SELECT delivery_id FROM ledger.deliveries WHERE dataset = 'counter_samples')"
 )
+USAGE = "token_usage"  # the records that a sealed model is made of
 NO_RULES = "{'rule': 0, 'team': CAST(NULL AS VARCHAR), 'model': CAST(NULL AS VARCHAR), 'purpose': CAST(NULL AS VARCHAR), 'pool': CAST(NULL AS VARCHAR)}"
 
 
@@ -65,6 +66,7 @@ def prepare(ledger: Ledger) -> bool:
                 ledger.run(f"CREATE OR REPLACE TABLE ledger.{model.name} ({shapes[model.name]})")
         forget(ledger)
         ledger.run("DELETE FROM ledger.meta WHERE key = 'groups'")
+        seals.lift(ledger)
         ledger.set_meta("shapes", json.dumps(shapes))
         ledger.set_meta("models", models.fingerprint())
     return True
@@ -107,9 +109,29 @@ def post(ledger: Ledger, period: date) -> None:
     """Compute all models for a period, those of pools level by level; what is to be kept goes into the ledger. Runs inside the caller's transaction."""
     _cover(ledger, period)
     done, empty = set[str](), _empty(ledger)  # done are the TEMP tables of this run
+    steps = list(_steps(int(ledger.value("SELECT COALESCE(max(level), 1) FROM ledger.pools"))))
+    before = models.needed({name for model in models.listed() for name in model.stands}, set(SCANNED))
+    _run(ledger, period, [step for step in steps if step[0].name in before], done, empty)
+    spared = _spared(ledger, period, empty) | before
+    _run(ledger, period, [step for step in steps if step[0].name not in spared], done, empty)
+
+
+def _spared(ledger: Ledger, period: date, empty: set[str]) -> set[str]:
+    """Return the models whose kept rows stand as they are, and those that only they would read; note the seals of the others."""
+    kept, scanned, standing = _kept(), set(SCANNED), set[str]()
+    for model in models.listed():
+        if model.stands and seals.stands(ledger, model, period, "" if USAGE in empty else seals.of(ledger, model)):
+            standing.add(model.name)
+            query = f"SELECT 1 FROM ledger.{model.name} WHERE billing_period = $period LIMIT 1"
+            if not ledger.run(query, {"period": period}).rows:
+                empty.add(model.name)
+    return models.needed(kept, scanned, empty) - models.needed(kept, scanned | standing, empty)
+
+
+def _run(ledger: Ledger, period: date, steps: Sequence[tuple[Model, int]], done: set[str], empty: set[str]) -> None:
+    """Compute some models for a period, in their order; note which TEMP tables there are, and which tables have no rows."""
     shapes = json.loads(ledger.meta("shapes") or "{}")
-    levels = int(ledger.value("SELECT COALESCE(max(level), 1) FROM ledger.pools"))
-    for model, level in _steps(levels):
+    for model, level in steps:
         table, first = model.into or model.name, level == 1 and not model.into
         if first:
             _make_room(ledger, model)
@@ -174,16 +196,22 @@ def _empty(ledger: Ledger) -> set[str]:
     return {name for name in needed if not ledger.run(f"SELECT 1 FROM ledger.{name} LIMIT 1").rows}
 
 
+def _kept() -> set[str]:
+    return {model.name for model in models.listed() if model.keep}
+
+
 def sweep(ledger: Ledger) -> None:
     """Forget the open billing periods that have nothing to compute any more, with everything that was computed of them."""
     query = f"SELECT billing_period FROM ledger.periods WHERE state = 'open' AND billing_period NOT IN ({PERIODS})"
     empty = [period for (period,) in ledger.run(query).rows]
-    kept = [model.name for model in models.listed() if model.keep]
-    for table in [*kept, "periods"] if empty else ():
+    if not empty:
+        return
+    for table in [*_kept(), "periods"]:
         ledger.run(f"DELETE FROM ledger.{table} WHERE list_contains($periods, billing_period)", {"periods": empty})
+    seals.lift(ledger)
 
 
-def derive(ledger: Ledger, period: date, names: Sequence[str]) -> None:
+def derive(ledger: Ledger, period: date, names: Collection[str]) -> None:
     """Compute some models of a period as TEMP tables, in a ledger that may be open to read only; the others are as it keeps them."""
     given, done = tables(ledger), set[str]()  # one in memory has none of those that models make
     levels = int(ledger.value("SELECT COALESCE(max(level), 1) FROM ledger.pools"))

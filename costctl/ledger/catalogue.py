@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from itertools import takewhile
 
 from costctl.ledger import build, models, store, tags
@@ -29,7 +28,7 @@ def text() -> str:
 
 def _section(model: Model, ledger: store.Ledger, tables: set[str]) -> str:
     sentence, grain = _header(model.text)
-    reads = sorted(set(re.findall(r"\b(?:FROM|JOIN)\s+([a-z_]+)\b", model.text)) & tables - {model.name})
+    reads = sorted(models.reads(model) & tables - {model.name})
     columns = build.describe(ledger, model.name)
     kept = " *kept*" if model.keep else ""
     without = f"; empty without {model.without}" if model.without else ""
@@ -50,5 +49,7 @@ def _header(text: str) -> tuple[str, str]:
     """Return the sentence and the grain of the comment that a file begins with."""
     lines = [line.removeprefix("-- ") for line in takewhile(lambda line: line.startswith("--"), text.splitlines())]
     at = next(number for number, line in enumerate(lines) if line.startswith("Grain: "))
-    grain = [line for line in lines[at:] if not line.startswith(("Keep: ", "View: ", "Empty without: "))]
+    grain = [
+        line for line in lines[at:] if not line.startswith(("Keep: ", "View: ", "Empty without: ", "Stands with: "))
+    ]
     return " ".join(lines[:at]), " ".join(grain).removeprefix("Grain: ")

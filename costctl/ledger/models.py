@@ -24,6 +24,7 @@ class Model:
     without: str | None
     by_level: bool  # computed for the pools of one level after the other
     into: str | None  # the table of another model that its rows are for
+    stands: tuple[str, ...]  # what its kept rows depend on besides records of usage: where that is as it was they stand
 
 
 @cache
@@ -40,12 +41,36 @@ def listed() -> tuple[Model, ...]:
 def _model(text: str, file: str) -> Model:
     without = re.search(r"^-- Empty without: ([a-z_]+)$", text, re.MULTILINE)
     into = re.search(r"^-- Into: ([a-z_]+)$", text, re.MULTILINE)
+    stands = re.search(r"^-- Stands with: (.+)$", text, re.MULTILINE)
     keep, view, by_level = (
         re.search(rf"^-- {word}: yes$", text, re.MULTILINE) is not None for word in ("Keep", "View", "By level")
     )
     return Model(
-        file, file[3:-4], text, keep, view, without[1] if without else None, by_level, into[1] if into else None
+        file=file,
+        name=file[3:-4],
+        text=text,
+        keep=keep,
+        view=view,
+        without=without[1] if without else None,
+        by_level=by_level,
+        into=into[1] if into else None,
+        stands=tuple(stands[1].split(", ")) if stands else (),
     )
+
+
+@cache
+def reads(model: Model) -> frozenset[str]:
+    """Return the names of the tables that a model reads, other models' among them."""
+    return frozenset(re.findall(r"\b(?:FROM|JOIN)\s+([a-z_]+)\b", model.text))
+
+
+def needed(names: AbstractSet[str], standing: AbstractSet[str], empty: AbstractSet[str] = frozenset()) -> set[str]:
+    """Return the models that must be computed for some to be there: they and what they read, but for those that stand, and what only models without rows would read."""
+    found = set(names)
+    for model in reversed(listed()):
+        if {model.name, model.into} & found and model.name not in standing and model.without not in empty:
+            found |= {model.name, *reads(model)}
+    return found & {model.name for model in listed()} - standing
 
 
 @cache

@@ -20,6 +20,7 @@ CONTENT = (
     "accelerator_usage",
     "accelerator_gauges",
     "model_names",
+    "counted_tokens",
     "rated_chip_hours",
     "unknown_machines",
     "card_costs",

@@ -4,6 +4,8 @@
 -- prompt they may have to that of the longest. One request has its own prompt, several have any up to their sum, NULL where nobody counted it.
 -- Requests stand on rows of class '-'. A record is of the day that it begins on, and of its hours there by its minutes in each. This is the one reading of all records; what follows reads these few rows.
 -- Empty without: spread_tokens
+-- Keep: yes
+-- Stands with: usage_span, price_bounds, pools, pool_tokens, driving_roles, owner_rules, team_aliases, model_aliases, providers
 WITH cells AS (
     SELECT
         day, last_day, source, evidence_role, drives, is_bought, provider, channel, pool, model, bought_model, region, route,
@@ -63,7 +65,7 @@ told AS (
 )
 
 SELECT
-    day, last_day, source, evidence_role, drives, is_bought, provider, channel, pool, model, bought_model, region, route,
+    $billing_period AS billing_period, day, last_day, source, evidence_role, drives, is_bought, provider, channel, pool, model, bought_model, region, route,
     service_tier, team, unknown_owner, purpose, task, outcome, first_part, last_part, first_step, last_step, token_class, hour,
     SUM(CASE WHEN hour IS NULL THEN tokens ELSE CAST(in_first(tokens, until, minutes) - in_first(tokens, before, minutes) AS DECIMAL(38, 0)) END) AS tokens,
     SUM(CASE WHEN hour IS NULL THEN requests ELSE CAST(in_first(requests, until, minutes) - in_first(requests, before, minutes) AS DECIMAL(38, 0)) END) AS requests, BOOL_OR(is_estimated) AS is_estimated

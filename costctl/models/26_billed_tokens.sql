@@ -1,7 +1,7 @@
 -- The token lines of the period's bills, and whether they drive money: where nobody counted what a provider bills on a day, and the roles let the bill.
 -- Grain: one row per charge group of bought tokens whose unit counts tokens, on the day on which its slot begins. bill_class is as the bill has it.
 -- unread is the number of its charges whose quantity is missing, or is none; the others count. Where all together are more than anybody buys, none is.
-WITH driven AS (SELECT DISTINCT day, provider FROM usage_scopes WHERE drives AND pool = 'api'),
+WITH driven AS (SELECT DISTINCT day, provider FROM counted_tokens WHERE billing_period = $billing_period AND drives AND pool = 'api'),
 
 touched AS (     -- lines of which somebody counted a day
     SELECT DISTINCT g.group_id

@@ -13,7 +13,7 @@ WITH counted AS (
         END AS token_class,
         tokens, COALESCE(requests, CAST(0 AS DECIMAL(38, 0))) AS requests, FALSE AS by_bill, is_estimated
     FROM counted_tokens
-    WHERE drives
+    WHERE billing_period = $billing_period AND drives
     UNION ALL
     SELECT
         day, CAST(NULL AS INTEGER), provider, 'api', model, bought_model, team, purpose, 'generate', 'ok', bill_class,

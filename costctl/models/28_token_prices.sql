@@ -15,7 +15,7 @@ WITH cards AS (
 spans AS (
     SELECT DISTINCT provider, channel, LOWER(bought_model) AS model, region, route, service_tier, day, last_day
     FROM counted_tokens
-    WHERE is_bought AND drives
+    WHERE billing_period = $billing_period AND is_bought AND drives
 ),
 
 wanted AS (

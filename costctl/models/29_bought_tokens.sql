@@ -7,7 +7,7 @@ WITH counted AS (
         day, last_day, pool, provider, channel, model, bought_model, region, route, service_tier, team, token_class,
         first_part, last_part, first_step, last_step, SUM(tokens) AS tokens
     FROM counted_tokens
-    WHERE is_bought AND drives AND token_class <> '-'
+    WHERE billing_period = $billing_period AND is_bought AND drives AND token_class <> '-'
     GROUP BY ALL
 )
 

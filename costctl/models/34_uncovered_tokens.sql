@@ -14,7 +14,7 @@ WITH counted AS (
         END AS token_class,
         tokens, COALESCE(requests, CAST(0 AS DECIMAL(38, 0))) AS requests
     FROM counted_tokens
-    WHERE pool <> 'api' AND (drives OR evidence_role = 'engine')
+    WHERE billing_period = $billing_period AND pool <> 'api' AND (drives OR evidence_role = 'engine')
 ),
 
 named AS (

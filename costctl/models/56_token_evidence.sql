@@ -7,7 +7,7 @@ WITH counted AS (
         day, provider, pool, CASE WHEN pool = 'api' THEN bought_model ELSE model END AS model, evidence_role, source, drives, unknown_owner, token_class,
         tokens, COALESCE(requests, CAST(0 AS DECIMAL(38, 0))) AS requests, CAST(0 AS BIGINT) AS unread
     FROM counted_tokens
-    WHERE day >= $billing_period AND day < $billing_period_end AND (token_class <> '-' OR requests IS NOT NULL)
+    WHERE billing_period = $billing_period AND day >= $billing_period AND day < $billing_period_end AND (token_class <> '-' OR requests IS NOT NULL)
     UNION ALL
     SELECT
         day, provider, 'api', bought_model, 'bill', source, drives, CASE WHEN team IS NULL THEN '-' END,

@@ -24,7 +24,7 @@ OF_POOLS = ("path", "cells", "states", "shares", "bases")  # computed for one bi
 OF_ALL = ("postings", "charge_groups", "charges", "charge_parts", "rules")
 OF_RECHARGES = ("recharges", "recharged_postings", "recharged_uses")
 PLACE = ("delivery_id", "file_no")  # where our ledger has a charge; the reader knows it by its file
-LAST_POOLED = "47"  # the number of the last model of pools
+COMPUTED = {"pool_cells", "state_cells", "pool_postings", "allocation_bases"}  # what they are read from
 COST = {"billed": "BilledCost", "effective": "EffectiveCost", "list": "ListCost", "contracted": "ContractedCost"}
 CHARGES = "SELECT billing_period, group_id, delivery_id, file_no, record_no, part_no, part_start, part_end FROM"
 NO_CHARGES = "(billing_period DATE, group_id VARCHAR, delivery_id VARCHAR, file_no INTEGER, record_no BIGINT, part_no INTEGER, part_start TIMESTAMP, part_end TIMESTAMP)"
@@ -107,10 +107,10 @@ def _fill(ledger: Ledger, rules: CompiledRules, span: Span, wanted: Wanted) -> d
     """Fill temp.packed_NAME for each table of the packet; return how many rows each has, of those that have any."""
     periods = [row[0] for row in ledger.run(POOLED).rows]
     for number, period in enumerate(periods):
-        derived = [model.name for model in models.listed() if model.file[:2] <= LAST_POOLED and not model.keep]
+        derived = models.needed(COMPUTED, {model.name for model in models.listed() if model.keep})
         build.derive(ledger, period, derived)
         for name in OF_POOLS:
-            _pack(ledger, name, {"billing_period": period}, set(derived), more=number > 0)
+            _pack(ledger, name, {"billing_period": period}, derived, more=number > 0)
     _note_charges(ledger, rules)
     for name in (*OF_ALL, *OF_RECHARGES):
         _pack(ledger, name, {"rule_set": rules.fingerprint}, set(), more=False)
