@@ -26,7 +26,7 @@ from costctl import config, pipeline, rates, rebuild
 from costctl.bills.deliveries import Wanted
 from costctl.cli import boundary
 from costctl.errors import CostctlError, InputRefused
-from costctl.ledger import build, ingest, state, store
+from costctl.ledger import build, checks, ingest, state, store
 from costctl.nouns import shifted
 from costctl.rates import facts
 
@@ -222,7 +222,7 @@ class Place:
     def broken(self):
         """Return the names of the checks that find something."""
         with self.opened() as ledger:
-            return sorted(build.check(ledger))
+            return sorted(checks.failing(ledger))
 
     def change(self, statement):
         """Change the ledger's file behind costctl's back; return how many rows that touched."""
@@ -330,7 +330,7 @@ def without_postings():
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(pipeline, "check", lambda _: None)  # they are asked here, which gives their names
             with pipeline.reading(place.run) as (ledger, _):
-                return sorted(build.check(ledger))
+                return sorted(checks.failing(ledger))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "take_in", ending(pipeline.take_in))

@@ -9,7 +9,7 @@ import costctl
 from costctl import pipeline
 from costctl.bills.deliveries import Wanted
 from costctl.errors import DoesNotReconcile
-from costctl.ledger import build, store
+from costctl.ledger import checks, store
 
 CHECKS = {path.stem for path in (Path(costctl.__file__).parent / "checks").glob("*.sql")}
 
@@ -231,7 +231,7 @@ def test_exactly_this_check_fires(good, check, statement):
         ledger.run("BEGIN")
         for part in statement.split(";"):
             assert ledger.value(part) > 0, "the example changes nothing"
-        assert sorted(build.check(ledger)) == [check]
+        assert sorted(checks.failing(ledger)) == [check]
         ledger.run("ROLLBACK")
 
 

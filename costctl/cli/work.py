@@ -16,7 +16,7 @@ from costctl import __version__, config, periods, pipeline, reports, terminal
 from costctl.bills.deliveries import Wanted
 from costctl.cli import export as export_of
 from costctl.errors import DoesNotReconcile, UsageError, shown
-from costctl.ledger import build, models, state
+from costctl.ledger import checks, state
 from costctl.nouns import Outcome, Rows
 from costctl.pipeline import Run
 from costctl.rates import exchange
@@ -252,8 +252,8 @@ def doctor(run: Run, *, fingerprint: bool) -> None:
     with pipeline.reading(run, refresh=False) as (ledger, late):
         print(f"created by     costctl {ledger.meta('created_by')}, schema {ledger.meta('schema_version')}")
         print(f"postings       {'STALE; costctl run brings them up to date' if late else 'up to date'}")
-        failed = {} if late else build.check(ledger)
-        for name in models.checks():
+        failed = {} if late else checks.failing(ledger)
+        for name in checks.listed():
             outcome = "skipped, stale" if late else f"FAILS, {len(failed[name].rows)} rows" if name in failed else "ok"
             print(f"check          {name}: {outcome}")
         if fingerprint:
@@ -261,7 +261,7 @@ def doctor(run: Run, *, fingerprint: bool) -> None:
     if failed:
         raise DoesNotReconcile(
             "doctor",
-            f"{len(failed)} of {len(models.checks())} checks fail",
+            f"{len(failed)} of {len(checks.listed())} checks fail",
             evidence=list(failed),
             remedy="Report it with the output above.",
         )

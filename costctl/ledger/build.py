@@ -1,4 +1,4 @@
-"""Run the models and the checks in a ledger: a model's SELECT into a table of its name, kept or for the run."""
+"""Run the models in a ledger: a model's SELECT into a table of its name, kept or for the run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from itertools import groupby
 from costctl.ledger import models, seals
 from costctl.ledger.models import Model
 from costctl.ledger.store import Ledger, statements
-from costctl.nouns import CompiledRules, Rows
+from costctl.nouns import CompiledRules
 
 SCANNED = (
     "charge_parts",
@@ -96,29 +96,34 @@ def groups(ledger: Ledger, source: str, scope: str, period: date, rules: Compile
 
 
 def postings(ledger: Ledger, period: date, seal: str) -> None:
-    """Compute a billing period's postings in one transaction and note the fingerprint they were computed from."""
+    """Compute a billing period's postings in one transaction; note the fingerprint they were computed from, and that nothing checked them yet."""
     with ledger.transaction():
-        post(ledger, period)
+        anew = post(ledger, period)
+        ledger.set_meta("unchecked", json.dumps(json.loads(ledger.meta("unchecked") or "{}") | {str(period): anew}))
         ledger.run(
             "INSERT OR REPLACE INTO ledger.periods SELECT $period, COALESCE((SELECT state FROM ledger.periods WHERE billing_period = $period), 'open'), $seal",
             {"period": period, "seal": seal},
         )
 
 
-def post(ledger: Ledger, period: date) -> None:
-    """Compute all models for a period, those of pools level by level; what is to be kept goes into the ledger. Runs inside the caller's transaction."""
+def post(ledger: Ledger, period: date) -> bool:
+    """Compute all models for a period, those of pools level by level; what is to be kept goes into the ledger. Runs inside the caller's transaction.
+
+    Returns whether usage was read anew.
+    """
     _cover(ledger, period)
     done, empty = set[str](), _empty(ledger)  # done are the TEMP tables of this run
     steps = list(_steps(int(ledger.value("SELECT COALESCE(max(level), 1) FROM ledger.pools"))))
     before = models.needed({name for model in models.listed() for name in model.stands}, set(SCANNED))
     _run(ledger, period, [step for step in steps if step[0].name in before], done, empty)
-    spared = _spared(ledger, period, empty) | before
-    _run(ledger, period, [step for step in steps if step[0].name not in spared], done, empty)
+    spared = _spared(ledger, period, empty)
+    _run(ledger, period, [step for step in steps if step[0].name not in spared | before], done, empty)
+    return not spared and USAGE not in empty
 
 
 def _spared(ledger: Ledger, period: date, empty: set[str]) -> set[str]:
     """Return the models whose kept rows stand as they are, and those that only they would read; note the seals of the others."""
-    kept, scanned, standing = _kept(), set(SCANNED), set[str]()
+    kept, scanned, standing = set(models.kept()), set(SCANNED), set[str]()
     for model in models.listed():
         if model.stands and seals.stands(ledger, model, period, "" if USAGE in empty else seals.of(ledger, model)):
             standing.add(model.name)
@@ -196,17 +201,13 @@ def _empty(ledger: Ledger) -> set[str]:
     return {name for name in needed if not ledger.run(f"SELECT 1 FROM ledger.{name} LIMIT 1").rows}
 
 
-def _kept() -> set[str]:
-    return {model.name for model in models.listed() if model.keep}
-
-
 def sweep(ledger: Ledger) -> None:
     """Forget the open billing periods that have nothing to compute any more, with everything that was computed of them."""
     query = f"SELECT billing_period FROM ledger.periods WHERE state = 'open' AND billing_period NOT IN ({PERIODS})"
     empty = [period for (period,) in ledger.run(query).rows]
     if not empty:
         return
-    for table in [*_kept(), "periods"]:
+    for table in [*models.kept(), "periods"]:
         ledger.run(f"DELETE FROM ledger.{table} WHERE list_contains($periods, billing_period)", {"periods": empty})
     seals.lift(ledger)
 
@@ -235,9 +236,3 @@ def _cover(ledger: Ledger, period: date) -> None:
         "FROM ledger.charge_groups WHERE billing_period = $period) AS d WHERE CAST(d.day AS DATE) NOT IN (SELECT day FROM ledger.calendar)",
         {"period": period},
     )
-
-
-def check(ledger: Ledger) -> dict[str, Rows]:
-    """Run every check; return the offending rows of those that found any."""
-    found = {name: ledger.run(models.qualified(text)) for name, text in models.checks().items()}
-    return {name: rows for name, rows in found.items() if rows.rows}

@@ -1,4 +1,4 @@
-"""The models and the checks: the numbered files of costctl/models, each one SELECT into a table of its name, and what they say of themselves."""
+"""The models: the numbered files of costctl/models, each one SELECT into a table of its name, and what they say of themselves."""
 
 from __future__ import annotations
 
@@ -59,6 +59,12 @@ def _model(text: str, file: str) -> Model:
 
 
 @cache
+def kept() -> frozenset[str]:
+    """Return the names of the models that the ledger keeps, by billing period."""
+    return frozenset(model.name for model in listed() if model.keep)
+
+
+@cache
 def reads(model: Model) -> frozenset[str]:
     """Return the names of the tables that a model reads, other models' among them."""
     return frozenset(re.findall(r"\b(?:FROM|JOIN)\s+([a-z_]+)\b", model.text))
@@ -71,23 +77,6 @@ def needed(names: AbstractSet[str], standing: AbstractSet[str], empty: AbstractS
         if {model.name, model.into} & found and model.name not in standing and model.without not in empty:
             found |= {model.name, *reads(model)}
     return found & {model.name for model in listed()} - standing
-
-
-@cache
-def checks() -> dict[str, str]:
-    """Return the checks by name; each is a SELECT of offending rows."""
-    files = (resources.files("costctl") / "checks").iterdir()
-    return {
-        item.name[:-4]: item.read_text(encoding="utf-8")
-        for item in sorted(files, key=lambda item: item.name)
-        if item.name.endswith(".sql")
-    }
-
-
-def remedy(check: str) -> str:
-    """Return what a check says to do about its rows, where that is for the user to do."""
-    found = re.search(r"^-- Remedy: (.+)$", checks()[check], re.MULTILINE)
-    return found[1] if found else ""
 
 
 @cache
@@ -110,13 +99,13 @@ def parameters(period: date, level: int = 1) -> dict[str, Any]:
 
 def qualified(text: str, temporary: AbstractSet[str] = frozenset(), tables: AbstractSet[str] | None = None) -> str:
     """Write out the schema of every table that a SELECT reads: temp for this run's models, ledger for the rest (of those known)."""
-    kept = known() if tables is None else tables
+    present = known() if tables is None else tables
 
     def place(match: re.Match[str]) -> str:
         name = match["name"]
         if name in temporary:
             return f"{match['word']} temp.{name}"
-        return f"{match['word']} ledger.{name}" if name in kept else match[0]
+        return f"{match['word']} ledger.{name}" if name in present else match[0]
 
     return re.sub(r"\b(?P<word>FROM|JOIN)\s+(?P<name>[a-z_]+)\b", place, text)
 
@@ -125,8 +114,7 @@ def qualified(text: str, temporary: AbstractSet[str] = frozenset(), tables: Abst
 def known() -> frozenset[str]:
     """Return the names of the tables that every ledger has after `prepare`: to ask it takes longer than most statements do."""
     schema = (resources.files("costctl.ledger") / "schema.sql").read_text(encoding="utf-8")
-    kept = {model.name for model in listed() if model.keep}
-    return frozenset(kept | set(re.findall(r"^CREATE TABLE ledger\.([a-z_]+)", schema, re.MULTILINE)))
+    return frozenset(kept() | set(re.findall(r"^CREATE TABLE ledger\.([a-z_]+)", schema, re.MULTILINE)))
 
 
 def used(text: str, values: dict[str, Any]) -> dict[str, Any]:

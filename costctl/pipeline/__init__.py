@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -17,7 +18,7 @@ from costctl.config import Config
 from costctl.errors import Busy, DoesNotReconcile, InputRefused, UsageError, shown, together
 from costctl.files import sheets
 from costctl.files.faulting import fault
-from costctl.ledger import build, ingest, models, own, state, store, stored, tags
+from costctl.ledger import build, checks, ingest, models, own, state, store, stored, tags
 from costctl.ledger.store import Ledger
 from costctl.nouns import Outcome, Rows
 from costctl.periods import stale
@@ -136,20 +137,21 @@ def _tell_unknown(run: Run, machines: Sequence[tuple[str, str, int, Decimal, str
 
 
 def allocate(ledger: Ledger, run: Run, told: Callable[[Outcome], None] = lambda _: None) -> None:
-    """Bring groups and postings up to date with rules, references and deliveries; then every check must return no rows."""
+    """Bring groups and postings up to date with rules, references and deliveries; then every check of what was computed must return no rows."""
     booking.book(ledger, run, told)
     groups.regroup(ledger, compiled(ledger, run.config))
     build.sweep(ledger)
-    late = stale(ledger, run.settings())
-    for period, seal in late:
+    for period, seal in stale(ledger, run.settings()):
         build.postings(ledger, period, seal)
         fault("posted")
-    if late:
+    unchecked = json.loads(ledger.meta("unchecked") or "{}")  # by a run that was broken off, too
+    if unchecked:
         try:
-            check(ledger)
+            check(ledger, list(map(date.fromisoformat, unchecked)), usage=any(unchecked.values()))
         except DoesNotReconcile:
             build.forget(ledger)  # so that the next run, and every report, fails again
             raise
+        ledger.set_meta("unchecked", "")
 
 
 def suppose(ledger: Ledger, config: Config, months: Sequence[date]) -> None:
@@ -162,14 +164,16 @@ def suppose(ledger: Ledger, config: Config, months: Sequence[date]) -> None:
     rule_set = compiled(ledger, config)
     if ledger.meta("groups") != groups.grouping(ledger, rule_set):
         groups.group(ledger, rule_set, months)
-    for month in months:
-        build.post(ledger, month)
-    check(ledger)
+    anew = [build.post(ledger, month) for month in months]
+    check(ledger, months, usage=any(anew))
 
 
-def check(ledger: Ledger) -> None:
-    """Run all checks; raise DoesNotReconcile with the first offending rows."""
-    failed = build.check(ledger)
+def check(ledger: Ledger, months: Sequence[date], *, usage: bool) -> None:
+    """Run all checks of some billing periods; raise DoesNotReconcile with the first offending rows."""
+    others = ledger.value(
+        "SELECT count(*) FROM ledger.periods WHERE NOT list_contains($months, billing_period)", {"months": months}
+    )
+    failed = checks.failing(ledger, months if others else None, usage=usage)
     if failed:
         name, rows = next(iter(failed.items()))
         evidence = [
@@ -180,7 +184,7 @@ def check(ledger: Ledger) -> None:
             f"check {name}",
             f"{len(rows.rows)} row{'s' if len(rows.rows) > 1 else ''} break it",
             evidence=evidence,
-            remedy=models.remedy(name)
+            remedy=checks.remedy(name)
             or "The deliveries are kept; this is a defect of costctl or of the ledger file: please report it.",
         )
 

@@ -1,0 +1,60 @@
+"""The checks: each file of costctl/checks is one SELECT of rows that must not be there; a ledger that has any does not reconcile."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from datetime import date
+from functools import cache
+from importlib import resources
+
+from costctl.ledger import models
+from costctl.ledger.store import Ledger
+from costctl.nouns import Rows
+
+MONTHLY = {"charges", "delivery_totals"}  # by billing period, as what models keep
+OF_USAGE = re.compile(r"\bFROM token_quantity\b")
+
+
+@cache
+def listed() -> dict[str, str]:
+    """Return the checks by name."""
+    files = (resources.files("costctl") / "checks").iterdir()
+    return {
+        item.name[:-4]: item.read_text(encoding="utf-8")
+        for item in sorted(files, key=lambda item: item.name)
+        if item.name.endswith(".sql")
+    }
+
+
+def remedy(name: str) -> str:
+    """Return what a check says to do about its rows, where that is for the user to do."""
+    found = re.search(r"^-- Remedy: (.+)$", listed()[name], re.MULTILINE)
+    return found[1] if found else ""
+
+
+def failing(ledger: Ledger, months: Collection[date] | None = None, *, usage: bool = True) -> dict[str, Rows]:
+    """Run the checks; return the offending rows of those that found any.
+
+    Where billing periods are named, of what the ledger holds by billing period they alone are looked at. What is of records of usage
+    only is left out where those are as they were.
+    """
+    wanted = {name: text for name, text in listed().items() if usage or not OF_USAGE.search(text)}
+    found = {name: ledger.run(_of(models.qualified(text), months)) for name, text in wanted.items()}
+    return {name: rows for name, rows in found.items() if rows.rows}
+
+
+def _of(text: str, months: Collection[date] | None) -> str:
+    """Have a SELECT read some billing periods only."""
+    if months is None:
+        return text
+    listed = ", ".join(f"DATE '{month}'" for month in sorted(months))
+
+    def narrow(match: re.Match[str]) -> str:
+        name = match["name"]
+        if name not in MONTHLY | models.kept():
+            return match[0]
+        rows = f"(SELECT * FROM ledger.{name} WHERE billing_period IN ({listed}))"
+        return f"{match['word']} {rows} AS {match['alias'] or name}"
+
+    return re.sub(r"\b(?P<word>FROM|JOIN) ledger\.(?P<name>[a-z_]+)\b(?: AS (?P<alias>[a-z_]+))?", narrow, text)
