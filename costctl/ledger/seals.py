@@ -13,7 +13,7 @@ from costctl.ledger.store import Ledger
 USAGE = (
     "SELECT u.delivery_id, d.definition, count(*), sum(u.file_no), sum(u.record_no), sum(u.part_no), count(u.flags) "
     "FROM ledger.token_usage AS u JOIN ledger.deliveries AS d USING (delivery_id) CROSS JOIN temp.usage_span AS s "
-    "WHERE u.ts_start >= s.first_day AND u.ts_start < s.end_day GROUP BY ALL ORDER BY ALL"
+    "WHERE u.ts_start >= CAST(s.first_day AS TIMESTAMP) AND u.ts_start < CAST(s.end_day AS TIMESTAMP) GROUP BY ALL ORDER BY ALL"
 )
 
 

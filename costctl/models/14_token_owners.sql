@@ -7,7 +7,7 @@ WITH owners AS (
     SELECT DISTINCT u.source, u.provider, u.team_raw, u.api_key, u.project, u.namespace, u.principal, u.deployment
     FROM token_usage AS u
     CROSS JOIN usage_span AS s
-    WHERE CAST(u.ts_start AS DATE) >= s.first_day AND CAST(u.ts_start AS DATE) < s.end_day
+    WHERE u.ts_start >= CAST(s.first_day AS TIMESTAMP) AND u.ts_start < CAST(s.end_day AS TIMESTAMP)
 ),
 
 cuts AS (

@@ -9,7 +9,7 @@ WITH counted AS (
         CONCAT(' ', u.flags, ' ') LIKE '% spillover %' AS spilled
     FROM token_usage AS u
     CROSS JOIN usage_span AS s
-    WHERE CAST(u.ts_start AS DATE) >= s.first_day AND CAST(u.ts_start AS DATE) < s.end_day
+    WHERE u.ts_start >= CAST(s.first_day AS TIMESTAMP) AND u.ts_start < CAST(s.end_day AS TIMESTAMP)
 ),
 
 placed AS (

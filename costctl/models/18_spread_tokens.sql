@@ -8,7 +8,7 @@ WITH reach AS (
     SELECT u.delivery_id, u.file_no, MIN(u.record_no) AS first_record, MAX(u.record_no) AS last_record
     FROM token_usage AS u
     CROSS JOIN usage_span AS s
-    WHERE CAST(u.ts_start AS DATE) >= s.first_day AND CAST(u.ts_start AS DATE) < s.end_day
+    WHERE u.ts_start >= CAST(s.first_day AS TIMESTAMP) AND u.ts_start < CAST(s.end_day AS TIMESTAMP)
     GROUP BY u.delivery_id, u.file_no
 ),
 

@@ -3,9 +3,10 @@
     python attribution.py --bill d/legacy-10m --tokens d/tokens -n 5 --peers venv/bin/python
 
 What is asked: a pool of the machines of each chip, split per day among (team, model) by weighted tokens, what other charges cost their teams,
-the chips at the rate card in force, summed by (team, model). costctl has charges and tokens in its ledger, scans all charges for their
-groups, computes and keeps every model and runs every check, exactly and for four costs; the peers read the few columns they need from
-Parquet, for one cost, in doubles. `--peers` is a Python that has polars, pandas and pyarrow, where this one has not.
+the chips at the rate card in force, summed by (team, model). costctl has charges and tokens in its ledger, scans all of both for their
+groups and counts, computes and keeps every model and runs every check, exactly and for four costs; the line `costctl, kept` is the same
+from the groups and counts that an ingest leaves in the ledger, as after a changed weight. The peers read the few columns they need
+from Parquet, for one cost, in doubles. `--peers` is a Python that has polars, pandas and pyarrow, where this one has not.
 """
 
 import argparse
@@ -26,7 +27,8 @@ from pair import once
 
 BUDGETS = {"polars": "0.90", "pandas": "0.15"}
 MEMORY = "0.25"
-PARTS = {"groups": "scan of the charges", "postings": "models", "check": "checks"}
+PARTS = {"groups": "scan of the charges", "postings": "models", "failing": "checks"}
+OURS = ("costctl", "costctl, kept")
 COST, CREDITS = "line_item_net_unblended_cost", ["Tax", "Credit"]  # on the lines of these no machine is known
 COLUMNS = {
     "line_item_usage_start_date": "at",
@@ -44,27 +46,30 @@ OUTPUT = 4  # what an output token weighs
 def counted(function, name, spent):
     """Have a function add the cpu seconds that it takes."""
 
-    def call(*words):
+    def call(*words, **options):
         before = time.process_time()
         try:
-            return function(*words)
+            return function(*words, **options)
         finally:
             spent[name] += time.process_time() - before
 
     return call
 
 
-def costctl(place):
-    """Attribute what a ledger holds, from its charges on, and write what each team owes."""
+def costctl(place, *, kept=False):
+    """Attribute what a ledger holds, from its charges and usage on or from what is kept of them, and write what each team owes."""
     from costctl import config, pipeline
-    from costctl.ledger import build
+    from costctl.ledger import build, checks, seals
 
     spent = dict.fromkeys(PARTS, 0.0)
     for name in PARTS:
-        setattr(build, name, counted(getattr(build, name), name, spent))
+        module = checks if name == "failing" else build
+        setattr(module, name, counted(getattr(module, name), name, spent))
     run = pipeline.Run(config.load(place / "costctl.yaml"))
     with pipeline.writing(run) as ledger:
-        ledger.set_meta("groups", "")
+        if not kept:
+            ledger.set_meta("groups", "")
+            seals.lift(ledger)
         build.forget(ledger)
         pipeline.allocate(ledger, run)
         sheet(place / "parts.csv", list(PARTS.values()), [[f"{spent[name]:.2f}" for name in PARTS]])
@@ -152,7 +157,8 @@ def pandas(place, bill, tokens):
 
 def run(engine, place, bill, tokens):
     """Write what one engine answers."""
-    found = costctl(place) if engine == "costctl" else {"polars": polars, "pandas": pandas}[engine](place, bill, tokens)
+    peers = {"polars": polars, "pandas": pandas}
+    found = peers[engine](place, bill, tokens) if engine in peers else costctl(place, kept=engine != "costctl")
     found = [
         (team or "", "" if model == "unknown" else model or "", cost, priced)
         for team, model, cost, priced in found
@@ -200,7 +206,7 @@ def measure(given, place):
     for source, folder in () if taken_in else (("bill", given.bill), ("tokens", given.tokens)):
         words = [sys.executable, "-m", "costctl", "ingest", "--source", source, str(folder.resolve())]
         subprocess.run(words, check=True, cwd=place, capture_output=True)
-    commands = {"costctl": sys.executable} | dict.fromkeys(installed(given.peers), given.peers)
+    commands = dict.fromkeys(OURS, sys.executable) | dict.fromkeys(installed(given.peers), given.peers)
     paths = [str(path.resolve()) for path in (place, given.bill, given.tokens)]
     commands = {name: shlex.join([python, __file__, "--only", name, *paths]) for name, python in commands.items()}
     rounds = []
@@ -215,11 +221,12 @@ def measure(given, place):
         print(f"{name:18} {wall:8.2f} {cpu:8.2f} {memory:6.0f}")
     with (place / "parts.csv").open(encoding="utf-8") as stream:
         (parts,) = csv.DictReader(stream)
-    print("costctl, cpu s of the last round:", ", ".join(f"{name} {seconds}" for name, seconds in parts.items()))
-    for peer in list(commands)[1:]:
-        ratios = [statistics.median(found["costctl"][at] / found[peer][at] for found in rounds) for at in range(3)]
-        budgets = f"(budgets {BUDGETS[peer]} wall, {MEMORY} memory)"
-        print(f"costctl / {peer:8} wall {ratios[0]:.2f}  cpu {ratios[1]:.2f}  memory {ratios[2]:.2f}   {budgets}")
+    print("kept, cpu s of the last round:", ", ".join(f"{name} {seconds}" for name, seconds in parts.items()))
+    for peer in [name for name in commands if name not in OURS]:
+        for mine in OURS:
+            ratios = [statistics.median(found[mine][at] / found[peer][at] for found in rounds) for at in range(3)]
+            budgets = f"(budgets {BUDGETS[peer]} wall, {MEMORY} memory)"
+            print(f"{mine:13} / {peer:8} wall {ratios[0]:.2f}  cpu {ratios[1]:.2f}  memory {ratios[2]:.2f}   {budgets}")
         print(f"    {difference(place, peer)}")
 
 
