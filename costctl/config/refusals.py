@@ -81,8 +81,11 @@ def _pools_that_do_not_fit(config: Config) -> Iterator[Problem]:
     for name, pool in config.pools.items():
         other = config.pools.get(pool.tokens.of or name)
         if other is None or (pool.tokens.of and other.tokens.of):
-            near = nearest(str(pool.tokens.of), config.pools)
+            own = [other for other, found in config.pools.items() if other != name and not found.tokens.of]
+            near = nearest(str(pool.tokens.of), own)
             what = f"goes by the tokens of {shown(pool.tokens.of)}, which is no pool with tokens of its own. {near}"
+            if pool.tokens.of == name:
+                what = "goes by the tokens of itself, as every pool does: leave `of` out, or name another pool"
             yield Problem(("pools", name, "tokens", "of"), what.rstrip())
         for number, item in enumerate(pool.reservations):
             for earlier in pool.reservations[:number]:
