@@ -23,8 +23,9 @@ WORDS = {
 
 
 def contradictions(config: Config) -> Iterator[Problem]:
-    """Find rules and bearers that name a pool which is not there, two sources of one name, a deployment and chips of two pools."""
+    """Find rules and bearers that name a pool which is not there, pools and sources of one name, a deployment and chips of two pools."""
     yield from _pools_that_are_not_there(config)
+    yield from _pools_of_one_name(config)
     served: dict[tuple[str, str], str] = {}
     for pool, settings in config.pools.items():
         for field, value in settings.tokens.listed():
@@ -58,6 +59,15 @@ def _pools_that_are_not_there(config: Config) -> Iterator[Problem]:
         if (pool := target.get("pool")) and pool not in config.pools:
             what = f"{kind} goes to the pool {shown(pool)}, which is not under `pools:`. {nearest(pool, config.pools)}"
             yield Problem(("policy", "bearers", kind, "pool"), what.rstrip())
+
+
+def _pools_of_one_name(config: Config) -> Iterator[Problem]:
+    """Find pools that the difference of upper and lower case alone keeps apart: who reads a report takes them for one."""
+    first: dict[str, str] = {}
+    for pool in config.pools:
+        if (other := first.setdefault(pool.lower(), pool)) != pool:
+            what = f"the pools {shown(other)} and {shown(pool)} differ by upper and lower case only: rename one"
+            yield from (Problem(("pools", name), what, of_key=True) for name in (other, pool))
 
 
 def _driven_twice(config: Config) -> Iterator[Problem]:
