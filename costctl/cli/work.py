@@ -90,7 +90,8 @@ def _sentence(outcome: Outcome) -> str:
     if outcome.status != "loaded":
         return f"{head}: {outcome.status}"
     aside = f", {outcome.quarantined:,} set aside" if outcome.quarantined else ""
-    return f"{head}: {outcome.records:,} records from {outcome.files} file{'s' if outcome.files > 1 else ''}{aside}"
+    records = f"{outcome.records:,} record{'' if outcome.records == 1 else 's'}"
+    return f"{head}: {records} from {outcome.files} file{'s' if outcome.files > 1 else ''}{aside}"
 
 
 def report(
@@ -182,19 +183,22 @@ def answer(
         span = periods.parse(period) if period else periods.last(last, today) if last else periods.latest(ledger)
         in_force = reports.calendar_of(chosen, span, calendar)
         teams, graded = reports.teams_of(chosen, owed), reports.graded(chosen, cost)
-        below = footer.lines(ledger, span, calendar=in_force, cost=cost, late=late, teams=teams, with_evidence=graded)
-        if chosen.name == "chargeback":
-            below += footer.sensitivity(ledger, span)
         how: dict[str, Any] = {"calendar": in_force, "cost": cost, "policy": run.config.policy, "owed": owed}
+        notes: tuple[str, ...] = ()
         if wish:
             found = conversion.converted(ledger, chosen, span, wish, **how)
-            rows, bill, below = found.rows, found.bill, (*below, *found.notes)
+            rows, bill, notes = found.rows, found.bill, found.notes
         else:
             rows, bill = reports.run(ledger, chosen, span, **how), reports.bill(ledger, span, cost)
         reached = bill if chosen.reaches_bill and span.whole_months and cost != reports.CARD else None
-        if not rows.rows:
+        below = footer.lines(ledger, span, calendar=in_force, cost=cost, late=late, teams=teams)
+        if rows.rows:
+            below = (*footer.money(ledger, span, calendar=in_force, cost=cost, with_evidence=graded), *below)
+            below += footer.sensitivity(ledger, span) if chosen.name == "chargeback" else ()
+        else:
             terminal.say(f"costctl: {chosen.empty} for {span.label}; {periods.held(ledger)}")
-    return Answer(chosen, span, in_force, cost, reports.filled(chosen, rows), below, reached, run.config.policy.credits)
+    shown, credits_ = reports.filled(chosen, rows), run.config.policy.credits
+    return Answer(chosen, span, in_force, cost, shown, (*below, *notes), reached, credits_)
 
 
 def status(run: Run, format_: str | None) -> None:
