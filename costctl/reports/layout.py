@@ -24,6 +24,7 @@ HINTS = {
     "account_rule": "purposes without an account; these go under accounts: in costctl.yaml, with an account in place of ACCOUNT:",
     "other_purpose": "purposes that costctl has no word for (it has customer, free_users, internal, eval, training, synthetic_data, unknown):",
     "why": "what moves nothing, and why:",
+    "left_unknown": "where it is not known what is left, and why:",
     "remedy": "what would count the largest; a line of provider,machine,chip,chips goes into a card of machines, named under cards: in costctl.yaml:",
 }
 NAMED = ("drives", "against")  # texts of which nothing is a finding
