@@ -20,7 +20,7 @@ from costctl.ledger import build, models, state
 from costctl.nouns import Outcome, Rows
 from costctl.pipeline import Run
 from costctl.rates import exchange
-from costctl.reports import Answer, conversion, footer, render
+from costctl.reports import Answer, conversion, footer, mixes, render
 from costctl.reports.conversion import Wish
 
 QUARANTINED = 4
@@ -58,6 +58,7 @@ def ingest(
     decision = "replace" if replace else "add" if add else None
     items = pipeline.wanted(run, paths, source, as_format, dataset)
     outcomes = _with_progress(run, items, decision=decision, quarantine_rows=quarantine_rows)
+    warn(run)
     if pipeline.quarantined(outcomes):
         raise typer.Exit(QUARANTINED)
 
@@ -74,6 +75,14 @@ def _with_progress(
     with terminal.progress("ingest", total) as advance:
         watched = replace(run, progress=advance)
         return pipeline.take_in(watched, items, decision=decision, quarantine_rows=quarantine_rows, told=_tell)
+
+
+def warn(run: Run) -> None:
+    """Say which parts of pools nobody bears since their models have no tokens, where the configuration gives models parts."""
+    if any(pool.models for pool in run.config.pools.values()):
+        with pipeline.reading(run, refresh=False) as (ledger, _):
+            for line in mixes.uncounted(ledger):
+                terminal.say(f"warning: {line}")
 
 
 def _tell(outcome: Outcome) -> None:
@@ -227,6 +236,7 @@ def everything(run: Run) -> None:
     if run.config.file is None:
         raise UsageError("run", "needs a configuration", remedy="costctl init writes one; or name it with --config.")
     outcomes = _with_progress(run, pipeline.wanted(run, [], None, None))
+    warn(run)
     for export in run.config.exports:
         if export.table:
             export_of.configured(run, export.table, export.format, export.output)

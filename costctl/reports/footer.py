@@ -9,7 +9,7 @@ from costctl import reports
 from costctl.ledger import own
 from costctl.ledger.store import Ledger
 from costctl.nouns import Span
-from costctl.reports import chips, evidence, mixes, unrated
+from costctl.reports import bookings, chips, evidence, mixes, unrated
 
 STALE = (
     "STALE: deliveries, rules or rates changed since these numbers were computed; costctl run brings them up to date"
@@ -134,6 +134,7 @@ def _warnings(ledger: Ledger, span: Span) -> list[str]:
             "if these are the same tokens, say under `tokens:` in costctl.yaml which of them drives money"
         )
     lines += mixes.warnings(ledger, span)
+    lines += bookings.warnings(ledger, span)
     lines += chips.warnings(ledger, span)
     lines += unrated.warnings(ledger, span)
     return lines
