@@ -75,6 +75,10 @@ def test_why_a_pool_has_no_base_is_told(baseless):
         "seats": ("13", "pool seats: its driver has no value for some of its days"),
         "over": ("14", "pool over: nobody has a direct cost on some of its days"),
     }
+    table = baseless.costctl("report", "unallocated", "--format", "md").stdout  # which adds them up to one line
+    assert [line.split()[1] for line in table.splitlines() if line.startswith("  pool ")] == [
+        *("over:", "seats:", "shared", "written", "none")
+    ]
 
 
 def test_more_booked_than_there_is_is_told(baseless):
