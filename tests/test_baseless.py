@@ -81,9 +81,25 @@ def test_why_a_pool_has_no_base_is_told(baseless):
     ]
 
 
-def test_more_booked_than_there_is_is_told(baseless):
-    """Of 8 chips 12 are booked; 4 were idle, and search left 2, ads 6: of their 120 search bears a quarter, 30, ads 90."""
+def test_more_booked_than_there_is_is_told(baseless, places):
+    """Of 8 chips 12 are booked; 4 were idle, and search left 2, ads 6: of their 120 search bears a quarter, 30, ads 90.
+
+    A late bill of two hours of the machine, 16 chip-hours, makes it 208 of 288 that are booked; of two units bought 2.5 are.
+    """
     told = "12 chips of the pool booked are booked where 8 were paid, on 1 day from 2026-10-01: who left what they booked bears idle time in proportion"
     assert told in baseless.costctl("report", "reservations", "--format", "md").stdout
     asked = "SELECT team, sum(EffectiveCost) FROM ledger.postings WHERE state = 'idle' GROUP BY 1 ORDER BY 1"
     assert baseless.ask(asked) == [("ads", 90), ("search", 30)]
+    late = places().copy(baseless)
+    late.bill(
+        "late.csv",
+        BILL.splitlines()[1].replace("day ", "day         month ")
+        + "\n"
+        + "2026-10-01  2026-11-01  booked  20  p5.48xlarge  2  Hours",
+    )
+    units = '{capacity: {units: "2", tokens_per_unit_minute: 1000}, idle: {policy: by_reservation}, reservations: [{team: ads, chips: "2.5"}]}'
+    late.write("costctl.yaml", CONFIG.replace("none: {}", f"none: {units}"))
+    late.ingest("late.csv", source="late")
+    said = late.costctl("report", "reservations", "--period", "2026-10", "--format", "md").stdout
+    assert "\n12 chips of the pool booked are booked where 8.67 were paid, on 1 day from" in said
+    assert "\n2.5 units of the pool none are booked where 2 were paid, on 1 day from" in said

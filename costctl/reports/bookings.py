@@ -8,10 +8,12 @@ from costctl.ledger.store import Ledger
 from costctl.nouns import Span
 
 MICRO = 1_000_000
-BEYOND = (  # slots of which more is booked than paid, the worst with its seconds; what a later bill adds to a slot is paid, too
+BEYOND = (  # slots of which more is booked than paid, the worst with its seconds; what a later bill adds of chips is paid, too
     "WITH booked AS (SELECT pool, slot_start, slot_end, max(booked) AS booked FROM ("
     "SELECT pool, billing_period, slot_start, slot_end, sum(booked) AS booked FROM ledger.reserved_time GROUP BY ALL) GROUP BY ALL), "
-    "there AS (SELECT pool, slot_start, slot_end, sum(weight) AS paid FROM ledger.pool_time GROUP BY ALL) "
+    "there AS (SELECT pool, slot_start, slot_end, sum(paid) AS paid FROM (SELECT DISTINCT pool, billing_period, slot_start, slot_end, paid FROM ledger.chip_time "
+    "WHERE pool NOT IN (SELECT pool FROM ledger.pool_capacity)) GROUP BY ALL UNION ALL SELECT pool, slot_start, slot_end, max(paid) FROM ("
+    "SELECT pool, billing_period, slot_start, slot_end, sum(weight) AS paid FROM ledger.pool_time WHERE pool IN (SELECT pool FROM ledger.pool_capacity) GROUP BY ALL) GROUP BY ALL) "
     "SELECT pool, p.grain, k.tokens_per_unit_minute, count(*), min(slot_start), "
     "arg_max([booked, paid, date_diff('second', slot_start, slot_end)], booked - paid) "
     "FROM booked JOIN there USING (pool, slot_start, slot_end) JOIN ledger.pools AS p USING (pool) LEFT JOIN ledger.pool_capacity AS k USING (pool) "
