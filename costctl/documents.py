@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -88,7 +89,8 @@ def _bytes(path: Path) -> bytes:
         text.decode("utf-8")
     except UnicodeDecodeError as error:
         line = text.count(b"\n", 0, error.start) + 1
-        remedy = "Save it as UTF-8; iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW converts it."
+        encoding = "UTF-16" if text[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "WINDOWS-1252"
+        remedy = f"Save it as UTF-8; iconv -f {encoding} -t UTF-8 FILE > NEW converts it."
         evidence = f"byte 0x{text[error.start]:02x}"
         raise UsageError(f"{path}:{line}", "is not UTF-8 text", evidence=evidence, remedy=remedy) from error
     return text

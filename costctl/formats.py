@@ -108,6 +108,7 @@ def _column(name: str, values: dict[str, Any]) -> Column:
         required=values.get("required") == "true",
         filled=values.get("filled") == "true",
         after=values.get("after"),
+        not_before=values.get("not_before"),
         ends=values.get("ends"),
         spelling=values.get("spelling"),
     )

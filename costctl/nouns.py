@@ -31,6 +31,7 @@ class Column:
     required: bool = False  # the header must be there
     filled: bool = False  # a record without a value is set aside
     after: str | None = None  # the column whose moment this one must be later than
+    not_before: str | None = None  # the column whose moment this one may be, but not be earlier than
     ends: str | None = None  # the column whose moment this one is the end of: not before it, nor long after it
     constant: str | None = None  # what every record has, where no column of the file says it
     spelling: str | None = None  # SQL over {x}: the file's spelling in ours; what it puts `!` before does not fit

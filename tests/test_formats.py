@@ -469,3 +469,29 @@ def test_whatever_is_no_plain_number_is_set_aside_by_name(place):
     asked = "SELECT DISTINCT record_no, value FROM ledger.quarantine WHERE column_name = 'BilledCost' ORDER BY 1"
     assert [value for _, value in place.ask(asked)] == REFUSED
     assert place.ask("SELECT sum(BilledCost) FROM ledger.charges") == [(Decimal(1),)]
+
+
+def test_a_charge_that_ends_before_it_starts_is_set_aside_and_one_of_a_moment_is_kept(place):
+    bill = """
+        ChargePeriodStart         ChargePeriodEnd           cost
+        2026-10-03T00:00:00Z      2026-10-04T00:00:00Z      1
+        2026-10-03T00:00:00Z      2026-10-03T00:00:00Z      2
+        2026-10-03T01:00:00Z      2026-10-03T02:30:00+02:00  4
+    """
+    place.bill("bill.csv", bill)
+    place.ingest("bill.csv", quarantine_rows=1)
+    assert place.ask("SELECT record_no, column_name, reason FROM ledger.quarantine") == [
+        (3, "ChargePeriodEnd", "is earlier than ChargePeriodStart")  # half past midnight in UTC
+    ]
+    assert place.ask("SELECT sum(BilledCost) FROM ledger.charges") == [(3,)]
+    assert place.ask("SELECT BilledCost FROM ledger.quarantine_costs") == [(4,)]
+    assert place.broken() == []
+
+
+@pytest.mark.parametrize(
+    "folder", [folder for folder in FOLDERS if folder.parent.name == "bills"], ids=lambda at: at.name
+)
+def test_where_a_bill_says_when_charges_end_it_is_not_before_they_start(folder):
+    found = pipeline.known()[folder.name]
+    end = re.search(r"\w+\((\w+)\) AS ChargePeriodEnd", found.sql)
+    assert not end or any(column.name == end[1] and (column.not_before or column.after) for column in found.columns)

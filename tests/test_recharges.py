@@ -233,6 +233,10 @@ def test_rates_in_another_currency_stand_in_it_and_nobody_knows_what_was_recover
     ]
     unknown = [(row["under_recovery"], row["volume_variance"]) for row in (euros, gpu)]
     assert (unknown, net["under_recovery"], gpu["spending_variance"]) == ([("", "")] * 2, "0", "100")
+    why = "pool gpu: costs and internal rates are not all in one currency, so what is left of them is in none"
+    assert [row["left_unknown"] for row in (euros, gpu, net)] == [why, why, ""]
+    table = place.costctl("report", "recovery", "--format", "md").stdout
+    assert f"where it is not known what is left, and why:\n  {why}\n" in table
 
 
 @pytest.mark.slow
@@ -286,7 +290,9 @@ def test_chip_hours_credits_tax_and_what_is_not_known(place):
     assert [
         (row["cost"], row["under_recovery"], row["incomplete"]) for row in told(place, "recovery", "--cost", "list")
     ] == [("1000", "", "true")]
-    assert [(row["recharged"], row["under_recovery"]) for row in told(place, "recovery")] == [("384", "")]
+    (row,) = told(place, "recovery")
+    why = "pool gpu: of what was used a quantity is not known"
+    assert (row["recharged"], row["under_recovery"], row["left_unknown"]) == ("384", "", why)
     said = place.costctl("report", "chargeback", "--format", "table").stdout
     assert "chip-hours of the pool gpu are not known and are charged to nobody" in " ".join(said.split())
 

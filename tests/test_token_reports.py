@@ -130,11 +130,18 @@ def test_unknown_names_come_by_money_with_the_line_to_add(bought, places):
     assert {row["name"] for row in answers(place, "unknown-models")} == {"tide", "spare", "lost", "euro", "part"}
 
 
-def test_where_every_name_is_known_it_is_said(place):
-    place.bill("bill.csv", [{"x_Model": "gpt-5", "x_TokenClass": "input"}])
+def test_where_every_name_is_known_it_is_said_and_nothing_of_money_that_is_not_shown(place):
+    token = {"x_Model": "gpt-5", "x_TokenClass": "input", "ConsumedQuantity": "-", "ConsumedUnit": "Tokens"}
+    machine = {"x_UsageType": "BoxUsage:p9.48xlarge", "ConsumedQuantity": "24", "ConsumedUnit": "Hrs"}
+    place.bill("bill.csv", [token | {"cost": "2"}, machine | {"cost": "3"}])
     place.ingest("bill.csv")
-    said = place.costctl("report", "unknown-models", "--period", "2026-10")
+    said = place.costctl("report", "unknown-models", "--period", "2026-10", "--format", "md")
     assert (said.returncode, "every name that bills and token counts give a model is known" in said.stderr) == (0, True)
+    assert "has a team" not in said.stdout
+    assert "\nbasis: effective cost, usage calendar, 2026-10-01 to 2026-11-01 (end excluded)" in said.stdout
+    lines = place.costctl("report", "chargeback", "--period", "2026-10", "--format", "md").stdout
+    assert "1 charge of unknown machines, 3, has no chip-hours" in lines
+    assert "\nleft out: 1 charge for tokens of aws whose quantity on the bill cannot be read" in lines
 
 
 def test_tokens_are_priced_before_their_bill_is_there(place):

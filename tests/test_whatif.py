@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from costctl import config, whatif
 from costctl.ledger import build
+from costctl.whatif import sides
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 # Two months of a pool that is split evenly, beside what a tag gives to search. By tokens (600 of search, 200 of ads in September;
@@ -98,6 +99,21 @@ def test_the_plan_says_who_gains_and_who_loses_and_changes_nothing(split):
     assert doctor.returncode == 0
     assert "postings       up to date" in doctor.stdout
     assert split.ask("SELECT DISTINCT method FROM ledger.postings WHERE pool = 'gpu'") == [("fixed",)]
+
+
+def test_the_plan_has_its_months_one_after_the_other_in_each_the_largest_difference_first(split):
+    halved = EVEN.replace("even", "fixed").replace('search: "1", ads: "1"', 'search: "2", ads: "1", ops: "1"')
+    split.write("halved.yaml", halved)  # half of what ads bears goes to ops
+    records, _ = money(split, "plan", "--against", "halved.yaml")
+    assert [(row["period"], row["team"] or row["line"], row["difference"]) for row in records] == [
+        ("2026-09-01", "ads", "-20"),
+        ("2026-09-01", "ops", "20"),
+        ("2026-09-01", "search", "0"),
+        ("2026-10-01", "ads", "-10"),
+        ("2026-10-01", "ops", "10"),
+        ("2026-10-01", "search", "0"),
+        ("2026-10-01", "unallocated", "0"),
+    ]
 
 
 @pytest.mark.slow
@@ -290,6 +306,30 @@ def booked(places):
     place.write("work.csv", WORK)
     place.ingest("bill.csv", "time.csv", "work.csv")
     return place
+
+
+def test_a_comparison_says_by_how_much_its_sides_differ_and_that_nobody_depends_on_it_only_where_that_is_so(booked):
+    def said(*words):
+        return next(line for line in booked.costctl("rules", *words).stderr.splitlines() if "differ" in line or "nobody" in line)  # fmt: skip
+
+    assert said("compare-idle", "--pool", "tpu") == "nobody's money depends on it"  # it has no chip time
+    # platform bears the idle 120 or nothing of it; of 128 for what was used 96 are search's, and all that weighs is input
+    assert said("compare-idle", "--pool", "gpu") == "the largest difference is 120.00 USD (idle without owner)"
+    assert said("compare-weights", "--pool", "gpu") == "nobody's money depends on it"
+
+
+@pytest.mark.parametrize(
+    ("sums", "told"),
+    [
+        (["1", "1"], "nobody's money depends on it"),
+        (["1", None], "nobody's known money depends on it"),
+        (["1.000006", "1"], "the largest difference is 0.000006 USD (search)"),
+        (["9871.5", "1", "2"], "the largest difference is 9,870.50 USD (search)"),
+    ],
+)
+def test_what_depends_on_a_side_is_told_to_the_last_digit(sums, told):
+    owed = [whatif.Owed(Decimal(text) if text else None, incomplete=text is None) for text in sums]
+    assert list(sides._most([{("USD", "team", "search"): found} for found in owed])) == [told]
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from costctl import reports, terminal
+from costctl import reports, terminal, whatif
 from costctl.errors import UsageError, shown
 from costctl.pipeline import Run
 from costctl.reports import Answer, render
@@ -44,7 +44,9 @@ def _show(answer: Answer, to: Target) -> None:
     """Write the answer; what its table has below is said beside a file."""
     format_, output, cents = to
     kind = render.chosen(format_, output)
-    render.report(answer, kind, output, cents=cents)
-    if kind not in ("table", "md"):
-        for note in answer.footer:
-            terminal.say(note)
+    if kind in ("table", "md"):
+        render.report(answer, kind, output, cents=cents)
+        return
+    render.rows(whatif.by_period(answer.rows), kind, output)
+    for note in answer.footer:
+        terminal.say(note)

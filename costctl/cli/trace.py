@@ -127,4 +127,6 @@ def rebuild(
     """
     from costctl.cli import evidence, work
 
-    evidence.rebuild(work.run(config, ledger, wait), accept=accept)
+    run = work.run(config, ledger, wait)
+    evidence.rebuild(run, accept=accept)
+    work.warn(run)

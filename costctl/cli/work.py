@@ -20,7 +20,7 @@ from costctl.ledger import checks, state
 from costctl.nouns import Outcome, Rows
 from costctl.pipeline import Run
 from costctl.rates import exchange
-from costctl.reports import Answer, conversion, footer, render
+from costctl.reports import Answer, conversion, footer, mixes, render
 from costctl.reports.conversion import Wish
 
 QUARANTINED = 4
@@ -58,6 +58,7 @@ def ingest(
     decision = "replace" if replace else "add" if add else None
     items = pipeline.wanted(run, paths, source, as_format, dataset)
     outcomes = _with_progress(run, items, decision=decision, quarantine_rows=quarantine_rows)
+    warn(run)
     if pipeline.quarantined(outcomes):
         raise typer.Exit(QUARANTINED)
 
@@ -76,6 +77,14 @@ def _with_progress(
         return pipeline.take_in(watched, items, decision=decision, quarantine_rows=quarantine_rows, told=_tell)
 
 
+def warn(run: Run) -> None:
+    """Say which parts of pools nobody bears since their models have no tokens, where the configuration gives models parts."""
+    if any(pool.models for pool in run.config.pools.values()):
+        with pipeline.reading(run, refresh=False) as (ledger, _):
+            for line in mixes.uncounted(ledger):
+                terminal.say(f"warning: {line}")
+
+
 def _tell(outcome: Outcome) -> None:
     terminal.say(_sentence(outcome))
     for note in outcome.notes:
@@ -90,7 +99,8 @@ def _sentence(outcome: Outcome) -> str:
     if outcome.status != "loaded":
         return f"{head}: {outcome.status}"
     aside = f", {outcome.quarantined:,} set aside" if outcome.quarantined else ""
-    return f"{head}: {outcome.records:,} records from {outcome.files} file{'s' if outcome.files > 1 else ''}{aside}"
+    records = f"{outcome.records:,} record{'' if outcome.records == 1 else 's'}"
+    return f"{head}: {records} from {outcome.files} file{'s' if outcome.files > 1 else ''}{aside}"
 
 
 def report(
@@ -182,19 +192,22 @@ def answer(
         span = periods.parse(period) if period else periods.last(last, today) if last else periods.latest(ledger)
         in_force = reports.calendar_of(chosen, span, calendar)
         teams, graded = reports.teams_of(chosen, owed), reports.graded(chosen, cost)
-        below = footer.lines(ledger, span, calendar=in_force, cost=cost, late=late, teams=teams, with_evidence=graded)
-        if chosen.name == "chargeback":
-            below += footer.sensitivity(ledger, span)
         how: dict[str, Any] = {"calendar": in_force, "cost": cost, "policy": run.config.policy, "owed": owed}
+        notes: tuple[str, ...] = ()
         if wish:
             found = conversion.converted(ledger, chosen, span, wish, **how)
-            rows, bill, below = found.rows, found.bill, (*below, *found.notes)
+            rows, bill, notes = found.rows, found.bill, found.notes
         else:
             rows, bill = reports.run(ledger, chosen, span, **how), reports.bill(ledger, span, cost)
         reached = bill if chosen.reaches_bill and span.whole_months and cost != reports.CARD else None
-        if not rows.rows:
+        below = footer.lines(ledger, span, calendar=in_force, cost=cost, late=late, teams=teams)
+        if rows.rows:
+            below = (*footer.money(ledger, span, calendar=in_force, cost=cost, with_evidence=graded), *below)
+            below += footer.sensitivity(ledger, span) if chosen.name == "chargeback" else ()
+        else:
             terminal.say(f"costctl: {chosen.empty} for {span.label}; {periods.held(ledger)}")
-    return Answer(chosen, span, in_force, cost, reports.filled(chosen, rows), below, reached, run.config.policy.credits)
+    shown, credits_ = reports.filled(chosen, rows), run.config.policy.credits
+    return Answer(chosen, span, in_force, cost, shown, (*below, *notes), reached, credits_)
 
 
 def status(run: Run, format_: str | None) -> None:
@@ -223,6 +236,7 @@ def everything(run: Run) -> None:
     if run.config.file is None:
         raise UsageError("run", "needs a configuration", remedy="costctl init writes one; or name it with --config.")
     outcomes = _with_progress(run, pipeline.wanted(run, [], None, None))
+    warn(run)
     for export in run.config.exports:
         if export.table:
             export_of.configured(run, export.table, export.format, export.output)

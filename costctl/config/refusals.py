@@ -23,8 +23,9 @@ WORDS = {
 
 
 def contradictions(config: Config) -> Iterator[Problem]:
-    """Find rules and bearers that name a pool which is not there, two sources of one name, a deployment and chips of two pools."""
+    """Find rules and bearers that name a pool which is not there, pools and sources of one name, a deployment and chips of two pools."""
     yield from _pools_that_are_not_there(config)
+    yield from _pools_of_one_name(config)
     served: dict[tuple[str, str], str] = {}
     for pool, settings in config.pools.items():
         for field, value in settings.tokens.listed():
@@ -60,6 +61,15 @@ def _pools_that_are_not_there(config: Config) -> Iterator[Problem]:
             yield Problem(("policy", "bearers", kind, "pool"), what.rstrip())
 
 
+def _pools_of_one_name(config: Config) -> Iterator[Problem]:
+    """Find pools that the difference of upper and lower case alone keeps apart: who reads a report takes them for one."""
+    first: dict[str, str] = {}
+    for pool in config.pools:
+        if (other := first.setdefault(pool.lower(), pool)) != pool:
+            what = f"the pools {shown(other)} and {shown(pool)} differ by upper and lower case only: rename one"
+            yield from (Problem(("pools", name), what, of_key=True) for name in (other, pool))
+
+
 def _driven_twice(config: Config) -> Iterator[Problem]:
     """Find scopes that two entries of `drives` name, and pools that are not there."""
     named: set[tuple[str | None, str | None]] = set()
@@ -81,8 +91,11 @@ def _pools_that_do_not_fit(config: Config) -> Iterator[Problem]:
     for name, pool in config.pools.items():
         other = config.pools.get(pool.tokens.of or name)
         if other is None or (pool.tokens.of and other.tokens.of):
-            near = nearest(str(pool.tokens.of), config.pools)
+            own = [other for other, found in config.pools.items() if other != name and not found.tokens.of]
+            near = nearest(str(pool.tokens.of), own)
             what = f"goes by the tokens of {shown(pool.tokens.of)}, which is no pool with tokens of its own. {near}"
+            if pool.tokens.of == name:
+                what = "goes by the tokens of itself, as every pool does: leave `of` out, or name another pool"
             yield Problem(("pools", name, "tokens", "of"), what.rstrip())
         for number, item in enumerate(pool.reservations):
             for earlier in pool.reservations[:number]:

@@ -84,25 +84,26 @@ def _number_remedy(text: str) -> str:
 
 def money(text: str) -> Decimal:
     """Return an amount that fits DECIMAL(38,18), from its plain decimal text."""
-    if not SIGNED.fullmatch(text):
-        raise Wrong("is not a plain decimal number", _number_remedy(text))
-    whole, _, decimals = text.lstrip("+-").partition(".")
-    if len(decimals.rstrip("0")) > MONEY_DECIMALS or len(whole.lstrip("0")) > MONEY_WHOLES:
-        raise Wrong(
-            f"has more than {MONEY_WHOLES} digits before or {MONEY_DECIMALS} after the point", "Check the amount."
-        )
-    return Decimal(f"{text.partition('.')[0]}.{decimals.rstrip('0') or '0'}")
+    return _decimal(text, MONEY_WHOLES, MONEY_DECIMALS, "Check the amount.")
 
 
 def quantity(text: str) -> Decimal:
     """Return a quantity, or an amount of a card, that is not below zero and fits DECIMAL(18,6)."""
-    value = money(text)
+    value = _decimal(text, QUANTITY_WHOLES, QUANTITY_DECIMALS, "Round it as its source does.")
     if value < 0:
         raise Wrong("is below zero", "Check the sign.")
-    if value != round(value, QUANTITY_DECIMALS) or value >= 10**QUANTITY_WHOLES:
-        what = f"has more than {QUANTITY_WHOLES} digits before or {QUANTITY_DECIMALS} after the point"
-        raise Wrong(what, "Round it as its source does.")
     return value
+
+
+def _decimal(text: str, wholes: int, decimals: int, remedy: str) -> Decimal:
+    """Return a plain decimal number of so many digits before and after the point, zeros at its ends not counted."""
+    if not SIGNED.fullmatch(text):
+        raise Wrong("is not a plain decimal number", _number_remedy(text))
+    whole, _, part = text.partition(".")
+    part = part.rstrip("0")
+    if len(whole.lstrip("+-0")) > wholes or len(part) > decimals:
+        raise Wrong(f"has more than {wholes} digits before or {decimals} after the point", remedy)
+    return Decimal(f"{whole}.{part or '0'}")
 
 
 def cost(text: str) -> Decimal:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from costctl.errors import InputRefused, shown
-from costctl.files.packing import blocks
+from costctl.files.packing import blocks, wide
 
 MAX_RECORD = 16 << 20
 DELIMITERS = (",", ";", "\t", "|")
@@ -126,6 +126,9 @@ def _endless(path: Path, line: int) -> InputRefused:
 
 
 def _decoded(path: Path, number: int, line: bytes) -> str:
+    if number == 1 and (encoding := wide(line)):
+        remedy = f"Convert it: iconv -f {encoding} -t UTF-8 FILE > NEW"
+        raise InputRefused(str(path), "is UTF-16 text", evidence=shown(line[:8]), remedy=remedy)
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import hashlib
 import io
@@ -20,6 +21,10 @@ BLOCK = 4 << 20
 MAX_EXPANSION = 200  # times the packed size; a bill packs about 7:1
 MIN_SUSPECT = 64 << 20  # expansions below this many bytes are never a bomb
 BOM = b"\xef\xbb\xbf"
+WIDE: dict[tuple[bool, ...], str] = {  # by which bytes of two plain letters are NUL
+    (False, True, False, True): "UTF-16LE",
+    (True, False, True, False): "UTF-16BE",
+}
 ENCRYPTED = 0x1  # flag bit of a zip member
 SHOWN_MEMBERS = 5
 
@@ -95,6 +100,13 @@ def has_mark(path: Path) -> bool:
     """Tell whether a plain file begins with a byte order mark."""
     with opened_raw(path) as file:
         return file.read(len(BOM)) == BOM
+
+
+def wide(start: bytes) -> str | None:
+    """Return what iconv calls the encoding of a text that has two bytes for a letter, None where it is another one."""
+    if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return "UTF-16"
+    return WIDE.get(tuple(not byte for byte in start[:4]))
 
 
 @contextmanager

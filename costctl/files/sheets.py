@@ -6,11 +6,13 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from costctl.errors import UsageError, shown
 from costctl.files.cells import Reader, Wrong, nearest, words
+from costctl.files.packing import wide
 
 SHOWN_PROBLEMS = 5
 
@@ -99,9 +101,12 @@ def content(path: Path) -> bytes:
         ) from error
 
 
-def header_of(path: Path) -> tuple[int, list[str]]:
-    """Return the header's line and columns; raise UsageError where they are not separated by commas."""
-    line, header = next(records(path))
+def header_of(path: Path, fields: Sequence[Field] = ()) -> tuple[int, list[str]]:
+    """Return the header's line and columns; raise UsageError where there is none, or its columns are not separated by commas."""
+    line, header = next(records(path), (0, []))
+    if not header:
+        columns = ",".join(item.name for item in fields) or "rates/README.md lists the columns"
+        raise UsageError(str(path), "is empty", remedy=f"Start it with a header: {columns}.")
     separator = next((mark for mark in ";\t" if len(header) == 1 and mark in header[0]), None)
     if separator:
         what = f"its columns are separated by {shown(separator)}, not by commas"
@@ -127,8 +132,11 @@ def records(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 def _text(path: Path) -> str:
     found = content(path)
+    if encoding := wide(found):
+        remedy = f"Save it as CSV UTF-8, or convert it: iconv -f {encoding} -t UTF-8 FILE > NEW"
+        raise UsageError(str(path), "is UTF-16 text", evidence=shown(found[:8]), remedy=remedy)
     try:
-        text = found.decode("utf-8-sig")
+        return found.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = found[: error.start].count(b"\n") + 1
         raise UsageError(
@@ -137,17 +145,13 @@ def _text(path: Path) -> str:
             evidence=f"byte {shown(found[error.start : error.start + 1])}",
             remedy="Save it as CSV UTF-8, or convert it: iconv -f LATIN1 -t UTF-8 FILE > NEW",
         ) from error
-    if not text.strip():
-        raise UsageError(str(path), "is empty", remedy="Start it with a header; rates/README.md lists the columns.")
-    return text
 
 
 def read(path: Path, sheet: Sheet, fields: Sequence[Field]) -> Sheet:
     """Fill a sheet from its file; a wrong header ends it, wrong cells are collected and their rows left out."""
-    found = records(path)
-    line, header = next(found)
+    line, header = header_of(path, fields)
     refuse([*_header_problems(f"{sheet.path}:{line}", header, fields)])
-    for number, cells in found:
+    for number, cells in islice(records(path), 1, None):
         if len(cells) == len(header):
             texts = {column: cell for column, cell in zip(header, cells, strict=True) if cell}
             row = Row(sheet.path, sheet.name, number, texts, {})

@@ -9,11 +9,10 @@ from typing import Any
 
 from costctl.errors import InputRefused, shown
 from costctl.files import delimited, metrics, objects, parquet, unfolded
-from costctl.files.packing import BOM, unpacked
+from costctl.files.packing import BOM, unpacked, wide
 
 LOOK = 4096
 BINARY_SHARE = 20  # one NUL in so many bytes is no accident in a text
-UTF16 = (b"\xff\xfe", b"\xfe\xff")
 OTHERS = {
     b"%PDF": "a PDF document",
     b"\xd0\xcf\x11\xe0": "an old Excel or Word document",
@@ -50,8 +49,8 @@ def content(path: Path) -> str:
 def _refuse_others(path: Path, start: bytes) -> None:
     """Name what is often delivered or saved in the place of a table."""
     remedy = "Give a CSV, JSON or Parquet file: plain, gzip, or a zip with that one file."
-    if start[:2] in UTF16:
-        remedy = "Convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW"
+    if encoding := wide(start):
+        remedy = f"Convert it: iconv -f {encoding} -t UTF-8 FILE > NEW"
         raise InputRefused(str(path), "is UTF-16 text", evidence=shown(start[:8]), remedy=remedy)
     other = next((name for magic, name in OTHERS.items() if start.startswith(magic)), None)
     if start[TAR[0] :].startswith(TAR[1]):

@@ -107,6 +107,10 @@ def misplaced(item: Format, column: Column, value: Callable[[Column], str]) -> I
         other = at[column.after]
         condition = f"{column.type}({value(column)}) <= {other.type}({value(other)})"
         yield condition, f"is not later than {other.header}"
+    if column.not_before:
+        other = at[column.not_before]
+        condition = f"{column.type}({value(column)}) < {other.type}({value(other)})"
+        yield condition, f"is earlier than {other.header}"
     if column.ends:
         other = at[column.ends]
         begin = f"{other.type}({value(other)})"

@@ -40,7 +40,6 @@ def tables(config: Config) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def _rates(path: Path) -> list[tuple[Any, ...]]:
-    sheets.header_of(path)
     sheet = sheets.read(path, Sheet(str(path), path.name, "fx_rates"), FIELDS)
     seen: dict[tuple[Any, ...], Row] = {}
     for row in sheet.rows:

@@ -9,31 +9,28 @@ from costctl import reports
 from costctl.ledger import own
 from costctl.ledger.store import Ledger
 from costctl.nouns import Span
-from costctl.reports import chips, evidence, mixes, unrated
+from costctl.reports import bookings, chips, evidence, mixes, unrated
 
 STALE = (
     "STALE: deliveries, rules or rates changed since these numbers were computed; costctl run brings them up to date"
 )
 
 
-def lines(
-    ledger: Ledger, span: Span, *, calendar: str, cost: str, late: bool, teams: str = "", with_evidence: bool = False
-) -> tuple[str, ...]:
-    """Return the lines under a report: coverage, what is unallocated and unpriced, evidence, basis, completeness."""
-    text = reports.query("_footer.sql")
-    found = ledger.run(text, {"start": span.start, "end": span.end, "calendar": calendar, "cost": cost}).dicts()
+def money(ledger: Ledger, span: Span, *, calendar: str, cost: str, with_evidence: bool) -> tuple[str, ...]:
+    """Return what stands under the money of a span: how much of it has a team, what is unallocated and unpriced, its evidence."""
+    values = {"start": span.start, "end": span.end, "calendar": calendar, "cost": cost}
+    found = ledger.run(reports.query("_footer.sql"), values).dicts()
+    mix = evidence.mix(ledger, span, calendar=calendar, cost=cost) if with_evidence else []
+    return (*(_coverage(line, cost) for line in found), *mix)
+
+
+def lines(ledger: Ledger, span: Span, *, calendar: str, cost: str, late: bool, teams: str = "") -> tuple[str, ...]:
+    """Return what stands under every report, also one without rows: its basis, what cannot be used as it is, whether it is stale."""
     basis = (
         f"basis: {cost} cost, {calendar} calendar, {span.start} to {span.end} (end excluded){teams}"
         f" · tokens: delivered, from {_evidence(ledger, span)}{_aside(ledger)}"
     )
-    mix = evidence.mix(ledger, span, calendar=calendar, cost=cost) if with_evidence else []
-    return (
-        *(_coverage(line, cost) for line in found),
-        *mix,
-        basis,
-        *_warnings(ledger, span),
-        *([STALE] if late else []),
-    )
+    return (basis, *_warnings(ledger, span), *([STALE] if late else []))
 
 
 def sensitivity(ledger: Ledger, span: Span) -> tuple[str, ...]:
@@ -54,11 +51,16 @@ def _coverage(found: dict[str, Any], cost: str) -> str:
         f"unpriced {found['unpriced_rows'] or '-'}",
     ]
     if found["incomplete_rows"]:
-        parts.append(f"{found['incomplete_rows']:,} charges without {cost} cost (≥)")
+        parts.append(f"{_charges(found['incomplete_rows'])} without {cost} cost (≥)")
     if found["unknown_machine_rows"]:
         money = "" if cost == reports.CARD else f", {_short(found['unknown_machine_cost'])},"
-        parts.append(f"{found['unknown_machine_rows']:,} charges of unknown machines{money} have no chip-hours")
+        has = "have" if found["unknown_machine_rows"] > 1 else "has"
+        parts.append(f"{_charges(found['unknown_machine_rows'])} of unknown machines{money} {has} no chip-hours")
     return " · ".join(parts)
+
+
+def _charges(count: int) -> str:
+    return f"{count:,} charge{'s' if count > 1 else ''}"
 
 
 def _short(value: Decimal) -> str:
@@ -124,7 +126,7 @@ def _warnings(ledger: Ledger, span: Span) -> list[str]:
         values,
     ).rows:
         lines.append(
-            f"left out: {charges:,} charges for tokens of {provider} whose quantity on the bill cannot be read"
+            f"left out: {_charges(charges)} for tokens of {provider} whose quantity on the bill cannot be read"
         )
     added = ledger.run(reports.query("_added.sql"), values).dicts()
     for found in added[:1]:
@@ -134,6 +136,7 @@ def _warnings(ledger: Ledger, span: Span) -> list[str]:
             "if these are the same tokens, say under `tokens:` in costctl.yaml which of them drives money"
         )
     lines += mixes.warnings(ledger, span)
+    lines += bookings.warnings(ledger, span)
     lines += chips.warnings(ledger, span)
     lines += unrated.warnings(ledger, span)
     return lines

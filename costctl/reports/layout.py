@@ -24,6 +24,7 @@ HINTS = {
     "account_rule": "purposes without an account; these go under accounts: in costctl.yaml, with an account in place of ACCOUNT:",
     "other_purpose": "purposes that costctl has no word for (it has customer, free_users, internal, eval, training, synthetic_data, unknown):",
     "why": "what moves nothing, and why:",
+    "left_unknown": "where it is not known what is left, and why:",
     "remedy": "what would count the largest; a line of provider,machine,chip,chips goes into a card of machines, named under cards: in costctl.yaml:",
 }
 NAMED = ("drives", "against")  # texts of which nothing is a finding
@@ -77,7 +78,12 @@ def _lay_out(answer: Answer, width: int, *, cents: bool) -> Grid:
     )
     right = frozenset(number for number, (column, _) in enumerate(chosen) if _numeric(column, types))
     headings = tuple(_heading(heading, column, records) for column, heading in chosen)
-    notes = (*_left_out(report, chosen, records), *_notes(records, shown), *answer.footer)
+    notes = (
+        *_left_out(report, chosen, records),
+        *_shortened(records, shown),
+        *_hints(answer.rows.dicts()),
+        *answer.footer,
+    )
     return Grid(_title(answer), headings, cells, right, frozenset(rules), notes)
 
 
@@ -132,11 +138,15 @@ def _title(answer: Answer) -> str:
     return f"{answer.span.label} {answer.calendar} {month} · {answer.report.title} · {what}"
 
 
-def _notes(records: Sequence[Record], shown: Sequence[Record]) -> list[str]:
-    """Say what a shortened table leaves out, and what would mend its largest rows."""
+def _shortened(records: Sequence[Record], shown: Sequence[Record]) -> list[str]:
+    """Say what a shortened table leaves out."""
+    left = len(records) - len(shown)
+    return [f"{left} smaller rows are in --format csv; the total holds them"] if left else []
+
+
+def _hints(records: Sequence[Record]) -> list[str]:
+    """Say what would mend the largest rows, also of those that a narrow table adds up."""
     notes = []
-    if len(shown) < len(records):
-        notes.append(f"{len(records) - len(shown)} smaller rows are in --format csv; the total holds them")
     for column, sentence in HINTS.items():
         hints = list(dict.fromkeys(record[column] for record in records if record.get(column)))
         if hints:

@@ -2,12 +2,13 @@
 -- Grain: one row per pool and currency. under_recovery = cost - recharged - own_use, below 0 where more was charged than it cost; spending_variance = cost - budget,
 -- volume_variance = budget - recharged - own_use, the two sum to it: the spending and the volume variance of standard costing, as textbooks of management accounting have
 -- them for fixed overhead. own_use is at the same rates as others pay, at cost what the owner bears but idle and unused; no_team is what of the cost nobody bears. A markup is apart.
--- Unknown are variances without a budget of every month, what is left where rates are in another currency, and all that hangs on an unknown cost or quantity.
+-- Unknown are variances without a budget of every month, what is left where rates are in another currency, and all that hangs on an unknown cost or quantity;
+-- left_unknown says which of the last three it is.
 -- Title: recovery
 -- Calendar: billing
 -- Wide: pool, owner, cost, recharged, own_use=own use, under_recovery=under-recovery, no_team=no team, budget, spending_variance=spending, volume_variance=volume, markup, rated_mtok=Mtok, rated_chip_hours=chip-h, rated_requests=requests, unrated_mtok=Mtok no rate, unrated_chip_hours=chip-h no rate, unrated_requests=requests no rate
 -- Narrow: pool, cost, recharged, own_use=own use, under_recovery=under-recovery, spending_variance=spending, volume_variance=volume
--- Optional: no_team, markup, rated_mtok, rated_chip_hours, rated_requests, unrated_mtok, unrated_chip_hours, unrated_requests
+-- Optional: no_team, markup, rated_mtok, rated_chip_hours, rated_requests, unrated_mtok, unrated_chip_hours, unrated_requests, left_unknown
 -- Unknown: under_recovery, budget, spending_variance, volume_variance
 -- Empty: no pool has `recharge:`, or none of those cost anything
 WITH posted AS (
@@ -84,7 +85,12 @@ known AS (
         CASE WHEN NOT r.by_rates OR s.currencies = 1 THEN COALESCE(s.own_use, CAST('0' AS DECIMAL(38, 18))) ELSE s.own_use END AS own_use,
         CASE WHEN NOT s.incomplete THEN s.cost END AS whole_cost,
         CASE WHEN (NOT r.by_rates OR s.currencies = 1) AND NOT s.is_unknown AND (r.by_rates OR NOT s.incomplete)
-            THEN COALESCE(s.recharged, CAST('0' AS DECIMAL(38, 18))) + COALESCE(s.own_use, CAST('0' AS DECIMAL(38, 18))) END AS absorbed
+            THEN COALESCE(s.recharged, CAST('0' AS DECIMAL(38, 18))) + COALESCE(s.own_use, CAST('0' AS DECIMAL(38, 18))) END AS absorbed,
+        CASE
+            WHEN r.by_rates AND s.currencies > 1 THEN 'costs and internal rates are not all in one currency, so what is left of them is in none'
+            WHEN s.is_unknown THEN 'of what was used a quantity is not known'
+            WHEN s.incomplete THEN 'a part of its cost is not known'
+        END AS left_unknown
     FROM summed AS s
     INNER JOIN pool_recharges AS r ON r.pool = s.pool
     LEFT JOIN budgeted AS b ON b.pool = s.pool AND b.currency = s.currency
@@ -94,7 +100,7 @@ SELECT
     k.pool, k.owner, k.cost, k.recharged, k.own_use, k.whole_cost - k.absorbed AS under_recovery, k.no_team, k.budget, k.whole_cost - k.budget AS spending_variance,
     k.budget - k.absorbed AS volume_variance, k.markup, CASE WHEN k.place = 1 THEN q.rated_mtok END AS rated_mtok, CASE WHEN k.place = 1 THEN q.rated_chip_hours END AS rated_chip_hours,
     CASE WHEN k.place = 1 THEN q.rated_requests END AS rated_requests, CASE WHEN k.place = 1 THEN q.unrated_mtok END AS unrated_mtok,
-    CASE WHEN k.place = 1 THEN q.unrated_chip_hours END AS unrated_chip_hours, CASE WHEN k.place = 1 THEN q.unrated_requests END AS unrated_requests, k.currency, k.incomplete
+    CASE WHEN k.place = 1 THEN q.unrated_chip_hours END AS unrated_chip_hours, CASE WHEN k.place = 1 THEN q.unrated_requests END AS unrated_requests, CASE WHEN k.left_unknown IS NOT NULL THEN CONCAT('pool ', k.pool, ': ', k.left_unknown) END AS left_unknown, k.currency, k.incomplete
 FROM known AS k
 LEFT JOIN quantities AS q ON q.pool = k.pool
 ORDER BY k.currency, k.cost DESC NULLS LAST, k.pool

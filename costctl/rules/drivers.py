@@ -9,10 +9,13 @@ from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
+from costctl.errors import UsageError
 from costctl.files import cells, sheets
 from costctl.files.cells import Wrong
 from costctl.files.sheets import Field, Row, Sheet
 from costctl.nouns import shifted
+
+SAYS = "A driver says what each team counts for: a row for each day or month and team."
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Driver:
 def read(path: Path) -> list[Driver]:
     """Read the rows of a driver file; a date is a day, or a month for each of its days.
 
-    Raises UsageError for a date or value that is none, a negative value, a key that stands twice on a day, and a file of zeros.
+    Raises UsageError for a date or value that is none, a negative value, a key that stands twice on a day, and a file without rows or of zeros.
     """
     fields = (
         Field("date", _span, required=True),
@@ -40,10 +43,11 @@ def read(path: Path) -> list[Driver]:
     sheets.refuse(sheet.problems)
     found = [Driver(row["key"], row["value"], row["date"][0], row["date"][1], row) for row in sheet.rows]
     sheets.refuse(_twice(found))
+    if not found:
+        where = f"{path}:{sheets.header_of(path)[0]}"
+        raise UsageError(where, "has a header and no rows", remedy=SAYS)
     if not any(item.value for item in found):
-        sheets.refuse(
-            [sheets.Problem(str(path), "has no value above zero", "", "A driver says what each team counts for.")]
-        )
+        sheets.refuse([found[0].row.problem("value", "the driver has no value above zero", SAYS)])
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -11,6 +11,7 @@ from costctl import documents
 from costctl.config import Config
 from costctl.config.pools import Pool, pool_of
 from costctl.errors import UsageError, nearest, shown
+from costctl.files.sheets import Row
 from costctl.nouns import EVER, NEVER
 from costctl.rules import drivers, recharges
 from costctl.rules.drivers import Driver
@@ -73,36 +74,45 @@ def tables(config: Config) -> dict[str, list[tuple[Any, ...]]]:
 
 def _levels(config: Config, driven: dict[str, list[Driver]]) -> dict[str, int]:
     """Return the level of each pool: 1, or one more than the highest of those that pass costs on to it."""
-    feeds = {
-        name: {found for key in (*p.shares, *(item.key for item in driven.get(name, ()))) if (found := pool_of(key))}
-        | set(p.over)
-        for name, p in config.pools.items()
-    }
+    feeds = {name: _fed(config, name, driven.get(name, ())) for name in config.pools}
     for name, fed in feeds.items():
-        for other in fed - set(config.pools):
-            raise _error(
-                config,
-                name,
-                f"passes costs on to the pool {shown(other)}, which is not there",
-                nearest(other, config.pools),
-            )
-    order = TopologicalSorter({name: {other for other, fed in feeds.items() if name in fed} for name in feeds})
+        for other, place in fed.items():
+            if other not in config.pools:
+                what = f"passes costs on to the pool {shown(other)}, which is not there"
+                remedy = nearest(other, config.pools).rstrip() or "Mend the name, or add the pool."
+                raise _error(config, name, place, what, remedy)
+    order = TopologicalSorter({name: [other for other, fed in feeds.items() if name in fed] for name in feeds})
     levels = dict[str, int]()
     try:
         for name in order.static_order():
             levels[name] = 1 + max((levels[other] for other, fed in feeds.items() if name in fed), default=0)
     except CycleError as error:
-        circle = error.args[1]
-        what = f"pools pass their costs on in a circle: {' > '.join(reversed(circle))}"
-        raise _error(config, circle[0], what, "Leave one of them out.") from error
+        circle: list[str] = error.args[1][1:]
+        start = min(range(len(circle)), key=lambda place: [*feeds].index(circle[place]))
+        circle = [*circle[start:], *circle[:start]]
+        first, closes = circle[0], circle[-1]
+        what = f"passes costs on in a circle: {' > '.join([*circle, first])}"
+        raise _error(config, closes, feeds[closes][first], what, "Leave one of them out.") from error
     return levels
 
 
-def _error(config: Config, pool: str, what: str, remedy: str) -> UsageError:
-    where = f"{config.file}"
-    if config.file:
-        where = documents.read(config.file).where(("pools", pool), key=True)
-    return UsageError(where, f"pool {shown(pool)}: {what}", remedy=remedy or "Mend the name, or add the pool.")
+def _fed(config: Config, name: str, driven: Iterable[Driver]) -> dict[str, documents.Place | Row]:
+    """Return the pools that a pool passes costs on to, each with the place that says so first: in the configuration, or its driver."""
+    pool = config.pools[name]
+    said: list[tuple[str | None, documents.Place | Row]] = [
+        *((pool_of(key), ("pools", name, "shares", key)) for key in pool.shares),
+        *((other, ("pools", name, "over", number)) for number, other in enumerate(pool.over)),
+        *((pool_of(item.key), item.row) for item in driven),
+    ]
+    return {other: place for other, place in reversed(said) if other}
+
+
+def _error(config: Config, pool: str, place: documents.Place | Row, what: str, remedy: str) -> UsageError:
+    if isinstance(place, Row):
+        where = f"{place.path}:{place.line}:key"
+    else:
+        where = documents.read(config.file).where(place, key="shares" in place) if config.file else "costctl.yaml"
+    return UsageError(where, f"pool {shown(pool)}: {what}", remedy=remedy)
 
 
 def _to(key: str) -> tuple[str | None, str | None]:

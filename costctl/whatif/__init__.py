@@ -10,7 +10,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal, localcontext
 from typing import Any
@@ -194,6 +194,12 @@ def answer(
     )
     rows = Rows(columns, types, [tuple(record.values()) for record in records])
     return Answer(report, span(asked), "billing", cost, rows, tuple(notes))
+
+
+def by_period(rows: Rows) -> Rows:
+    """Return rows with their periods one after the other, where they have any: a table adds these up, a file shows them."""
+    place = rows.columns.index("period") if "period" in rows.columns else None
+    return rows if place is None else replace(rows, rows=sorted(rows.rows, key=lambda row: row[place]))
 
 
 def _type(column: str) -> str:

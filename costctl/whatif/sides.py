@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from functools import partial
 from typing import Any
 
-from costctl import whatif
+from costctl import reports, whatif
 from costctl.config import Config
 from costctl.config.pools import Idle, Pool, Weights
 from costctl.errors import UsageError, nearest, shown
@@ -17,7 +17,7 @@ from costctl.reports import Answer
 from costctl.whatif import Line, Owed
 
 RATIOS = ("2", "2.5", "4")  # what VTC, OpenCost and GKE take an output token to be worth
-COIN = Decimal("0.01")  # what differs by less is told to be the same
+COIN = Decimal("0.01")
 MEASURED = "measured speeds (tokens_per_second)"
 Sums = dict[tuple[str, str, str], Owed]
 Turned = Callable[[Pool], Pool | None]  # a pool as it would be, None where that cannot be
@@ -136,8 +136,7 @@ def _compared(
     months = ", ".join(f"{month:%Y-%m}" for month in asked)
     where = f"the pool {next(iter(pools))}" if len(pools) == 1 else f"{len(pools)} pools"
     basis = f"basis: {cost} cost, billing months {months} · rules {now.fingerprint} but for what is compared in {where} · the same charges and counts; nothing was changed"
-    alike = ["nobody's money depends on it"] if _alike(found) else []
-    notes = ["* in force", *notes, *alike, basis]
+    notes = ["* in force", *notes, *_most(list(found.values())), basis]
     return whatif.answer(title, shown, list(_records(sides, found, marked)), asked, cost, notes)
 
 
@@ -149,15 +148,26 @@ def _left(side: Side, turned: Mapping[str, Pool], pools: Mapping[str, Pool]) -> 
         yield f"{side.name}: needs {side.lacking}, which only {', '.join(turned)} {'has' if len(turned) == 1 else 'have'}; other pools stay as they are set"
 
 
-def _alike(found: Mapping[Side, Sums]) -> bool:
-    """Tell whether every side comes to the same, but for the last unit of a remainder."""
-    first, *others = found.values()
-    return bool(others) and all(_near(first.get(who), sums.get(who)) for sums in others for who in {*first, *sums})
+def _most(found: Sequence[Sums]) -> Iterator[str]:
+    """Say of each currency by how much at most the sides differ, and for whom; that nothing does only where that is so to the last digit."""
+    largest = dict[str, tuple[Decimal, str]]()
+    for who in sorted({who for sums in found for who in sums}):
+        costs = [owed.cost for owed in (sums.get(who, whatif.NOTHING) for sums in found) if owed.cost is not None]
+        currency, line, team = who
+        with localcontext(reports.EXACT):
+            differ = max(costs) - min(costs) if costs else Decimal(0)
+        if differ > largest.get(currency, (Decimal(0), ""))[0]:
+            largest[currency] = differ, team or line
+    for currency, (differ, whose) in largest.items():
+        yield f"the largest difference is {_told(differ)} {currency} ({whose})"
+    if len(found) > 1 and not largest:
+        known = not any(owed.cost is None or owed.incomplete for sums in found for owed in sums.values())
+        yield f"nobody's {'' if known else 'known '}money depends on it"
 
 
-def _near(one: Owed | None, other: Owed | None) -> bool:
-    first, second = (item.cost if item and item.cost else Decimal(0) for item in (one, other))
-    return abs(first - second) < COIN
+def _told(amount: Decimal) -> str:
+    """Write an amount to the coin; what is less than one in full."""
+    return f"{amount:,.2f}" if amount >= COIN else f"{amount.normalize():f}"
 
 
 def _sums(owed: Mapping[Line, Owed]) -> Sums:
