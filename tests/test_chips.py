@@ -182,7 +182,7 @@ def test_more_chip_time_than_was_paid_is_told(place):
     place.write("allocation.json", allocations(allocation(hours=192), allocation("prod/node-7/__idle__", hours=96)))
     said(place, "ingest", "october.csv", "allocation.json")
     assert paid(place) == {"serving": 1280, "idle": 640}
-    assert "chip time of pool h100 exceeds its paid chip-hours on 1 days" in said(
+    assert "chip time of pool h100 exceeds its paid chip-hours on 1 day" in said(
         place, "report", "chargeback", "--period", "2026-10", "--format", "table"
     )
 

@@ -131,7 +131,7 @@ def _tell_unknown(run: Run, machines: Sequence[tuple[str, str, int, Decimal, str
         provider, name, _, cost, currency = machines[0]
         charges = sum(found[2] for found in machines)
         run.say(
-            f"warning: {charges:,} charges of accelerators have no chip-hours; the dearest machine is {provider} {shown(name)}, "
+            f"warning: {charges:,} {'charge of accelerators has' if charges == 1 else 'charges of accelerators have'} no chip-hours; the dearest machine is {provider} {shown(name)}, "
             f"{cost:,.2f} {currency}: costctl report unknown-machines"
         )
 

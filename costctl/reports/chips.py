@@ -38,7 +38,7 @@ def warnings(ledger: Ledger, span: Span) -> Iterator[str]:
     if len(crowded) > MOST:
         yield f"chip time of {len(crowded) - MOST:,} more machines is of more chips at one time than the bill says they have"
     for pool, slots in ledger.run(EXCEEDED, {"start": span.start, "end": span.end}).rows:
-        yield f"chip time of pool {pool} exceeds its paid chip-hours on {slots} days; its states are taken in proportion"
+        yield f"chip time of pool {pool} exceeds its paid chip-hours on {slots} day{'s' if slots > 1 else ''}; its states are taken in proportion"
 
 
 def _asked(ledger: Ledger, span: Span, name: str) -> Rows:
