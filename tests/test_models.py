@@ -14,7 +14,16 @@ MODELS = sorted((PACKAGE / "models").glob("[0-9][0-9]_*.sql"))
 CHECKS = sorted((PACKAGE / "checks").glob("*.sql"))
 REPORTS = sorted((PACKAGE / "reports").glob("*.sql"))
 LONGEST_MODEL = 80
-NOT_THERE = ("reserved_time", "spillover", "spilled_tokens", "uncovered_tokens", "recharged_use", "recharges")
+NOT_THERE = (
+    "reserved_time",
+    "spillover",
+    "spilled_tokens",
+    "uncovered_tokens",
+    "recharged_use",
+    "recharges",
+    "direct_slots",
+    "direct_costs",
+)
 
 
 def sources():

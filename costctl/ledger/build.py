@@ -57,13 +57,12 @@ def prepare(ledger: Ledger) -> bool:
     with ledger.transaction():
         for model in models.listed():
             text = models.qualified(model.text.replace("RULES()", NO_RULES), shapes.keys(), given)
-            columns = ledger.run(
-                f"DESCRIBE {text}", models.used(text, values)
-            ).rows  # to run it on nothing takes longer
-            shapes[model.name] = ", ".join(f'"{column[0]}" {column[1]}' for column in columns)
-            ledger.run(f"CREATE OR REPLACE TEMP TABLE {model.name} ({shapes[model.name]})")
+            described = ledger.run(f"DESCRIBE {text}", models.used(text, values))  # to run it on nothing takes longer
+            columns = [(name, kind) for name, kind, *_ in described.rows]
+            shapes[model.name] = _nothing(model, columns)
+            ledger.run(shapes[model.name])
             if model.keep:
-                ledger.run(f"CREATE OR REPLACE TABLE ledger.{model.name} ({shapes[model.name]})")
+                ledger.run(f"CREATE OR REPLACE TABLE ledger.{model.name} ({_typed(columns)})")
         forget(ledger)
         ledger.run("DELETE FROM ledger.meta WHERE key = 'groups'")
         seals.lift(ledger)
@@ -138,15 +137,13 @@ def _run(ledger: Ledger, period: date, steps: Sequence[tuple[Model, int]], done:
     shapes = json.loads(ledger.meta("shapes") or "{}")
     for model, level in steps:
         table, first = model.into or model.name, level == 1 and not model.into
-        if first:
-            _make_room(ledger, model)
         if first and model.keep:
             ledger.run(f"DELETE FROM ledger.{table} WHERE billing_period = $period", {"period": period})
         new = 0
         if model.without not in empty:  # to plan a SELECT takes longer than to run it on little
             new = _compute(ledger, model, period, done, models.known(), level, keep=model.keep)
         elif first and not model.keep:
-            ledger.run(f"CREATE OR REPLACE TEMP TABLE {table} ({shapes[table]})")
+            ledger.run(shapes[table])
         if new:
             empty.discard(table)
         elif first:
@@ -187,12 +184,16 @@ def _compute(
     return int(ledger.value(f"{head} {text}", models.used(text, values)))
 
 
-def _make_room(ledger: Ledger, model: Model) -> None:
-    """Drop what has a view's name: it was one, or a table without rows."""
-    if model.view:
-        query = "SELECT DISTINCT table_type FROM information_schema.tables WHERE table_name = $name AND table_catalog = 'temp'"
-        for (kind,) in ledger.run(query, {"name": model.name}).rows:
-            ledger.run(f"DROP {'VIEW' if kind == 'VIEW' else 'TABLE'} temp.{model.name}")
+def _nothing(model: Model, columns: Sequence[tuple[str, str]]) -> str:
+    """Return the statement that has a model's TEMP table without rows; a view where it is one, for neither takes the place of the other."""
+    if not model.view:
+        return f"CREATE OR REPLACE TEMP TABLE {model.name} ({_typed(columns)})"
+    listed = ", ".join(f'CAST(NULL AS {kind}) AS "{name}"' for name, kind in columns)
+    return f"CREATE OR REPLACE TEMP VIEW {model.name} AS SELECT {listed} WHERE FALSE"
+
+
+def _typed(columns: Sequence[tuple[str, str]]) -> str:
+    return ", ".join(f'"{name}" {kind}' for name, kind in columns)
 
 
 def _empty(ledger: Ledger) -> set[str]:
@@ -218,8 +219,6 @@ def derive(ledger: Ledger, period: date, names: Collection[str]) -> None:
     levels = int(ledger.value("SELECT COALESCE(max(level), 1) FROM ledger.pools"))
     for model, level in _steps(levels):
         if model.name in names:
-            if level == 1:
-                _make_room(ledger, model)
             _compute(ledger, model, period, done, given, level)
             done.add(model.into or model.name)
 

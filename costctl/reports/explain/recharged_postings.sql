@@ -1,4 +1,4 @@
--- The days of postings that recharges are of: the cost that went to the owner of a pool, and what it charges at cost; as models/58 sums them.
+-- The days of postings that recharges are of: the cost that went to the owner of a pool, and what it charges at cost; as models/60 sums them.
 -- Grain: one row per recharge, posting and day.
 SELECT r.recharge, p.billing_period, p.posting_id, d.day
 FROM explained_recharges AS r

@@ -1,6 +1,6 @@
--- Postings by UTC day: one within a day stands as it is, a longer one is apportioned by its seconds in each day.
--- Grain: one row per posting and day.
--- Keep: yes
+-- The days of postings that are longer than one: each takes of the costs and the chip-hours what its seconds are of the whole.
+-- Grain: one row per such posting and day. The day with the most seconds, the first of several, takes the rest.
+-- Empty without: long_postings
 WITH spread AS (
     SELECT
         p.billing_period, p.booked_period, p.posting_id, CAST(d.day AS DATE) AS day, p.BilledCost, p.EffectiveCost, p.ListCost, p.ContractedCost, p.rate_card_cost, p.chip_hours,
@@ -8,9 +8,8 @@ WITH spread AS (
         signed_millionths(p.rate_card_cost) AS rate_card, signed_millionths(p.chip_hours) AS hours,
         CAST(DATE_DIFF('second', GREATEST(p.slot_start, CAST(d.day AS TIMESTAMP)), LEAST(p.slot_end, CAST(d.day AS TIMESTAMP) + INTERVAL 1 DAY)) AS DECIMAL(38, 0)) AS weight,
         CAST(DATE_DIFF('second', p.slot_start, p.slot_end) AS DECIMAL(38, 0)) AS total
-    FROM postings AS p
+    FROM long_postings AS p
     INNER JOIN calendar AS d ON CAST(d.day AS TIMESTAMP) < p.slot_end AND CAST(d.day AS TIMESTAMP) + INTERVAL 1 DAY > p.slot_start
-    WHERE p.billing_period = $billing_period AND p.slot_end > CAST(DATE_TRUNC('day', p.slot_start) AS TIMESTAMP) + INTERVAL 1 DAY
 ),
 
 shared AS (
@@ -32,7 +31,3 @@ SELECT
     CASE WHEN place = 1 THEN chip_hours - (SUM(hours) OVER whole - hours) ELSE hours END AS chip_hours
 FROM shared
 WINDOW whole AS (PARTITION BY posting_id)
-UNION ALL
-SELECT billing_period, booked_period, posting_id, CAST(slot_start AS DATE), BilledCost, EffectiveCost, ListCost, ContractedCost, rate_card_cost, chip_hours
-FROM postings
-WHERE billing_period = $billing_period AND slot_end <= CAST(DATE_TRUNC('day', slot_start) AS TIMESTAMP) + INTERVAL 1 DAY
