@@ -192,6 +192,7 @@ def test_it_fits_up_to_the_last_digit(sql):
 
 
 SLOT = "TIMESTAMP '2026-10-03' AS slot_start, TIMESTAMP '2026-10-04' AS slot_end"
+MONTH = "DATE '2026-10-01' AS billing_period"
 NONE_UNKNOWN = ", ".join(
     f"CAST(2 AS BIGINT) AS {name}_unknown" for name in ("billed", "effective", "list", "contracted")
 )
@@ -208,9 +209,13 @@ def fill(ledger, name, select):
 
 def answer(ledger, model, columns, sources):
     """Run a model's own text over the rows given to its sources."""
-    text = models.qualified(MODELS[model], set(sources), build.tables(ledger))
+    text = text_of(ledger, model, sources)
     values = models.used(text, models.parameters(date(2026, 10, 1)))
     return ledger.run(f"SELECT {columns} FROM ({text})", values).rows
+
+
+def text_of(ledger, model, sources):
+    return models.qualified(MODELS[model], set(sources), build.tables(ledger))
 
 
 def by_cell(rows):
@@ -223,7 +228,7 @@ def by_cell(rows):
 
 
 def over_teams(ledger, cells):
-    """Split by model 45: a state cell over the teams of its shares."""
+    """Split by pool_postings: a state cell over the teams of its shares."""
     costs = [(f"'{i}'", *map(money, values)) for i, (values, _) in enumerate(cells)]
     fill(
         ledger,
@@ -239,14 +244,14 @@ def over_teams(ledger, cells):
     fill(
         ledger,
         "allocation_shares",
-        f"id AS pool, {SLOT}, 'teams|*' AS share_key, team, 'm' AS model, 'p' AS purpose, 'x' AS method, weight, total FROM {listed(owners, ('id', 'team', 'weight', 'total'))}",
+        f"{MONTH}, id AS pool, {SLOT}, 'teams|*' AS share_key, team, 'm' AS model, 'p' AS purpose, 'x' AS method, weight, total FROM {listed(owners, ('id', 'team', 'weight', 'total'))}",
     )
     columns = f"state_cell_id, team, {', '.join(COSTS)}"
     return by_cell(answer(ledger, "pool_postings", columns, ["state_cells", "allocation_shares"]))
 
 
 def over_states(ledger, cells):
-    """Split by model 43: a pool cell over the states of its chips, here told apart by the team they name."""
+    """Split by state_cells: a pool cell over the states of its chips, here told apart by the team they name."""
     costs = [(f"'{i}'", *map(money, values)) for i, (values, _) in enumerate(cells)]
     fill(
         ledger,
@@ -258,11 +263,11 @@ def over_states(ledger, cells):
     ]
     fill(
         ledger,
-        "chip_time",
-        f"id AS pool, {SLOT}, 'training' AS state, team, weight FROM {listed(states, ('id', 'team', 'weight'))}",
+        "pool_time",
+        f"{MONTH}, id AS pool, {SLOT}, 'training' AS state, team, weight FROM {listed(states, ('id', 'team', 'weight'))}",
     )
     columns = f"cell_id, state_team, {', '.join(COSTS)}"
-    return by_cell(answer(ledger, "state_cells", columns, ["pool_cells", "chip_time"]))
+    return by_cell(answer(ledger, "state_cells", columns, ["pool_cells", "pool_time"]))
 
 
 @pytest.mark.parametrize("split", [over_teams, pytest.param(over_states, marks=pytest.mark.slow)])
@@ -293,7 +298,7 @@ START = datetime(2026, 10, 1, tzinfo=UTC)
 @example([((1, -1, 10**18, -LARGEST, LARGEST), 86399, 2)])
 @example([((1, -1, 10**18, -LARGEST, LARGEST), 0, 86400)])
 def test_days_split_to_the_last_digit(ledger, postings):
-    """Model 51: a posting over the UTC days it lies in, by its seconds in each."""
+    """A posting over the UTC days it lies in, by its seconds in each."""
     rows = [
         (f"'{i}'", *(f"'{START + timedelta(seconds=at):%F %T}'" for at in (begin, begin + length)), *map(money, values))
         for i, (values, begin, length) in enumerate(postings)
@@ -301,12 +306,16 @@ def test_days_split_to_the_last_digit(ledger, postings):
     fill(
         ledger,
         "postings",
-        f"DATE '2026-10-01' AS billing_period, DATE '2026-10-01' AS booked_period, id AS posting_id, CAST(b AS TIMESTAMP) AS slot_start, CAST(e AS TIMESTAMP) AS slot_end, {', '.join(COSTS)} FROM {listed(rows, ('id', 'b', 'e', *COSTS))}",
+        f"{MONTH}, DATE '2026-10-01' AS booked_period, id AS posting_id, CAST(b AS TIMESTAMP) AS slot_start, CAST(e AS TIMESTAMP) AS slot_end, {', '.join(COSTS)} FROM {listed(rows, ('id', 'b', 'e', *COSTS))}",
     )
     ledger.run("DELETE FROM ledger.calendar")
     ledger.run("INSERT INTO ledger.calendar SELECT DATE '2026-10-01' + CAST(n AS INTEGER) FROM range(150) AS days(n)")
     columns = f"posting_id, CAST(day AS VARCHAR), {', '.join(COSTS)}"
-    found = by_cell(answer(ledger, "posting_days", columns, ["postings"]))
+    for model, source in (("long_postings", "postings"), ("long_days", "long_postings")):
+        text = text_of(ledger, model, [source])
+        values = models.used(text, models.parameters(date(2026, 10, 1)))
+        ledger.run(f"CREATE OR REPLACE TEMP TABLE {model} AS {text}", values)
+    found = by_cell(answer(ledger, "posting_days", columns, ["postings", "long_days"]))
     for i, (values, begin, length) in enumerate(postings):
         seconds = {}
         for day in range(begin // 86400, (begin + length - 1) // 86400 + 1):
