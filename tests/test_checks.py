@@ -1,6 +1,7 @@
 """Every check is shown a broken ledger and fires; on a good ledger all are silent. A check without a broken example fails."""
 
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from costctl.bills.deliveries import Wanted
 from costctl.errors import DoesNotReconcile
 from costctl.ledger import checks, store
 
+MONTHS = [date(2026, month, 1) for month in (9, 10, 11)]
 CHECKS = {path.stem for path in (Path(costctl.__file__).parent / "checks").glob("*.sql")}
 
 CONFIG = """
@@ -232,6 +234,7 @@ def test_exactly_this_check_fires(good, check, statement):
         for part in statement.split(";"):
             assert ledger.value(part) > 0, "the example changes nothing"
         assert sorted(checks.failing(ledger)) == [check]
+        assert sorted(checks.failing(ledger, MONTHS)) == [check]  # as a run looks at the months that it computed
         ledger.run("ROLLBACK")
 
 

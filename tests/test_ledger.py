@@ -229,6 +229,18 @@ class TestTheWalls:
 READ, WRITE = ("sql", "SELECT 1"), ("ingest", "october.csv")
 
 
+@pytest.mark.parametrize(("wide", "opened"), [(False, store.in_memory), (True, duckdb.connect)])
+def test_a_sum_beside_an_empty_table_is_what_it_is(wide, opened):
+    """DuckDB 2.0.0 by itself says that 3 is not above 0 here; where a later one does not, the setting may go."""
+    with opened() as ledger:
+        run = ledger.execute if wide else ledger.run
+        run("CREATE TEMP TABLE amounts AS SELECT i AS id, i AS amount FROM range(3) AS r(i)")
+        run("CREATE TEMP TABLE none_yet (id BIGINT, day DATE)")
+        told = "SELECT total, total > 0 FROM (SELECT sum(amount) AS total FROM amounts AS a LEFT JOIN none_yet AS n ON n.id = a.id AND n.day = DATE '2026-10-01')"
+        found = run(told)
+        assert (found.fetchall() if wide else found.rows) == [(3, not wide)]
+
+
 class TestTheFile:
     @pytest.mark.parametrize("words", [READ, WRITE])
     def test_another_schema_is_refused(self, ledger, words):
@@ -345,9 +357,9 @@ class TestStaleness:
 
     def test_a_check_that_fails_fails_again(self, ledger):
         """Exit 5 must not go away by itself."""
-        ledger.bill("september.csv", [{"day": "2026-09-01", "team": "ads"}])
+        ledger.bill("more.csv", [{"day": "2026-10-05", "team": "ads"}])
         ledger.change("UPDATE ledger.delivery_totals SET BilledCost = BilledCost + 1")
-        codes = [ledger.costctl("ingest", "september.csv").returncode for _ in range(2)]
+        codes = [ledger.costctl("ingest", "--source", "more", "more.csv").returncode for _ in range(2)]
         assert codes == [5, 5]
 
 

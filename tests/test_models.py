@@ -103,3 +103,13 @@ def test_without_its_table_a_model_has_no_rows(ingested_quickstart):
             assert there or model.name in NOT_THERE
             assert ledger.run(emptied, values).rows == [], model.name
     assert len(claims) > 10
+
+
+@pytest.mark.parametrize(
+    "model", [model for model in models.listed() if model.name not in build.SCANNED], ids=lambda model: model.name
+)
+def test_what_is_kept_is_read_of_the_billing_period_only(model):
+    """The ledger keeps the rows of all months; a read that does not say of which would mix them."""
+    kept = [name for name in re.findall(r"\b(?:FROM|JOIN)\s+([a-z_]+)\b", model.text) if name in models.kept()]
+    said = re.findall(r"\bbilling_period = (?:\$billing_period|[a-z]\.billing_period)", model.text)
+    assert len(said) >= len(kept)

@@ -249,15 +249,16 @@ def test_a_ledger_that_is_read_meanwhile_is_busy(split):
 
 
 def test_money_that_would_be_lost_is_refused(split, monkeypatch):
-    whole = build._keep
+    whole = build._compute
 
-    def losing(ledger, name, period, *, has_rows):
-        whole(ledger, name, period, has_rows=has_rows)
-        if name == "postings":
+    def losing(ledger, model, *words, **options):
+        rows = whole(ledger, model, *words, **options)
+        if model.name == "postings":
             ledger.run("UPDATE ledger.postings SET EffectiveCost = 0 WHERE team = 'ads'")
+        return rows
 
     before = split.fingerprint()
-    monkeypatch.setattr(build, "_keep", losing)
+    monkeypatch.setattr(build, "_compute", losing)
     said = split.costctl("rules", "plan", "--against", "by_tokens.yaml")
     assert said.returncode == 5
     assert "check posting" in said.stderr

@@ -11,10 +11,19 @@ HEAD = """# The data flow
 
 The numbered files of this folder in order are the algorithm: charges become groups, groups become chip-hours, pool cells and
 shares, and all of it becomes postings. Each file is one SELECT; its table is named by the file. Tables marked *kept* are stored in
-the ledger per billing period, the others live while a period is computed. The tables that Python fills are in
+the ledger per billing period, the others live while a period is computed; what *stands with* something is kept until that changes. The tables that Python fills are in
 [`../ledger/schema.sql`](../ledger/schema.sql); exact arithmetic is in [`macros.sql`](macros.sql). This page is written by
 `pytest --update-golden tests/test_catalogue.py`.
 """
+
+SAID = (
+    "Keep: ",
+    "View: ",
+    "Empty without: ",
+    "By level: ",
+    "Into: ",
+    "Stands with: ",
+)  # of a model, in its own words below
 
 
 def text() -> str:
@@ -32,6 +41,8 @@ def _section(model: Model, ledger: store.Ledger, tables: set[str]) -> str:
     columns = build.describe(ledger, model.name)
     kept = " *kept*" if model.keep else ""
     without = f"; empty without {model.without}" if model.without else ""
+    into = f"; its rows are for {model.into}" if model.into else ""
+    stands = f"; stands with records of usage, {', '.join(model.stands)}" if model.stands else ""
     lines = [
         f"## {model.file}{kept}",
         "",
@@ -39,7 +50,7 @@ def _section(model: Model, ledger: store.Ledger, tables: set[str]) -> str:
         "",
         f"Grain: {grain}",
         "",
-        f"Reads: {', '.join(reads)}{without}",
+        f"Reads: {', '.join(reads)}{without}{into}{stands}",
         "",
     ]
     return "\n".join([*lines, "Columns: " + ", ".join(f"`{name}` {kind}" for name, kind in columns), ""])
@@ -49,7 +60,5 @@ def _header(text: str) -> tuple[str, str]:
     """Return the sentence and the grain of the comment that a file begins with."""
     lines = [line.removeprefix("-- ") for line in takewhile(lambda line: line.startswith("--"), text.splitlines())]
     at = next(number for number, line in enumerate(lines) if line.startswith("Grain: "))
-    grain = [
-        line for line in lines[at:] if not line.startswith(("Keep: ", "View: ", "Empty without: ", "Stands with: "))
-    ]
+    grain = [line for line in lines[at:] if not line.startswith(SAID)]
     return " ".join(lines[:at]), " ".join(grain).removeprefix("Grain: ")

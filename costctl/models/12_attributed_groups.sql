@@ -29,9 +29,9 @@ named AS (
     CROSS JOIN roster AS r
     LEFT JOIN team_aliases AS t ON t.raw = LOWER(TRIM(g.raw_team))
         AND CAST(g.slot_start AS DATE) >= t.valid_from AND CAST(g.slot_start AS DATE) < t.valid_to
-    LEFT JOIN model_names AS declared ON declared.billing_period = $billing_period AND declared.raw = LOWER(TRIM(g.raw_model))
+    LEFT JOIN model_names AS declared ON declared.billing_period = g.billing_period AND declared.raw = LOWER(TRIM(g.raw_model))
         AND CAST(g.slot_start AS DATE) >= declared.valid_from AND CAST(g.slot_start AS DATE) < declared.valid_to
-    LEFT JOIN model_names AS billed ON billed.billing_period = $billing_period AND billed.raw = LOWER(TRIM(g.x_model_raw))
+    LEFT JOIN model_names AS billed ON billed.billing_period = g.billing_period AND billed.raw = LOWER(TRIM(g.x_model_raw))
         AND CAST(g.slot_start AS DATE) >= billed.valid_from AND CAST(g.slot_start AS DATE) < billed.valid_to
     LEFT JOIN machines AS m ON m.provider = g.provider AND m.name = LOWER(TRIM(g.x_machine))
     LEFT JOIN pools AS p ON p.pool = g.pool

@@ -39,5 +39,5 @@ FROM pooled AS a
 CROSS JOIN roster AS r
 CROSS JOIN usage_span AS s
 LEFT JOIN team_aliases AS t ON t.raw = LOWER(TRIM(a.team_raw)) AND CAST(a.ts_start AS DATE) >= t.valid_from AND CAST(a.ts_start AS DATE) < t.valid_to
-LEFT JOIN model_names AS m ON m.billing_period = $billing_period AND m.raw = LOWER(TRIM(a.model_raw)) AND CAST(a.ts_start AS DATE) >= m.valid_from AND CAST(a.ts_start AS DATE) < m.valid_to
+LEFT JOIN model_names AS m ON m.billing_period = s.billing_period AND m.raw = LOWER(TRIM(a.model_raw)) AND CAST(a.ts_start AS DATE) >= m.valid_from AND CAST(a.ts_start AS DATE) < m.valid_to
 WHERE a.pool IS NOT NULL AND a.ts_start < CAST(s.end_day AS TIMESTAMP) AND a.ts_end > CAST(s.first_day AS TIMESTAMP)

@@ -7,7 +7,7 @@ WITH slots AS (
     SELECT g.pool, g.slot_start, g.slot_end, CAST(SUM(h.chip_hours) * 1000000 AS DECIMAL(38, 0)) * 3600 AS paid
     FROM attributed_groups AS g
     LEFT JOIN chip_hours AS h ON h.group_id = g.group_id
-    LEFT JOIN unknown_machines AS n ON n.group_id = g.group_id AND n.billing_period = $billing_period
+    LEFT JOIN unknown_machines AS n ON n.group_id = g.group_id AND n.billing_period = g.billing_period
     WHERE g.pool IS NOT NULL AND g.pool <> 'api' AND g.nature = 'usage' AND (h.group_id IS NOT NULL OR n.group_id IS NOT NULL)
     GROUP BY g.pool, g.slot_start, g.slot_end
     HAVING COUNT(n.group_id) = 0

@@ -15,8 +15,8 @@ WITH priced AS (
             WHEN g.EffectiveCost = 0 AND NOT g.effective_incomplete AND g.x_token_class IS NULL THEN CAST('0' AS DECIMAL(38, 18))
         END AS cost
     FROM attributed_groups AS g
-    LEFT JOIN rated_chip_hours AS h ON h.group_id = g.group_id AND h.billing_period = $billing_period
-    LEFT JOIN unknown_machines AS n ON n.group_id = g.group_id AND n.billing_period = $billing_period
+    LEFT JOIN rated_chip_hours AS h ON h.group_id = g.group_id AND h.billing_period = g.billing_period
+    LEFT JOIN unknown_machines AS n ON n.group_id = g.group_id AND n.billing_period = g.billing_period
     LEFT JOIN bought_costs AS b ON b.group_id = g.group_id
 )
 

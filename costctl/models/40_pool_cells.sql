@@ -18,10 +18,10 @@ WITH cells AS (
         BOOL_OR(g.billed_incomplete) AS billed_incomplete, BOOL_OR(g.effective_incomplete) AS effective_incomplete, BOOL_OR(g.list_incomplete) AS list_incomplete,
         BOOL_OR(g.contracted_incomplete) AS contracted_incomplete, BOOL_OR(k.rate_card_incomplete) AS rate_card_incomplete
     FROM attributed_groups AS g
-    INNER JOIN card_costs AS k ON k.group_id = g.group_id AND k.billing_period = $billing_period
+    INNER JOIN card_costs AS k ON k.group_id = g.group_id AND k.billing_period = g.billing_period
     INNER JOIN charge_evidence AS e ON e.group_id = g.group_id
     LEFT JOIN chip_hours AS h ON h.group_id = g.group_id
-    LEFT JOIN unknown_machines AS n ON n.group_id = g.group_id AND n.billing_period = $billing_period
+    LEFT JOIN unknown_machines AS n ON n.group_id = g.group_id AND n.billing_period = g.billing_period
     LEFT JOIN units AS u ON u.unit = LOWER(TRIM(g.billed_unit))
     WHERE g.pool IS NOT NULL
     GROUP BY ALL

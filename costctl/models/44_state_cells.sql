@@ -16,7 +16,7 @@ WITH parts AS (
     FROM pool_cells AS c
     LEFT JOIN pools AS p ON p.pool = c.pool
     LEFT JOIN team_aliases AS o ON o.raw = LOWER(p.idle_owner) AND CAST(c.slot_start AS DATE) >= o.valid_from AND CAST(c.slot_start AS DATE) < o.valid_to
-    LEFT JOIN pool_time AS t ON t.billing_period = $billing_period AND t.pool = c.pool AND t.slot_start = c.slot_start AND t.slot_end = c.slot_end AND c.nature <> 'unused'
+    LEFT JOIN pool_time AS t ON t.billing_period = c.billing_period AND t.pool = c.pool AND t.slot_start = c.slot_start AND t.slot_end = c.slot_end AND c.nature <> 'unused'
     LEFT JOIN pool_models AS m ON m.pool = c.pool AND t.model IS NULL AND COALESCE(t.state, 'loaded') IN ('serving', 'startup', 'loaded') AND c.nature <> 'unused'
     LEFT JOIN (SELECT pool, CAST(SUM(share) AS BIGINT) AS whole FROM pool_models GROUP BY pool) AS n ON n.pool = c.pool
     WHERE COALESCE(p.level, CAST(1 AS BIGINT)) = $level

@@ -19,10 +19,10 @@ WITH posted AS (
         CAST(NULL AS VARCHAR) AS cell, CAST(NULL AS VARCHAR) AS passed_by, e.grade
     FROM attributed_groups AS g
     CROSS JOIN capacity_owner AS o
-    INNER JOIN card_costs AS k ON k.group_id = g.group_id AND k.billing_period = $billing_period
+    INNER JOIN card_costs AS k ON k.group_id = g.group_id AND k.billing_period = g.billing_period
     INNER JOIN charge_evidence AS e ON e.group_id = g.group_id
     LEFT JOIN chip_hours AS h ON h.group_id = g.group_id
-    LEFT JOIN unknown_machines AS n ON n.group_id = g.group_id AND n.billing_period = $billing_period
+    LEFT JOIN unknown_machines AS n ON n.group_id = g.group_id AND n.billing_period = g.billing_period
     WHERE g.pool IS NULL
     UNION ALL
     SELECT
