@@ -14,7 +14,7 @@ from fractions import Fraction
 
 import pytest
 from conftest import THOROUGH, examples, few
-from hypothesis import HealthCheck, assume, example, given, seed, settings
+from hypothesis import HealthCheck, Phase, assume, example, given, seed, settings
 from hypothesis import strategies as st
 
 COSTS = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
@@ -404,6 +404,40 @@ def test_a_thousand_ledgers(place, turn):
 
     conserved()
     assert cells > 10
+
+
+TOGETHER = 25  # bills in a ledger
+
+
+@pytest.mark.parametrize("turn", few(range(40), keep=0))
+def test_a_thousand_bills(places, turn):
+    """25 in one ledger, each of a source of its own, in each of 40 turns, and with THOROUGH=10 ten thousand in 400 ledgers."""
+    drawn = []
+
+    @seed(1000 + turn)
+    @settings(max_examples=TOGETHER * THOROUGH, phases=[Phase.generate], suppress_health_check=QUIET, database=None)
+    @given(config=st.sampled_from(CONFIGS), bill=bills, token_rows=tokens, chip_rows=chips)
+    def draw(**made):
+        drawn.append(made)
+
+    draw()
+    assert len(drawn) >= TOGETHER * THOROUGH // 2  # of few choices there are fewer
+    for first in range(0, len(drawn), TOGETHER):
+        several, place = drawn[first : first + TOGETHER], places()
+        place.write("costctl.yaml", several[0]["config"])
+        place.write("teams.csv", TEAMS)
+        numbered = [
+            [row | {"ChargeDescription": f"{number}"} for row in made["bill"]] for number, made in enumerate(several)
+        ]
+        files = {f"source-{number}": write(place, f"bill-{number}", bill) for number, bill in enumerate(numbered)}
+        for name in ("tokens", "chips"):
+            if rows := several[0][f"{name.removesuffix('s')}_rows"]:
+                files[name] = write(place, name, rows)
+        place.take(files)
+        assert {row[:5]: row[5:] for row in place.ask(POSTED)} == added([row for bill in numbered for row in bill])
+        assert place.broken() == []
+        within_bounds(place)
+        shutil.rmtree(place.home)
 
 
 def renamed(bill, key, other):
