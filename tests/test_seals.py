@@ -161,6 +161,91 @@ def test_it_stands_with_everything_that_its_models_read():
     assert set(CHANGES) - {"records of usage"} == set(sealed.stands) - {"providers"}
 
 
+SAMPLE = '# TYPE vllm:generation_tokens_total counter\nvllm:generation_tokens_total{{model_name="atlas"}} {}\n'
+TOTALS = "SELECT CAST(sum(tokens) AS BIGINT) FROM ledger.counted_tokens"
+
+
+def lists(place, config):
+    """Write a configuration with the teams, names and cards that it knows."""
+    place.write("costctl.yaml", config)
+    for name in ("teams.csv", "aliases.csv", "cards.csv"):
+        place.write(name, FILES[name])
+
+
+def test_a_sample_that_comes_late_counts(place):
+    """It has no row of its own: what the counter counted until the next one is more."""
+    lists(place, CONFIG.replace("[atlas-p5]", "[atlas]"))
+    place.bill("october.csv", BILL)
+    files = {
+        f"engine-0-2026-10-01T{at}Z.prom": value for at, value in (("012000", 500), ("013000", 600), ("010500", 50))
+    }
+    for name, value in files.items():
+        place.write(name, SAMPLE.format(value))
+    first, second, late = files
+    place.ingest("october.csv", first, second, source="all")
+    before = place.ask(TOTALS)
+    place.ingest(late, source="all")
+    assert (before, place.ask(TOTALS)) == ([(100,)], [(550,)])
+
+
+HEAD = "time,provider,deployment,model,team,output,requests,id\n"
+
+
+def test_what_another_month_counts_is_gone_from_its_own_and_comes_back(place):
+    """October has four requests; November says 1 and 4 again, with a token more, then 2 and 3 in their place: as many records, and their numbers add up to the same."""
+    lists(place, CONFIG)
+    place.bill("october.csv", BILL)
+    days = {
+        "a": ("2026-10-01", {1: 100, 2: 200, 3: 300, 4: 400}),
+        "b": ("2026-11-01", {1: 101, 4: 401}),
+        "c": ("2026-11-01", {2: 201, 3: 301}),
+    }
+    for name, (day, counts) in days.items():
+        rows = [f"{day}T05:00:00Z,self,atlas-p5,atlas,ads,{tokens},1,i{number}" for number, tokens in counts.items()]
+        place.write(f"{name}.csv", HEAD + "\n".join(rows) + "\n")
+    summed = (
+        "SELECT month(billing_period), CAST(sum(tokens) AS BIGINT) FROM ledger.counted_tokens GROUP BY 1 ORDER BY 1"
+    )
+    place.ingest("october.csv", "a.csv", source="gateway")
+    place.ingest("b.csv", source="gateway")
+    assert place.ask(summed) == [(10, 500), (11, 502)]
+    place.ingest("c.csv", source="gateway", decision="replace")
+    assert place.ask(summed) == [(10, 500), (11, 502)]
+    kept = "SELECT record_no FROM ledger.token_usage WHERE ts_start < DATE '2026-11-01' ORDER BY 1"
+    assert place.ask(kept) == [(1,), (4,)]
+    assert place.ask("SELECT count(*) FROM ledger.periods WHERE fingerprint IS NULL") == [(0,)]
+
+
+def test_a_check_of_usage_that_fails_fails_again_and_so_does_a_report(place, started):
+    place.copy(started)
+    with pipeline.writing(place.run) as ledger:
+        checks.owe(ledger, date(2026, 10, 1), usage=True)  # as a run that is broken off before its checks leaves it
+    place.change(
+        "INSERT INTO ledger.token_quantity SELECT * REPLACE ('output.bogus' AS token_class) FROM ledger.token_quantity"
+    )
+    codes = [
+        place.costctl(*words).returncode
+        for words in (("report", "chargeback"), ("ingest", "tokens.csv"), ("ingest", "tokens.csv"))
+    ]
+    assert codes == [5, 5, 5]
+
+
+def test_names_are_those_of_the_months_that_a_period_may_need(place):
+    """So that the ledger is the same whether November was counted before October's bill was computed, or after."""
+    place.bill("october.csv", [{"day": "2026-10-01", "cost": "1"}])
+    tokens = FILES["tokens.csv"].splitlines()[0]
+    for month, model in (("10", "atlas"), ("11", "beta")):
+        place.write(
+            f"{month}.csv", f"{tokens}\n2026-{month}-01T05:00:00Z,2026-{month}-01T06:00:00Z,self,d,{model},s,1,1,1\n"
+        )
+    place.ingest("october.csv", "10.csv")
+    place.ingest("11.csv", source="later")
+    assert place.ask("SELECT month(billing_period), raw FROM ledger.model_names ORDER BY ALL") == [
+        (10, "atlas"),
+        (11, "beta"),
+    ]
+
+
 def test_a_swept_period_is_counted_anew(place, started):
     place.copy(started)
     with pipeline.writing(place.run) as ledger:

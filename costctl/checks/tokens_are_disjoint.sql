@@ -1,6 +1,7 @@
 -- Token classes are of the closed list, each stands once per record and is not negative, so that a sum never counts twice.
 -- Grain: one row per record and class that breaks it. Deliveries and classes are numbered first: there may be tens of millions of rows, and to
 -- tell them apart by numbers takes six tenths of what it takes by texts.
+-- Of: usage
 WITH delivered AS (
     SELECT delivery_id, ROW_NUMBER() OVER (ORDER BY delivery_id) AS delivery
     FROM (SELECT DISTINCT delivery_id FROM token_quantity) AS q

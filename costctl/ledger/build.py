@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from datetime import date
 from itertools import groupby
 
-from costctl.ledger import models, seals
+from costctl.ledger import checks, models, seals
 from costctl.ledger.models import Model
 from costctl.ledger.store import Ledger, statements
 from costctl.nouns import CompiledRules
@@ -32,7 +32,7 @@ PERIODS = (
     "SELECT CAST(date_trunc('month', ts_start) AS DATE) FROM ledger.token_usage "  # what a counter counted may be of the month before its sample
     "WHERE delivery_id IN (SELECT delivery_id FROM ledger.deliveries WHERE dataset = 'counter_samples')"
 )
-USAGE = "token_usage"  # the records that a sealed model is made of
+RECORDS = "token_usage"  # what a sealed model is made of
 NO_RULES = "{'rule': 0, 'team': CAST(NULL AS VARCHAR), 'model': CAST(NULL AS VARCHAR), 'purpose': CAST(NULL AS VARCHAR), 'pool': CAST(NULL AS VARCHAR)}"
 
 
@@ -97,8 +97,7 @@ def groups(ledger: Ledger, source: str, scope: str, period: date, rules: Compile
 def postings(ledger: Ledger, period: date, seal: str) -> None:
     """Compute a billing period's postings in one transaction; note the fingerprint they were computed from, and that nothing checked them yet."""
     with ledger.transaction():
-        anew = post(ledger, period)
-        ledger.set_meta("unchecked", json.dumps(json.loads(ledger.meta("unchecked") or "{}") | {str(period): anew}))
+        checks.owe(ledger, period, usage=post(ledger, period))
         ledger.run(
             "INSERT OR REPLACE INTO ledger.periods SELECT $period, COALESCE((SELECT state FROM ledger.periods WHERE billing_period = $period), 'open'), $seal",
             {"period": period, "seal": seal},
@@ -115,21 +114,24 @@ def post(ledger: Ledger, period: date) -> bool:
     steps = list(_steps(int(ledger.value("SELECT COALESCE(max(level), 1) FROM ledger.pools"))))
     before = models.needed({name for model in models.listed() for name in model.stands}, set(SCANNED))
     _run(ledger, period, [step for step in steps if step[0].name in before], done, empty)
-    spared = _spared(ledger, period, empty)
-    _run(ledger, period, [step for step in steps if step[0].name not in spared | before], done, empty)
-    return not spared and USAGE not in empty
+    sealed = {model: "" if RECORDS in empty else seals.of(ledger, model) for model in models.listed() if model.stands}
+    standing = {model.name for model, seal in sealed.items() if seals.held(ledger, model, period) == seal}
+    spared = before | _spared(ledger, period, standing, empty)
+    _run(ledger, period, [step for step in steps if step[0].name not in spared], done, empty)
+    anew = [model for model in sealed if model.name not in standing]
+    for model in anew:
+        seals.put(ledger, model, period, sealed[model])
+    return bool(anew) and RECORDS not in empty
 
 
-def _spared(ledger: Ledger, period: date, empty: set[str]) -> set[str]:
-    """Return the models whose kept rows stand as they are, and those that only they would read; note the seals of the others."""
-    kept, scanned, standing = set(models.kept()), set(SCANNED), set[str]()
-    for model in models.listed():
-        if model.stands and seals.stands(ledger, model, period, "" if USAGE in empty else seals.of(ledger, model)):
-            standing.add(model.name)
-            query = f"SELECT 1 FROM ledger.{model.name} WHERE billing_period = $period LIMIT 1"
-            if not ledger.run(query, {"period": period}).rows:
-                empty.add(model.name)
-    return models.needed(kept, scanned, empty) - models.needed(kept, scanned | standing, empty)
+def _spared(ledger: Ledger, period: date, standing: AbstractSet[str], empty: set[str]) -> set[str]:
+    """Return the models whose kept rows stand as they are, and those that only they would read; note which of them have none."""
+    for name in standing:
+        query = f"SELECT 1 FROM ledger.{name} WHERE billing_period = $period LIMIT 1"
+        if not ledger.run(query, {"period": period}).rows:
+            empty.add(name)
+    kept, there = models.kept(), set(SCANNED)
+    return models.needed(kept, there, empty) - models.needed(kept, there | standing, empty)
 
 
 def _run(ledger: Ledger, period: date, steps: Sequence[tuple[Model, int]], done: set[str], empty: set[str]) -> None:

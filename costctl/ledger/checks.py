@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection
 from datetime import date
@@ -13,7 +14,8 @@ from costctl.ledger.store import Ledger
 from costctl.nouns import Rows
 
 MONTHLY = {"charges", "delivery_totals"}  # by billing period, as what models keep
-OF_USAGE = re.compile(r"\bFROM token_quantity\b")
+OF_USAGE = "\n-- Of: usage\n"  # in the header of a check that reads nothing else
+OWED = "unchecked"
 
 
 @cache
@@ -33,13 +35,32 @@ def remedy(name: str) -> str:
     return found[1] if found else ""
 
 
+def owe(ledger: Ledger, period: date, *, usage: bool) -> None:
+    """Note that a billing period was computed, and whether usage was read for it, and that no check looked at it yet."""
+    found = owed(ledger)
+    ledger.set_meta(
+        OWED,
+        json.dumps({str(at): usage for at, usage in (found | {period: found.get(period, False) or usage}).items()}),
+    )
+
+
+def owed(ledger: Ledger) -> dict[date, bool]:
+    """Return the billing periods that no check looked at since they were computed, each with whether usage was read for it."""
+    return {date.fromisoformat(at): usage for at, usage in json.loads(ledger.meta(OWED) or "{}").items()}
+
+
+def settled(ledger: Ledger) -> None:
+    """Note that all were looked at, and nothing was found."""
+    ledger.set_meta(OWED, "")
+
+
 def failing(ledger: Ledger, months: Collection[date] | None = None, *, usage: bool = True) -> dict[str, Rows]:
     """Run the checks; return the offending rows of those that found any.
 
     Where billing periods are named, of what the ledger holds by billing period they alone are looked at. What is of records of usage
     only is left out where those are as they were.
     """
-    wanted = {name: text for name, text in listed().items() if usage or not OF_USAGE.search(text)}
+    wanted = {name: text for name, text in listed().items() if usage or OF_USAGE not in text}
     found = {name: ledger.run(_of(models.qualified(text), months)) for name, text in wanted.items()}
     return {name: rows for name, rows in found.items() if rows.rows}
 
@@ -48,13 +69,13 @@ def _of(text: str, months: Collection[date] | None) -> str:
     """Have a SELECT read some billing periods only."""
     if months is None:
         return text
-    listed = ", ".join(f"DATE '{month}'" for month in sorted(months))
+    dates = ", ".join(f"DATE '{month}'" for month in sorted(months))
 
     def narrow(match: re.Match[str]) -> str:
         name = match["name"]
         if name not in MONTHLY | models.kept():
             return match[0]
-        rows = f"(SELECT * FROM ledger.{name} WHERE billing_period IN ({listed}))"
+        rows = f"(SELECT * FROM ledger.{name} WHERE billing_period IN ({dates}))"
         return f"{match['word']} {rows} AS {match['alias'] or name}"
 
     return re.sub(r"\b(?P<word>FROM|JOIN) ledger\.(?P<name>[a-z_]+)\b(?: AS (?P<alias>[a-z_]+))?", narrow, text)

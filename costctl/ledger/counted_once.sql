@@ -30,6 +30,6 @@ placed AS (
     WINDOW best AS (PARTITION BY usage_key ORDER BY reach DESC, size DESC, sha256, record_no)
 )
 
-SELECT delivery_id, file_no, record_no, CASE WHEN said = winner THEN $repeated ELSE $outdone END AS rule, day <> winning_day AS by_another_day
+SELECT delivery_id, file_no, record_no, CASE WHEN said = winner THEN $repeated ELSE $outdone END AS rule, day, day <> winning_day AS by_another_day
 FROM placed
 WHERE place > 1

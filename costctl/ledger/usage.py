@@ -39,8 +39,16 @@ SAME = (  # the records of a file that say of a request what an earlier one of t
     "WHERE {kept}) WHERE place > 1"
 )
 AGAIN = (  # what was outdone by a record that is not there any more
-    "SELECT delivery_id, file_no, record_no, usage_key, rule FROM ledger.outdone_{table} WHERE source = $source AND usage_key NOT IN ("
+    "SELECT delivery_id, file_no, record_no, usage_key, rule, CAST(ts_start AS DATE) AS day FROM ledger.outdone_{table} WHERE source = $source AND usage_key NOT IN ("
     "SELECT usage_key FROM ledger.{table} WHERE source = $source AND usage_key IN (SELECT usage_key FROM ledger.outdone_{table}) AND delivery_id <> $id)"
+)
+# The periods that need a day on which a record of another delivery counts no more, or again; chip time may have begun long before.
+BEHIND = (
+    "UPDATE ledger.periods SET fingerprint = NULL WHERE state = 'open' AND billing_period IN ("
+    "SELECT p.billing_period FROM ledger.periods AS p "
+    "LEFT JOIN (SELECT billing_period, min(slot_start) AS first, max(slot_end) AS last FROM ledger.charge_groups GROUP BY 1) AS g USING (billing_period) "
+    "JOIN (SELECT day FROM temp.counting_again WHERE delivery_id <> $id UNION SELECT day FROM temp.counted_twice WHERE delivery_id <> $id) AS d "
+    "ON d.day < greatest(p.billing_period, date_trunc('month', g.last)) + INTERVAL 1 MONTH AND ($long OR d.day >= least(p.billing_period, date_trunc('month', g.first))))"
 )
 SAID = {  # of a delivery with such records
     "estimated": "estimated by the source, not counted",
@@ -154,6 +162,7 @@ def count_once(ledger: Ledger, intake: Intake) -> None:
         )
         ledger.run(f"DELETE FROM ledger.{table} AS t USING temp.counted_twice AS c WHERE {OF_RECORD}")
     _leave_out(ledger, "counted_twice", 1)
+    ledger.run(BEHIND, {"id": intake.identity, "long": target == "accelerator_usage"})
 
 
 def _leave_out(ledger: Ledger, listed: str, sign: int) -> None:

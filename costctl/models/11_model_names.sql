@@ -1,14 +1,22 @@
--- Every model name that bills, token counts and chip time use, with the one model that it means on a day, NULL where no alias knows it, and the route it names.
+-- Every model name that the period's bills, and the token counts and chip time that it may need, use, with the one model that it means on a day, NULL where no alias knows it, and the route it names.
 -- Grain: one row per name in lower case and span of days; the spans of a name tile all days, so that a join by day finds exactly one.
 -- An alias is the whole name, or a pattern: `*` stands for any text, `?` for one character. The whole name wins, then the pattern with
 -- the most other characters; where two of these mean two models nobody knows which, and the name is as unknown as one without an alias.
 -- A route is where a cloud may serve it, which decides its price: `us.` of an inference profile and `us/` of a data zone are geo:us.
 -- Keep: yes
-WITH used AS (
+WITH span AS (      -- of months, so that it holds all days that the period needs; chip time may have begun long before
+    SELECT
+        LEAST(CAST($billing_period AS TIMESTAMP), COALESCE(CAST(DATE_TRUNC('month', MIN(slot_start)) AS TIMESTAMP), CAST($billing_period AS TIMESTAMP))) AS begins,
+        GREATEST(CAST($billing_period_end AS TIMESTAMP), COALESCE(CAST(DATE_TRUNC('month', MAX(slot_end)) AS TIMESTAMP) + INTERVAL '1' MONTH, CAST($billing_period_end AS TIMESTAMP))) AS ends
+    FROM charge_groups
+    WHERE billing_period = $billing_period
+),
+
+used AS (
     SELECT raw_model AS name FROM charge_groups WHERE billing_period = $billing_period
     UNION SELECT x_model_raw FROM charge_groups WHERE billing_period = $billing_period
-    UNION SELECT model_raw FROM token_usage
-    UNION SELECT model_raw FROM accelerator_usage
+    UNION SELECT u.model_raw FROM token_usage AS u CROSS JOIN span AS s WHERE u.ts_start >= s.begins AND u.ts_start < s.ends
+    UNION SELECT a.model_raw FROM accelerator_usage AS a CROSS JOIN span AS s WHERE a.ts_start < s.ends
 ),
 
 names AS (SELECT DISTINCT LOWER(TRIM(name)) AS raw FROM used WHERE TRIM(name) <> ''),

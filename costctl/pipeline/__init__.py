@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -144,14 +143,14 @@ def allocate(ledger: Ledger, run: Run, told: Callable[[Outcome], None] = lambda 
     for period, seal in stale(ledger, run.settings()):
         build.postings(ledger, period, seal)
         fault("posted")
-    unchecked = json.loads(ledger.meta("unchecked") or "{}")  # by a run that was broken off, too
-    if unchecked:
+    owed = checks.owed(ledger)  # by a run that was broken off, too
+    if owed:
         try:
-            check(ledger, list(map(date.fromisoformat, unchecked)), usage=any(unchecked.values()))
+            check(ledger, list(owed), usage=any(owed.values()))
         except DoesNotReconcile:
             build.forget(ledger)  # so that the next run, and every report, fails again
             raise
-        ledger.set_meta("unchecked", "")
+        checks.settled(ledger)
 
 
 def suppose(ledger: Ledger, config: Config, months: Sequence[date]) -> None:
@@ -228,7 +227,7 @@ def _is_late(ledger: Ledger, run: Run) -> bool:
         return True
     if run.estimates and not all(own.vouching(ledger).values()):  # allowed by the configuration so far
         return True
-    return bool(stale(ledger, run.settings()))
+    return bool(checks.owed(ledger) or stale(ledger, run.settings()))
 
 
 def quarantined(outcomes: Sequence[Outcome]) -> int:

@@ -11,7 +11,7 @@ from costctl.nouns import EVER, NEVER
 from costctl.rates import tables
 from costctl.rates.facts import Facts
 
-STUB = "charge_groups (billing_period DATE, raw_model VARCHAR, x_model_raw VARCHAR)"  # what it reads of bills
+STUB = "charge_groups (billing_period DATE, raw_model VARCHAR, x_model_raw VARCHAR, slot_start TIMESTAMP, slot_end TIMESTAMP)"  # what it reads of bills
 
 
 def models(names: Iterable[str], facts: Facts) -> dict[str, str]:
@@ -21,7 +21,7 @@ def models(names: Iterable[str], facts: Facts) -> dict[str, str]:
     with store.in_memory() as ledger:
         build.bind(ledger)
         ledger.run(f"CREATE TEMP TABLE {STUB}")
-        ledger.insert("temp.charge_groups", [(month, None, name) for name in names if cells.is_text(name)])
+        ledger.insert("temp.charge_groups", [(month, None, name, None, None) for name in names if cells.is_text(name)])
         ledger.insert("ledger.model_aliases", aliases)
         build.derive(ledger, month, ("model_names",))
         query = "SELECT raw, model FROM temp.model_names WHERE model IS NOT NULL AND valid_to = $never"
