@@ -2,7 +2,7 @@
 
 import csv
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -22,12 +22,14 @@ def meanings(aliases, names):
     with store.in_memory() as ledger:
         for table in USED:
             ledger.run(
-                f"CREATE TEMP TABLE {table} (billing_period DATE, raw_model VARCHAR, x_model_raw VARCHAR, model_raw VARCHAR)"
+                f"CREATE TEMP TABLE {table} (billing_period DATE, raw_model VARCHAR, x_model_raw VARCHAR, model_raw VARCHAR, "
+                "slot_start TIMESTAMP, slot_end TIMESTAMP, ts_start TIMESTAMP)"
             )
-        ledger.insert("token_usage", [(None, None, None, name) for name in names])
+        day = datetime(2026, 10, 3, tzinfo=UTC).replace(tzinfo=None)
+        ledger.insert("token_usage", [(None, None, None, name, None, None, day) for name in names])
         ledger.insert("ledger.model_aliases", aliases)
         text = models.qualified(MODEL.text, set(USED), {"model_aliases"})
-        rows = ledger.run(text, {"billing_period": date(2026, 10, 1)}).dicts()
+        rows = ledger.run(text, models.used(text, models.parameters(date(2026, 10, 1)))).dicts()
     found = {name.strip().lower(): [] for name in names}
     for row in sorted(rows, key=lambda row: row["valid_from"]):
         found[row["raw"]].append((row["valid_from"], row["valid_to"], row["model"]))
