@@ -38,10 +38,8 @@ def remedy(name: str) -> str:
 def owe(ledger: Ledger, period: date, *, usage: bool) -> None:
     """Note that a billing period was computed, and whether usage was read for it, and that no check looked at it yet."""
     found = owed(ledger)
-    ledger.set_meta(
-        OWED,
-        json.dumps({str(at): usage for at, usage in (found | {period: found.get(period, False) or usage}).items()}),
-    )
+    found[period] = found.get(period, False) or usage
+    ledger.set_meta(OWED, json.dumps({str(at): read for at, read in found.items()}))
 
 
 def owed(ledger: Ledger) -> dict[date, bool]:
