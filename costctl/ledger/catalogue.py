@@ -11,8 +11,8 @@ HEAD = """# The data flow
 
 The numbered files of this folder in order are the algorithm: charges become groups, groups become chip-hours, pool cells and
 shares, and all of it becomes postings. Each file is one SELECT; its table is named by the file. Tables marked *kept* are stored in
-the ledger per billing period, the others live while a period is computed; what *stands with* something is kept until that changes. The tables that Python fills are in
-[`../ledger/schema.sql`](../ledger/schema.sql); exact arithmetic is in [`macros.sql`](macros.sql). This page is written by
+the ledger per billing period, the others live while a period is computed; what *stands with* something is kept until that changes.
+The tables that Python fills are in [`../ledger/schema.sql`](../ledger/schema.sql); exact arithmetic is in [`macros.sql`](macros.sql). This page is written by
 `pytest --update-golden tests/test_catalogue.py`.
 """
 

@@ -272,9 +272,8 @@ def _lock_down(connection: duckdb.DuckDBPyConnection, path: Path | None, folders
     allowed = {str(folder.absolute()) for folder in folders} | ({str(path) + ".files", temporary} if path else set())
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET preserve_insertion_order = false")
-    connection.execute(
-        "SET checkpoint_threshold = '1GB'"
-    )  # a command ends with a checkpoint; one after each month takes as long again
+    # A command ends with a checkpoint; one after each month takes as long again.
+    connection.execute("SET checkpoint_threshold = '1GB'")
     # DuckDB 2.0.0 takes a sum for 0 in a comparison where an empty table is joined from the left under a condition of its own (tests/test_ledger.py).
     connection.execute("SET disabled_optimizers = 'statistics_propagation'")
     connection.execute("SET enable_progress_bar = true")  # told by query_progress, never printed

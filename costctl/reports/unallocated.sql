@@ -27,6 +27,8 @@ WITH baseless AS (      -- why a pool had nothing to be split by
     LEFT JOIN (SELECT DISTINCT pool, CAST(slot_start AS DATE) AS day FROM allocation_shares) AS h ON s.grain = 'hour' AND h.pool = p.pool AND h.day = CAST(p.slot_start AS DATE)
     LEFT JOIN pool_models AS m ON m.pool = p.pool AND m.model = p.model
     WHERE p.kind = 'unallocated' AND p.reason = 'no allocation base in this slot'
+        AND CASE $calendar WHEN 'usage' THEN CAST(p.slot_end AS DATE) ELSE p.booked_period END >= $start
+        AND CASE $calendar WHEN 'usage' THEN CAST(p.slot_start AS DATE) ELSE p.booked_period END < $end
     GROUP BY p.posting_id, p.billing_period, p.model, s.base, s.grain
 ),
 
