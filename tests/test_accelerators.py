@@ -324,6 +324,17 @@ def test_an_unknown_machine_is_an_error_row_with_its_cost(place):
     assert place.broken() == []
 
 
+def test_charges_of_unknown_machines_are_explained(unknown):
+    """The group that a charge is in is found by the machine also where only its family is known."""
+    explained = unknown.costctl("explain", "--period", "2026-10", "--format", "csv").stdout
+    assert sorted(row["sub_account"] for row in csv.DictReader(explained.splitlines())) == [
+        "known",
+        "processor",
+        "unknown",
+        "unknown",
+    ]
+
+
 def test_hours_of_which_one_is_missing_are_unknown(place):
     """Charges of a day are summed: what one of them does not say, their sum does not either."""
     row = {"SubAccountId": "n", "x_UsageType": "BoxUsage:p5.48xlarge", "ConsumedUnit": "Hrs"}

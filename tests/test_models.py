@@ -95,9 +95,9 @@ def test_without_its_table_a_model_has_no_rows(ingested_quickstart):
         for model in claims:
             place = "temp" if model.without in names else "ledger"
             ledger.run(f"CREATE OR REPLACE TEMP TABLE nothing AS SELECT * FROM {place}.{model.without} LIMIT 0")
-            text = re.sub(rf"\b(FROM|JOIN) {model.without}\b", r"\1 nothing", model.text)
-            assert text != model.text
-            emptied = models.qualified(text, names | {"nothing"}, build.tables(ledger))
+            text = models.qualified(model.text, names, build.tables(ledger))
+            emptied = re.sub(rf"\b(FROM|JOIN) {place}\.{model.without}\b", r"\1 temp.nothing", text)
+            assert emptied != text
             values = models.used(emptied, models.parameters(date(2026, 9, 1)))
             there = ledger.run(f"SELECT COUNT(*) FROM temp.{model.name}").rows != [(0,)]
             assert there or model.name in NOT_THERE

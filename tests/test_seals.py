@@ -82,9 +82,8 @@ def test_a_weight_reads_no_usage_again(place, posted):
     again(place)
     anew = {
         "token_owners",
+        "usage_reach",
         "usage_scopes",
-        "named_usage",
-        "spread_tokens",
         "counted_tokens",
         "check tokens_are_disjoint",
     }

@@ -1,6 +1,6 @@
 -- Charges as rows of a FOCUS 1.2 Cost and Usage file: its 57 columns in the order of the specification, then ours as x_.
 -- Grain: one row per charge, or per part of one that is cut where a rule or a team changes. CHARGES() is the ledger's charges with every optional column it does not store as NULL, RULES() the
--- compiled rules; team, model and purpose are named as in models/12_attributed_groups.sql. A charge of a pool has no team: x_pool says which.
+-- compiled rules; team, model and purpose are named as in models/11_attributed_groups.sql. A charge of a pool has no team: x_pool says which.
 WITH placed AS (
     SELECT
         *, RULES() AS outcome, CAST(ChargePeriodStart AS DATE) AS day,

@@ -52,17 +52,14 @@ def prepare(ledger: Ledger) -> bool:
     bind(ledger)
     if ledger.meta("models") == models.fingerprint():
         return False
-    given, shapes = models.known() - {model.name for model in models.listed()}, dict[str, str]()
-    values = models.parameters(date(2000, 1, 1)) | {"source": "", "scope": ""}
+    shapes = dict[str, str]()
     with ledger.transaction():
-        for model in models.listed():
-            text = models.qualified(model.text.replace("RULES()", NO_RULES), shapes.keys(), given)
-            described = ledger.run(f"DESCRIBE {text}", models.used(text, values))  # to run it on nothing takes longer
-            columns = [(name, kind) for name, kind, *_ in described.rows]
-            shapes[model.name] = _nothing(model, columns)
+        for model in (model for model in models.listed() if not model.inlined):
+            typed = ", ".join(f'"{name}" {kind}' for name, kind in describe(ledger, model, shapes.keys()))
+            shapes[model.name] = f"CREATE OR REPLACE TEMP TABLE {model.name} ({typed})"
             ledger.run(shapes[model.name])
             if model.keep:
-                ledger.run(f"CREATE OR REPLACE TABLE ledger.{model.name} ({_typed(columns)})")
+                ledger.run(f"CREATE OR REPLACE TABLE ledger.{model.name} ({typed})")
         forget(ledger)
         ledger.run("DELETE FROM ledger.meta WHERE key = 'groups'")
         seals.lift(ledger)
@@ -71,10 +68,13 @@ def prepare(ledger: Ledger) -> bool:
     return True
 
 
-def describe(ledger: Ledger, name: str) -> list[tuple[str, str]]:
-    """Return columns and types of a model's table, after `prepare` made it in the same run."""
-    query = "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = $name AND database_name = 'temp' ORDER BY column_index"
-    return [(row[0], row[1]) for row in ledger.run(query, {"name": name}).rows]
+def describe(ledger: Ledger, model: Model, there: AbstractSet[str]) -> list[tuple[str, str]]:
+    """Return columns and types of a model, where the TEMP tables of those that it reads are there."""
+    text = models.qualified(model.text, there, models.known() - {model.name for model in models.listed()})
+    values = models.parameters(date(2000, 1, 1)) | {"source": "", "scope": ""}
+    text = text.replace("RULES()", NO_RULES)
+    described = ledger.run(f"DESCRIBE {text}", models.used(text, values))  # to run it on nothing takes longer
+    return [(name, kind) for name, kind, *_ in described.rows]
 
 
 def views(ledger: Ledger) -> None:
@@ -90,7 +90,7 @@ def groups(ledger: Ledger, source: str, scope: str, period: date, rules: Compile
         at = "billing_period = $billing_period AND source = $source AND scope = $scope"
         ledger.run(f"DELETE FROM ledger.{model.name} WHERE {at}", of)
         if model.without not in empty:
-            text = models.qualified(model.text.replace("RULES()", rules.expression))
+            text = models.qualified(model.text).replace("RULES()", rules.expression)
             ledger.run(f"INSERT INTO ledger.{model.name} BY NAME {text}", of | models.used(text, rules.parameters))
 
 
@@ -157,7 +157,7 @@ def _run(ledger: Ledger, period: date, steps: Sequence[tuple[Model, int]], done:
 def _steps(levels: int) -> Iterator[tuple[Model, int]]:
     """Yield the models in order, without the groups of charges: those of pools again for each further level, on the last one nobody is left to pass on to."""
     for by_level, found in groupby(models.listed(), key=lambda model: model.by_level):
-        together = [model for model in found if model.name not in SCANNED]
+        together = [model for model in found if model.name not in SCANNED and not model.inlined]
         for level in range(1, levels + 1) if by_level else (1,):
             yield from ((model, level) for model in together if not model.into or level < levels)
 
@@ -172,11 +172,8 @@ def _compute(
     *,
     keep: bool = False,
 ) -> int:
-    """Fill a model's table for a period, a TEMP one or the ledger's, from those that are done and given; return how many rows are new, of a view more than none."""
+    """Fill a model's table for a period, a TEMP one or the ledger's, from those that are done and given; return how many rows are new."""
     text, values = models.qualified(model.text, done, given), models.parameters(period, level)
-    if model.view:
-        ledger.run(f"CREATE OR REPLACE TEMP VIEW {model.name} AS {text}")
-        return 1
     if keep:
         head = f"INSERT INTO ledger.{model.name} BY NAME"
     elif level > 1 or model.into:
@@ -184,18 +181,6 @@ def _compute(
     else:
         head = f"CREATE OR REPLACE TEMP TABLE {model.name} AS"
     return int(ledger.value(f"{head} {text}", models.used(text, values)))
-
-
-def _nothing(model: Model, columns: Sequence[tuple[str, str]]) -> str:
-    """Return the statement that has a model's TEMP table without rows; a view where it is one, for neither takes the place of the other."""
-    if not model.view:
-        return f"CREATE OR REPLACE TEMP TABLE {model.name} ({_typed(columns)})"
-    listed = ", ".join(f'CAST(NULL AS {kind}) AS "{name}"' for name, kind in columns)
-    return f"CREATE OR REPLACE TEMP VIEW {model.name} AS SELECT {listed} WHERE FALSE"
-
-
-def _typed(columns: Sequence[tuple[str, str]]) -> str:
-    return ", ".join(f'"{name}" {kind}' for name, kind in columns)
 
 
 def _empty(ledger: Ledger) -> set[str]:

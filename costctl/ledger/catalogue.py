@@ -11,14 +11,15 @@ HEAD = """# The data flow
 
 The numbered files of this folder in order are the algorithm: charges become groups, groups become chip-hours, pool cells and
 shares, and all of it becomes postings. Each file is one SELECT; its table is named by the file. Tables marked *kept* are stored in
-the ledger per billing period, the others live while a period is computed; what *stands with* something is kept until that changes.
+the ledger per billing period, the others live while a period is computed; what *stands with* something is kept until that changes,
+and what is *written out* is no table: its SELECT takes the place of its name where it is read.
 The tables that Python fills are in [`../ledger/schema.sql`](../ledger/schema.sql); exact arithmetic is in [`macros.sql`](macros.sql). This page is written by
 `pytest --update-golden tests/test_catalogue.py`.
 """
 
 SAID = (
     "Keep: ",
-    "View: ",
+    "Inlined: ",
     "Empty without: ",
     "By level: ",
     "Into: ",
@@ -38,8 +39,8 @@ def text() -> str:
 def _section(model: Model, ledger: store.Ledger, tables: set[str]) -> str:
     sentence, grain = _header(model.text)
     reads = sorted(models.reads(model) & tables - {model.name})
-    columns = build.describe(ledger, model.name)
-    kept = " *kept*" if model.keep else ""
+    columns = build.describe(ledger, model, {model.name for model in models.listed()})
+    kept = " *kept*" if model.keep else " *written out*" if model.inlined else ""
     without = f"; empty without {model.without}" if model.without else ""
     into = f"; its rows are for {model.into}" if model.into else ""
     stands = f"; stands with records of usage, {', '.join(model.stands)}" if model.stands else ""

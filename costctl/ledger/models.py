@@ -1,4 +1,4 @@
-"""The models: the numbered files of costctl/models, each one SELECT into a table of its name, and what they say of themselves."""
+"""The models: the numbered files of costctl/models, each one SELECT each, a table or written out where it is read, and what they say of themselves."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Model:
-    """One numbered file: its table, its SELECT, whether its rows are kept in the ledger, or read anew, the table without which it has none."""
+    """One numbered file: its table, its SELECT, whether its rows are kept in the ledger, or it is no table, the table without which it has none."""
 
     file: str
     name: str
     text: str
     keep: bool
-    view: bool
+    inlined: bool  # written out where it is read, in place of its name
     without: str | None
     by_level: bool  # computed for the pools of one level after the other
     into: str | None  # the table of another model that its rows are for
@@ -42,15 +42,15 @@ def _model(text: str, file: str) -> Model:
     without = re.search(r"^-- Empty without: ([a-z_]+)$", text, re.MULTILINE)
     into = re.search(r"^-- Into: ([a-z_]+)$", text, re.MULTILINE)
     stands = re.search(r"^-- Stands with: (.+)$", text, re.MULTILINE)
-    keep, view, by_level = (
-        re.search(rf"^-- {word}: yes$", text, re.MULTILINE) is not None for word in ("Keep", "View", "By level")
+    keep, inlined, by_level = (
+        re.search(rf"^-- {word}: yes$", text, re.MULTILINE) is not None for word in ("Keep", "Inlined", "By level")
     )
     return Model(
         file=file,
         name=file[3:-4],
         text=text,
         keep=keep,
-        view=view,
+        inlined=inlined,
         without=without[1] if without else None,
         by_level=by_level,
         into=into[1] if into else None,
@@ -65,6 +65,11 @@ def kept() -> frozenset[str]:
 
 
 @cache
+def _inlined() -> dict[str, str]:
+    return {model.name: model.text for model in listed() if model.inlined}
+
+
+@cache
 def reads(model: Model) -> frozenset[str]:
     """Return the names of the tables that a model reads, other models' among them."""
     return frozenset(re.findall(r"\b(?:FROM|JOIN)\s+([a-z_]+)\b", model.text))
@@ -76,7 +81,7 @@ def needed(names: AbstractSet[str], standing: AbstractSet[str], empty: AbstractS
     for model in reversed(listed()):
         if {model.name, model.into} & found and model.name not in standing and model.without not in empty:
             found |= {model.name, *reads(model)}
-    return found & {model.name for model in listed()} - standing
+    return found & {model.name for model in listed() if not model.inlined} - standing
 
 
 @cache
@@ -98,11 +103,13 @@ def parameters(period: date, level: int = 1) -> dict[str, Any]:
 
 
 def qualified(text: str, temporary: AbstractSet[str] = frozenset(), tables: AbstractSet[str] | None = None) -> str:
-    """Write out the schema of every table that a SELECT reads: temp for this run's models, ledger for the rest (of those known)."""
+    """Write out the schema of every table that a SELECT reads, temp for this run's models, ledger for the rest (of those known), and the models that are none."""
     present = known() if tables is None else tables
 
     def place(match: re.Match[str]) -> str:
         name = match["name"]
+        if name in _inlined():
+            return f"{match['word']} ({qualified(_inlined()[name], temporary, tables)})"
         if name in temporary:
             return f"{match['word']} temp.{name}"
         return f"{match['word']} ledger.{name}" if name in present else match[0]

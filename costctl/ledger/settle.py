@@ -10,7 +10,7 @@ from pathlib import Path
 
 from costctl.errors import InputRefused
 from costctl.files.faulting import fault
-from costctl.ledger import buckets, build, charges, counters, doubled, drops, replaced, succession, usage
+from costctl.ledger import buckets, build, charges, counters, doubled, drops, replaced, seals, succession, usage
 from costctl.ledger.intake import REPLACED, Excluded, Intake, Recount, Superseded
 from costctl.ledger.store import Ledger
 from costctl.nouns import CompiledRules, Delivery, Format, Outcome
@@ -34,6 +34,8 @@ def account(
     `again` derives billing periods anew from all their live deliveries, for a format that looks across them.
     """
     identity = intake.identity
+    if intake.delivery.format.kind == "usage":
+        seals.lift(ledger)
     excluded = [*excluded, *replaced.leave_out(ledger, intake)]
     _files(ledger, intake, counts, bad, excluded)
     rows = [(identity, item.file_no, item.period, item.rule, item.records) for item in excluded]

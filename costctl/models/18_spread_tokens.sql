@@ -2,19 +2,10 @@
 -- Grain: one row per usage record; a class that it does not have is NULL. The length of its prompt stands only where cards of a bought
 -- model tell by it, of one that is not longer than the first step as no tokens; the minutes of its first and last instant so, too, or where its pool goes by
 -- hours: then both as the first of the hour that it lies in.
--- Empty without: named_usage
--- View: yes
-WITH reach AS (
-    SELECT u.delivery_id, u.file_no, MIN(u.record_no) AS first_record, MAX(u.record_no) AS last_record
-    FROM token_usage AS u
-    CROSS JOIN usage_span AS s
-    WHERE u.ts_start >= CAST(s.first_day AS TIMESTAMP) AND u.ts_start < CAST(s.end_day AS TIMESTAMP)
-    GROUP BY u.delivery_id, u.file_no
-),
-
-spread AS (
+-- Inlined: yes
+WITH spread AS (
     SELECT
-        q.delivery_id, q.file_no, q.record_no, q.part_no,
+        r.reach_no, q.record_no, q.part_no,
         MAX(CASE WHEN q.token_class = 'input.uncached' THEN q.tokens END) AS uncached, MAX(CASE WHEN q.token_class = 'input.cache_read' THEN q.tokens END) AS cache_read,
         MAX(CASE WHEN q.token_class = 'input.cache_write.5m' THEN q.tokens END) AS written_5m, MAX(CASE WHEN q.token_class = 'input.cache_write.30m' THEN q.tokens END) AS written_30m,
         MAX(CASE WHEN q.token_class = 'input.cache_write.1h' THEN q.tokens END) AS written_1h, MAX(CASE WHEN q.token_class = 'input.cache_write.12h' THEN q.tokens END) AS written_12h,
@@ -23,8 +14,8 @@ spread AS (
         MAX(CASE WHEN q.token_class = 'output.reasoning' THEN q.tokens END) AS reasoning, MAX(CASE WHEN q.token_class = 'output.unsplit' THEN q.tokens END) AS output_unsplit,
         MAX(CASE WHEN q.token_class = 'output.rejected_prediction' THEN q.tokens END) AS rejected
     FROM token_quantity AS q
-    INNER JOIN reach AS r ON r.delivery_id = q.delivery_id AND r.file_no = q.file_no AND q.record_no >= r.first_record AND q.record_no <= r.last_record
-    GROUP BY q.delivery_id, q.file_no, q.record_no, q.part_no
+    INNER JOIN usage_reach AS r ON r.delivery_id = q.delivery_id AND r.file_no = q.file_no AND q.record_no >= r.first_record AND q.record_no <= r.last_record
+    GROUP BY r.reach_no, q.record_no, q.part_no
 ),
 
 told_apart AS (
@@ -53,7 +44,7 @@ named AS (
         END AS prompt,
         q.uncached, q.cache_read, q.written_5m, q.written_30m, q.written_1h, q.written_12h, q.written, q.tool_use, q.input_unsplit, q.visible, q.reasoning, q.output_unsplit, q.rejected
     FROM named_usage AS u
-    LEFT JOIN spread AS q ON q.delivery_id = u.delivery_id AND q.file_no = u.file_no AND q.record_no = u.record_no AND q.part_no = u.part_no
+    LEFT JOIN spread AS q ON q.reach_no = u.reach_no AND q.record_no = u.record_no AND q.part_no = u.part_no
     LEFT JOIN told_apart AS a ON a.provider = u.provider AND a.model = CASE WHEN u.is_bought AND u.drives THEN LOWER(u.bought_model) END
 )
 

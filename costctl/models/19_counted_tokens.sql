@@ -3,7 +3,7 @@
 -- price_bounds that the records touch: parts from the one of their first instant to that of their last, steps from the one of the shortest
 -- prompt they may have to that of the longest. One request has its own prompt, several have any up to their sum, NULL where nobody counted it.
 -- Requests stand on rows of class '-'. A record is of the day that it begins on, and of its hours there by its minutes in each. This is the one reading of all records; what follows reads these few rows.
--- Empty without: spread_tokens
+-- Empty without: usage_scopes
 -- Keep: yes
 -- Stands with: usage_span, price_bounds, pools, pool_tokens, driving_roles, owner_rules, team_aliases, model_aliases, providers
 WITH cells AS (

@@ -16,11 +16,10 @@ from costctl.rates.intervals import Rate
 MODELS = (
     "model_names",
     "usage_span",
+    "usage_reach",
     "token_owners",
     "usage_scopes",
-    "named_usage",
     "price_bounds",
-    "spread_tokens",
     "counted_tokens",
     "token_prices",
     "bought_tokens",

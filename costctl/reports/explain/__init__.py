@@ -148,7 +148,7 @@ def charges_of(
     rules: CompiledRules, month: tuple[Any, ...], wanted: Wanted, where: dict[str, Any] | None
 ) -> tuple[str, dict[str, Any]]:
     """Return the query of those charges, with its values."""
-    text = models.qualified(_text("charges.sql").replace("RULES()", rules.expression), {"explained_groups"})
+    text = models.qualified(_text("charges.sql"), {"explained_groups"}).replace("RULES()", rules.expression)
     values = dict(zip(("billing_period", "source", "scope"), month, strict=True))
     values |= where or {"delivery": None, "file_no": None, "record_no": None}
     values |= {"service": None, "account": None} | wanted.narrowed | {"cost": wanted.cost, "number": wanted.top}
