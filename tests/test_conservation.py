@@ -18,8 +18,11 @@ from conftest import THOROUGH, examples, few
 from hypothesis import HealthCheck, Phase, assume, example, given, seed, settings
 from hypothesis import strategies as st
 
+from costctl import pipeline
 from costctl.errors import DoesNotReconcile
 from costctl.ledger import checks
+from costctl.reports import explain
+from costctl.reports.explain import Wanted
 
 COSTS = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
 PROVIDERS = {"AWS": "aws", "Amazon Web Services": "aws", "Acme Cloud": "acme cloud", None: "-"}
@@ -155,6 +158,9 @@ meters = st.one_of(
     st.just({}),
     st.just({"x_Machine": "p5.48xlarge", "ConsumedQuantity": "7.25", "ConsumedUnit": "Hours"}),
     st.just({"x_Machine": "p5.48xlarge", "PricingQuantity": "0.333333333", "PricingUnit": "Hrs"}),
+    st.just(
+        {"x_Machine": "p99.48xlarge", "ConsumedQuantity": "3", "ConsumedUnit": "Hours"}
+    ),  # of a family that is known
     st.just({"x_Model": "atlas", "x_TokenClass": "input", "ConsumedQuantity": "12", "ConsumedUnit": "1K tokens"}),
 )
 ABSENT = dict.fromkeys(("BillingAccountId", "InvoiceId", "Tags"))
@@ -280,6 +286,28 @@ PER_TEAM = """
 """
 
 
+PARTS = """
+    SELECT delivery_id, file_no, record_no, part_no, COALESCE(p.EffectiveCost, c.EffectiveCost)
+    FROM ledger.charges AS c LEFT JOIN ledger.charge_parts AS p USING (delivery_id, file_no, record_no, part_no)
+"""
+
+
+def explained(place):
+    """Return the charges, or parts of them, that explain finds in the groups of the ledger; each is in one."""
+    found = []
+    with pipeline.reading(place.run) as (ledger, _):
+        rules = pipeline.compiled(ledger, place.run.config)
+        ledger.run("CREATE TEMP TABLE explained_groups AS SELECT billing_period, group_id FROM ledger.charge_groups")
+        for month in ledger.run("SELECT DISTINCT billing_period, source, scope FROM ledger.charges").rows:
+            found += ledger.run(*explain.charges_of(rules, month, Wanted(top=10**9), None)).dicts()
+        (parts,) = ledger.run(f"SELECT count(*) FROM ({PARTS})").rows[0]
+    assert len(found) == parts
+    return {
+        (*(row[key] for key in ("delivery_id", "file_no", "record_no", "part_no")), row["EffectiveCost"])
+        for row in found
+    }
+
+
 @examples(2)
 @given(config=st.sampled_from([CHANGING, *CONFIGS]), bill=bills, token_rows=tokens, chip_rows=chips)
 @example(CHANGING, [ABSENT | POOLED | dict.fromkeys(COSTS, "9.999999999")], [], [])
@@ -290,6 +318,7 @@ def test_postings_equal_charges(places, config, bill, token_rows, chip_rows):
     assert {row[:5]: row[5:] for row in place.ask(IN_DAYS)} == {key: sums[:4] for key, sums in expected.items()}
     assert place.broken() == []
     within_bounds(place)
+    assert explained(place) == set(place.ask(PARTS))
     before = place.fingerprint()
     again = place.ingest(*(path.name for path in place.home.iterdir() if path.name in EMPTY))
     assert {outcome.status for outcome in again} == {"nothing to do"}
@@ -405,6 +434,7 @@ def test_a_thousand_ledgers(place, turn):
         assert {row[:5]: row[5:] for row in made.ask(POSTED)} == added(bill)
         assert made.broken() == []
         cells += within_bounds(made)
+        assert explained(made) == set(made.ask(PARTS))
 
     conserved()
     assert cells > 10
