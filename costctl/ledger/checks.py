@@ -14,6 +14,7 @@ from costctl.ledger.store import Ledger
 from costctl.nouns import Rows
 
 MONTHLY = {"charges", "delivery_totals"}  # by billing period, as what models keep
+COUNTED = "token_quantity"  # by the days that its delivery counts
 OF_USAGE = "\n-- Of: usage\n"  # in the header of a check that reads nothing else
 OWED = "unchecked"
 
@@ -55,8 +56,8 @@ def settled(ledger: Ledger) -> None:
 def failing(ledger: Ledger, months: Collection[date] | None = None, *, usage: bool = True) -> dict[str, Rows]:
     """Run the checks; return the offending rows of those that found any.
 
-    Where billing periods are named, of what the ledger holds by billing period they alone are looked at. What is of records of usage
-    only is left out where those are as they were.
+    Where billing periods are named, of what the ledger holds by billing period they alone are looked at, and of usage the deliveries
+    that count something of their months. What is of records of usage only is left out where those are as they were.
     """
     wanted = {name: text for name, text in listed().items() if usage or OF_USAGE not in text}
     found = {name: ledger.run(_of(models.qualified(text), months)) for name, text in wanted.items()}
@@ -71,9 +72,13 @@ def _of(text: str, months: Collection[date] | None) -> str:
 
     def narrow(match: re.Match[str]) -> str:
         name = match["name"]
-        if name not in MONTHLY | models.kept():
+        if name in MONTHLY | models.kept():
+            condition = f"billing_period IN ({dates})"
+        elif name == COUNTED:
+            condition = f"delivery_id IN (SELECT delivery_id FROM ledger.delivery_periods WHERE CAST(date_trunc('month', period) AS DATE) IN ({dates}))"
+        else:
             return match[0]
-        rows = f"(SELECT * FROM ledger.{name} WHERE billing_period IN ({dates}))"
+        rows = f"(SELECT * FROM ledger.{name} WHERE {condition})"
         return f"{match['word']} {rows} AS {match['alias'] or name}"
 
     return re.sub(r"\b(?P<word>FROM|JOIN) ledger\.(?P<name>[a-z_]+)\b(?: AS (?P<alias>[a-z_]+))?", narrow, text)
