@@ -63,6 +63,20 @@ CHIPS = """
 A_CENT = "CAST('0.01' AS DECIMAL(38, 18))"
 ONE_POSTING = "posting_id = (SELECT min(posting_id) FROM ledger.postings WHERE kind = 'direct' AND BilledCost <> 0)"
 POOL_DAY = "SELECT DISTINCT pool, slot_start, share_key FROM ledger.allocation_shares ORDER BY ALL LIMIT 1"
+DAILY = ("charge_groups", "postings", "posting_days")
+TAX = {  # where the tax of the bill stands
+    "charge_groups": "ChargeCategory = 'Tax'",
+    "postings": "kind = 'tax'",
+    "posting_days": "posting_id IN (SELECT posting_id FROM ledger.postings WHERE kind = 'tax')",
+    "billed_to_effective": "part = 'tax'",
+}
+
+
+def taxed(change, *tables):
+    """Return the statements that change the tax alike in several tables, which then agree with each other."""
+    return "; ".join(f"UPDATE ledger.{table} SET {change} WHERE {TAX[table]}" for table in tables)
+
+
 BROKEN = {
     "aliases_have_one_meaning": [
         "INSERT INTO ledger.team_aliases VALUES ('srch', 'ads', NULL, DATE '2026-01-01', DATE '2027-01-01')",
@@ -96,11 +110,12 @@ BROKEN = {
         "INSERT INTO ledger.postings SELECT * FROM ledger.postings WHERE team = 'ads' AND kind = 'direct' AND BilledCost = 0",
     ],
     "groups_equal_charges": [
-        "UPDATE ledger.charge_groups SET row_count = row_count + 1 WHERE ChargeCategory = 'Tax'",
-        f"UPDATE ledger.charge_groups SET BilledCost = BilledCost + {A_CENT} WHERE ChargeCategory = 'Tax'",
-        f"UPDATE ledger.charge_groups SET EffectiveCost = EffectiveCost - {A_CENT} WHERE ChargeCategory = 'Tax'",
-        "DELETE FROM ledger.charge_groups",
+        *(taxed(f"{cost} = {cost} + {A_CENT}", *TAX) for cost in ("BilledCost", "EffectiveCost")),
+        *(taxed(f"{cost} = {cost} - {A_CENT}", *DAILY) for cost in ("ListCost", "ContractedCost")),
+        taxed("effective_unknown = effective_unknown + 1", "charge_groups", "postings", "billed_to_effective"),
+        taxed("row_count = row_count + 1", "charge_groups", "billed_to_effective"),
         "UPDATE ledger.charge_groups SET scope = 'another'",
+        "UPDATE ledger.charges SET source = 'another'",
     ],
     "posting_days_equal_postings": [
         *(

@@ -74,7 +74,7 @@ def again(place):
         pipeline.allocate(ledger, place.run)
 
 
-def test_a_weight_reads_no_usage_again(place, posted):
+def test_a_weight_reads_no_usage_and_no_charges_again(place, posted):
     start(place)
     before, whole = place.ask(COUNTS), dict(posted)
     posted.clear()
@@ -85,7 +85,12 @@ def test_a_weight_reads_no_usage_again(place, posted):
         "usage_reach",
         "usage_scopes",
         "counted_tokens",
-        "check tokens_are_disjoint",
+        *(
+            "check tokens_are_disjoint",
+            "check groups_equal_charges",
+            "check totals_equal_charges",
+            "check charges_are_live",
+        ),
     }
     assert whole.keys() - posted.keys() == anew
     assert len(before) == 12
@@ -217,7 +222,7 @@ def test_what_another_month_counts_is_gone_from_its_own_and_comes_back(place):
 def test_a_check_of_usage_that_fails_fails_again_and_so_does_a_report(place, started):
     place.copy(started)
     with pipeline.writing(place.run) as ledger:
-        checks.owe(ledger, date(2026, 10, 1), usage=True)  # as a run that is broken off before its checks leaves it
+        checks.owe(ledger, date(2026, 10, 1), ["usage"])  # as a run that is broken off before its checks leaves it
     place.change(
         "INSERT INTO ledger.token_quantity SELECT * REPLACE ('output.bogus' AS token_class) FROM ledger.token_quantity"
     )
@@ -266,9 +271,9 @@ def test_checks_look_at_the_periods_that_were_computed(place):
     assert place.change(bend) == 1
     place.bill("more.csv", [{"cost": "7", "day": "2026-10-02", "team": "search"}])
     place.ingest("more.csv", source="more")
-    assert "postings_equal_charges" in place.broken()
+    assert "groups_equal_charges" in place.broken()
     with pipeline.writing(place.run) as ledger:
-        checks.owe(ledger, date(2026, 9, 1), usage=False)  # as a run that is broken off before its checks leaves it
+        checks.owe(ledger, date(2026, 9, 1), ["charges"])  # as a run that is broken off before its checks leaves it
         with pytest.raises(DoesNotReconcile):
             pipeline.allocate(ledger, place.run)
 

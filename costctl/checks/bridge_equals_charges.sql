@@ -1,11 +1,10 @@
 -- The bridge from billed to effective cost holds every charge: its parts sum to the charges, per billing account, period and currency.
--- Grain: one row per billing account, period and currency where they differ.
+-- Grain: one row per billing account, period and currency where they differ. The charges are as their groups hold them.
 WITH charged AS (
     SELECT
-        BillingAccountId, billing_period, BillingCurrency, COUNT(*) AS row_count,
-        COALESCE(SUM(BilledCost), CAST('0' AS DECIMAL(38, 18))) AS billed, COALESCE(SUM(EffectiveCost), CAST('0' AS DECIMAL(38, 18))) AS effective,
-        COUNT(*) * 2 - COUNT(BilledCost) - COUNT(EffectiveCost) AS unknown
-    FROM charges
+        BillingAccountId, billing_period, BillingCurrency, SUM(CAST(row_count AS DECIMAL(38, 0))) AS row_count, SUM(BilledCost) AS billed, SUM(EffectiveCost) AS effective,
+        SUM(CAST(billed_unknown + effective_unknown AS DECIMAL(38, 0))) AS unknown
+    FROM charge_groups
     GROUP BY BillingAccountId, billing_period, BillingCurrency
 ),
 

@@ -1,14 +1,12 @@
 -- Conservation, per provider, billing account, invoice, billing period and currency the postings of each cost, and the counts of unknown ones, equal the charges.
--- Grain: one row per provider, billing account, invoice, period and currency where they differ.
+-- Grain: one row per provider, billing account, invoice, period and currency where they differ. The charges are as their groups hold them, which groups_equal_charges compares with each of them.
 WITH charged AS (
     SELECT
-        COALESCE(p.provider, LOWER(c.ProviderName), '-') AS provider, c.BillingAccountId, c.InvoiceId, c.billing_period, c.BillingCurrency,
-        COALESCE(SUM(c.BilledCost), CAST('0' AS DECIMAL(38, 18))) AS billed, COALESCE(SUM(c.EffectiveCost), CAST('0' AS DECIMAL(38, 18))) AS effective,
-        COALESCE(SUM(c.ListCost), CAST('0' AS DECIMAL(38, 18))) AS list, COALESCE(SUM(c.ContractedCost), CAST('0' AS DECIMAL(38, 18))) AS contracted,
-        CAST(COUNT(*) * 4 - COUNT(c.BilledCost) - COUNT(c.EffectiveCost) - COUNT(c.ListCost) - COUNT(c.ContractedCost) AS DECIMAL(38, 0)) AS unknown
-    FROM charges AS c
-    LEFT JOIN providers AS p ON p.name = LOWER(c.ProviderName)
-    GROUP BY COALESCE(p.provider, LOWER(c.ProviderName), '-'), c.BillingAccountId, c.InvoiceId, c.billing_period, c.BillingCurrency
+        provider, BillingAccountId, InvoiceId, billing_period, BillingCurrency, SUM(BilledCost) AS billed, SUM(EffectiveCost) AS effective,
+        SUM(ListCost) AS list, SUM(ContractedCost) AS contracted,
+        SUM(CAST(billed_unknown + effective_unknown + list_unknown + contracted_unknown AS DECIMAL(38, 0))) AS unknown
+    FROM charge_groups
+    GROUP BY provider, BillingAccountId, InvoiceId, billing_period, BillingCurrency
 ),
 
 posted AS (

@@ -1,5 +1,6 @@
 -- What a delivery added up to when it was read is what its live charges add up to now, per billing period and currency.
 -- Grain: one row per delivery, period and currency where they differ.
+-- Of: charges
 WITH charged AS (
     SELECT
         delivery_id, billing_period, BillingCurrency, COUNT(*) AS charges,

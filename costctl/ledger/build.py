@@ -85,6 +85,7 @@ def views(ledger: Ledger) -> None:
 
 def groups(ledger: Ledger, source: str, scope: str, period: date, rules: CompiledRules) -> None:
     """Build the charge groups of one source, scope and billing period again; runs inside the caller's transaction."""
+    checks.owe(ledger, period, ["charges"])
     empty, of = _empty(ledger), {"billing_period": period, "source": source, "scope": scope}
     for model in (model for model in models.listed() if model.name in SCANNED):
         at = "billing_period = $billing_period AND source = $source AND scope = $scope"
@@ -97,7 +98,7 @@ def groups(ledger: Ledger, source: str, scope: str, period: date, rules: Compile
 def postings(ledger: Ledger, period: date, seal: str) -> None:
     """Compute a billing period's postings in one transaction; note the fingerprint they were computed from, and that nothing checked them yet."""
     with ledger.transaction():
-        checks.owe(ledger, period, usage=post(ledger, period))
+        checks.owe(ledger, period, ["usage"] if post(ledger, period) else [])
         ledger.run(
             "INSERT OR REPLACE INTO ledger.periods SELECT $period, COALESCE((SELECT state FROM ledger.periods WHERE billing_period = $period), 'open'), $seal",
             {"period": period, "seal": seal},

@@ -15,8 +15,11 @@ from costctl.nouns import Rows
 
 MONTHLY = {"charges", "delivery_totals"}  # by billing period, as what models keep
 COUNTED = "token_quantity"  # by the days that its delivery counts
-OF_USAGE = "\n-- Of: usage\n"  # in the header of a check that reads nothing else
-OWED = "unchecked"
+READ = (
+    "charges",
+    "usage",
+)  # what a check may be of, as its header says: where that was not read anew, nothing it looks at changed
+OWED = "checks owed"
 
 
 @cache
@@ -36,16 +39,18 @@ def remedy(name: str) -> str:
     return found[1] if found else ""
 
 
-def owe(ledger: Ledger, period: date, *, usage: bool) -> None:
-    """Note that a billing period was computed, and whether usage was read for it, and that no check looked at it yet."""
+def owe(ledger: Ledger, period: date, read: Collection[str]) -> None:
+    """Note that a billing period was computed, what was read for it anew, and that no check looked at it yet."""
     found = owed(ledger)
-    found[period] = found.get(period, False) or usage
-    ledger.set_meta(OWED, json.dumps({str(at): read for at, read in found.items()}))
+    before = found.get(period)
+    found[period] = frozenset(read).union(before or ())
+    if found[period] != before:
+        ledger.set_meta(OWED, json.dumps({str(at): sorted(of) for at, of in found.items()}))
 
 
-def owed(ledger: Ledger) -> dict[date, bool]:
-    """Return the billing periods that no check looked at since they were computed, each with whether usage was read for it."""
-    return {date.fromisoformat(at): usage for at, usage in json.loads(ledger.meta(OWED) or "{}").items()}
+def owed(ledger: Ledger) -> dict[date, frozenset[str]]:
+    """Return the billing periods that no check looked at since they were computed, each with what was read for it anew: charges, usage."""
+    return {date.fromisoformat(at): frozenset(of) for at, of in json.loads(ledger.meta(OWED) or "{}").items()}
 
 
 def settled(ledger: Ledger) -> None:
@@ -53,18 +58,23 @@ def settled(ledger: Ledger) -> None:
     ledger.set_meta(OWED, "")
 
 
-def failing(ledger: Ledger, months: Collection[date] | None = None, *, usage: bool = True) -> dict[str, Rows]:
+def failing(ledger: Ledger, months: Collection[date] | None = None, read: Collection[str] = READ) -> dict[str, Rows]:
     """Run the checks; return the offending rows of those that found any.
 
     Where billing periods are named, of what the ledger holds by billing period they alone are looked at, and of usage the deliveries
-    that count something of their months. What is of records of usage only is left out where those are as they were.
+    that count something of their months. What is only of something that was not read anew is left out.
     """
-    wanted = {name: text for name, text in listed().items() if usage or OF_USAGE not in text}
-    found = {name: ledger.run(_of(models.qualified(text), months)) for name, text in wanted.items()}
+    wanted = {name: text for name, text in listed().items() if _of_what(text) in (None, *read)}
+    found = {name: ledger.run(_narrowed(models.qualified(text), months)) for name, text in wanted.items()}
     return {name: rows for name, rows in found.items() if rows.rows}
 
 
-def _of(text: str, months: Collection[date] | None) -> str:
+def _of_what(text: str) -> str | None:
+    found = re.search(r"^-- Of: (\w+)$", text, re.MULTILINE)
+    return found[1] if found else None
+
+
+def _narrowed(text: str, months: Collection[date] | None) -> str:
     """Have a SELECT read some billing periods only."""
     if months is None:
         return text

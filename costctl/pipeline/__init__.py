@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import date
@@ -146,7 +146,7 @@ def allocate(ledger: Ledger, run: Run, told: Callable[[Outcome], None] = lambda 
     owed = checks.owed(ledger)  # by a run that was broken off, too
     if owed:
         try:
-            check(ledger, list(owed), usage=any(owed.values()))
+            check(ledger, list(owed), frozenset().union(*owed.values()))
         except DoesNotReconcile:
             build.forget(ledger)  # so that the next run, and every report, fails again
             raise
@@ -163,16 +163,19 @@ def suppose(ledger: Ledger, config: Config, months: Sequence[date]) -> None:
     rule_set = compiled(ledger, config)
     if ledger.meta("groups") != groups.grouping(ledger, rule_set):
         groups.group(ledger, rule_set, months)
-    anew = [build.post(ledger, month) for month in months]
-    check(ledger, months, usage=any(anew))
+    read = set[str]().union(*checks.owed(ledger).values())
+    for month in months:
+        if build.post(ledger, month):
+            read.add("usage")
+    check(ledger, months, read)
 
 
-def check(ledger: Ledger, months: Sequence[date], *, usage: bool) -> None:
+def check(ledger: Ledger, months: Sequence[date], read: Collection[str]) -> None:
     """Run all checks of some billing periods; raise DoesNotReconcile with the first offending rows."""
     others = ledger.value(
         "SELECT count(*) FROM ledger.periods WHERE NOT list_contains($months, billing_period)", {"months": months}
     )
-    failed = checks.failing(ledger, months if others else None, usage=usage)
+    failed = checks.failing(ledger, months if others else None, read)
     if failed:
         name, rows = next(iter(failed.items()))
         evidence = [
