@@ -9,6 +9,7 @@ from datetime import date
 from costctl.ledger.models import Model
 from costctl.ledger.store import Ledger
 
+
 def of(ledger: Ledger, model: Model) -> str:
     """Return a fingerprint of what a model stands with: reference tables, and models that were computed in this run."""
     tables = json.loads(ledger.meta("reference_tables") or "{}")
