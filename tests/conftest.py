@@ -369,7 +369,7 @@ def places(tmp_path_factory, blanks):
     return lambda: Place(tmp_path_factory.mktemp("place"), blanks)
 
 
-@pytest.fixture(params=["quick", "recording"])
+@pytest.fixture(params=few(["quick", "recording"]))
 def way(request, monkeypatch):
     """Have deliveries read in one of the two ways, and in no other."""
     closed = {"quick": "_recorded", "recording": "_fast"}[request.param]

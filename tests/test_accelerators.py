@@ -12,7 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from conftest import few, without_postings
+from conftest import few, few_rows, without_postings
 
 from costctl import pipeline, rates
 from costctl.ledger import build
@@ -73,7 +73,7 @@ def lines(place):
     return out.getvalue()
 
 
-@pytest.mark.parametrize("form", few(BILLS, 3))
+@pytest.mark.parametrize("form", few(BILLS))
 def test_each_shape_of_a_line_has_its_chips_hours_and_purchase_model(form, place, golden):
     for name, dataset in BILLS[form].items():
         place.ingest(HERE / name, source="bill", form=form, dataset=dataset)
@@ -156,11 +156,14 @@ def chip_hours(place):
 
 @pytest.mark.parametrize(
     ("provider", "form", "header", "line", "least"),
-    [
-        ("aws", "aws_cur", AWS, aws_line, 150),
-        ("azure", "azure_cost", AZURE, azure_line, 150),
-        ("oci", "oci_cost", OCI, oci_line, 20),
-    ],
+    few_rows(
+        [
+            ("aws", "aws_cur", AWS, aws_line, 150),
+            ("azure", "azure_cost", AZURE, azure_line, 150),
+            ("oci", "oci_cost", OCI, oci_line, 20),
+        ],
+        1,
+    ),
 )
 def test_every_machine_of_the_facts_is_reached_from_a_bill(place, provider, form, header, line, least):
     known = names_of(provider)
@@ -172,6 +175,7 @@ def test_every_machine_of_the_facts_is_reached_from_a_bill(place, provider, form
     assert place.ask("SELECT * FROM ledger.unknown_machines") == []
 
 
+@pytest.mark.slow
 def test_every_sku_of_google_is_reached_from_a_bill(place):
     known = names_of("gcp", is_sku)
     assert len(known) > 15
@@ -180,7 +184,8 @@ def test_every_sku_of_google_is_reached_from_a_bill(place):
 
 
 @pytest.mark.parametrize(
-    ("provider", "column", "least"), [("gcp", "machine", 60), ("coreweave", "SkuMeter", 10), ("lambda", "SkuMeter", 8)]
+    ("provider", "column", "least"),
+    few_rows([("gcp", "machine", 60), ("coreweave", "SkuMeter", 10), ("lambda", "SkuMeter", 8)], 1),
 )
 def test_every_other_machine_is_reached_from_focus(place, provider, column, least):
     """Google's bills name no machine types; a FOCUS file may, and the clouds without a format of their own have only that."""
@@ -191,6 +196,7 @@ def test_every_other_machine_is_reached_from_focus(place, provider, column, leas
     assert chip_hours(place) == {name: HOURS * chips for name, chips in known.items()}
 
 
+@pytest.mark.slow
 def test_a_machine_of_google_costs_all_of_its_skus_and_has_the_hours_of_its_chips(place):
     """78.37 for eight GPUs, 6 for 208 cores, 5 for the memory: 89.37 for 8 chip-hours."""
     labels = json.dumps([{"key": "team", "value": "search"}, {"key": "model", "value": "atlas"}])
@@ -226,15 +232,18 @@ def hopper(places):
 
 @pytest.mark.parametrize(
     ("card", "paid"),
-    [
-        ("a3-highgpu-8g,h100,9.5", "228"),  # of the machine that the SKU is sold in
-        ("a3-highgpu-8g,h100,9.5\ngcp,Nvidia H100 80GB GPU,h100,9", "216"),  # the SKU's own wins
-        (",h100,10", "240"),  # of the chip in any machine
-        (",h100,10\ngcp,a3-highgpu-8g,h100,9.5", "228"),
-        ("a3-megagpu-8g,h100,9.5", "265.47"),  # of another machine: the list price stays
-        ("a3-highgpu-8g,h100,9\ngcp,a3-highgpu-1g,h100,9", "216"),  # of both that it may be in, alike
-        ("a3-highgpu-8g,h100,9\ngcp,a3-highgpu-1g,h100,8", None),  # nothing tells which
-    ],
+    few_rows(
+        [
+            ("a3-highgpu-8g,h100,9.5", "228"),  # of the machine that the SKU is sold in
+            ("a3-highgpu-8g,h100,9.5\ngcp,Nvidia H100 80GB GPU,h100,9", "216"),  # the SKU's own wins
+            (",h100,10", "240"),  # of the chip in any machine
+            (",h100,10\ngcp,a3-highgpu-8g,h100,9.5", "228"),
+            ("a3-megagpu-8g,h100,9.5", "265.47"),  # of another machine: the list price stays
+            ("a3-highgpu-8g,h100,9\ngcp,a3-highgpu-1g,h100,9", "216"),  # of both that it may be in, alike
+            ("a3-highgpu-8g,h100,9\ngcp,a3-highgpu-1g,h100,8", None),  # nothing tells which
+        ],
+        3,
+    ),
 )
 def test_a_contract_for_the_machine_prices_the_gpu_that_is_billed(hopper, card, paid):
     start = "provider,machine,chip,price_per_chip_hour,purchase_model,currency,valid_from"
@@ -246,6 +255,7 @@ def test_a_contract_for_the_machine_prices_the_gpu_that_is_billed(hopper, card, 
         assert ledger.value("SELECT sum(rate_cost) FROM temp.rated_chip_hours") == (paid and Decimal(paid))
 
 
+@pytest.mark.slow
 def test_the_host_is_with_its_chips_where_only_the_team_is_known(place):
     """Bought on spot, and its cores not; neither line says a model. Of two prices of the machine nothing tells which: its chips have both."""
     machines = ("a3-highgpu-8g,h100,9", "a3-highgpu-1g,h100,8")
@@ -335,6 +345,7 @@ def test_charges_of_unknown_machines_are_explained(unknown):
     ]
 
 
+@pytest.mark.slow
 def test_hours_of_which_one_is_missing_are_unknown(place):
     """Charges of a day are summed: what one of them does not say, their sum does not either."""
     row = {"SubAccountId": "n", "x_UsageType": "BoxUsage:p5.48xlarge", "ConsumedUnit": "Hrs"}
@@ -344,7 +355,7 @@ def test_hours_of_which_one_is_missing_are_unknown(place):
     assert place.ask("SELECT count(*), sum(chip_hours), sum(EffectiveCost) FROM ledger.postings") == [(1, None, 2)]
 
 
-@pytest.mark.parametrize("report", ["chargeback", "tokens-per-dollar"])
+@pytest.mark.parametrize("report", few(["chargeback", "tokens-per-dollar"]))
 def test_the_reports_say_how_many_and_how_much(unknown, report):
     said = unknown.costctl("report", report, "--period", "2026-10", "--format", "table").stdout
     assert "2 charges of unknown machines, 3,600, have no chip-hours" in " ".join(said.split())
@@ -359,6 +370,7 @@ def test_chip_hours_of_which_a_part_is_unknown_are_unknown(unknown):
 CARD = "provider,machine,chip,chips\naws,p9.48xlarge,h200,8\n"
 
 
+@pytest.mark.slow
 def test_the_remedy_counts_them(unknown, place):
     place.copy(unknown)
     place.write("machines.csv", CARD)
@@ -393,6 +405,7 @@ def test_cards_may_say_what_machines_look_like_and_what_they_hold(place):
     assert place.ask("SELECT sum(chip_hours) FROM ledger.rated_chip_hours") == [(24,)]
 
 
+@pytest.mark.slow
 def test_a_pool_with_an_unknown_machine_does_not_know_its_chip_hours(place):
     place.write(
         "costctl.yaml",
@@ -411,6 +424,7 @@ def test_a_pool_with_an_unknown_machine_does_not_know_its_chip_hours(place):
     assert place.broken() == []
 
 
+@pytest.mark.slow
 def test_chip_time_does_not_tile_hours_that_nobody_knows(place):
     """A slot of 24 paid hours of eight chips is split over its states; one where some of the hours are unknown is not."""
     place.write("costctl.yaml", "version: 1\nrules: [{name: p, when: {SubAccountId: [p]}, pool: p}]\npools: {p: {}}\n")
@@ -433,7 +447,7 @@ def test_chip_time_does_not_tile_hours_that_nobody_knows(place):
 # Nothing that is not one is listed.
 
 
-@pytest.mark.parametrize("sample", ["azure-ea", "nise-gcp/standard", "oci-cost-report"])
+@pytest.mark.parametrize("sample", few(["azure-ea", "nise-gcp/standard", "oci-cost-report"]))
 def test_no_line_of_a_real_bill_is_taken_for_one(place, sample):
     """Nor any of the bills that test_samples.py ties out."""
     place.ingest(SAMPLES / sample, dataset="actual" if "azure" in sample else None)
@@ -447,6 +461,7 @@ def test_the_example_has_none(ingested_quickstart, command, monkeypatch):
     assert "every line that bought accelerators" in command("report", "unknown-machines", "--period", "2026-10").err
 
 
+@pytest.mark.slow
 def test_a_negation_is_no_line_without_hours(place):
     """It is in the bill of AWS above: the machine, savings plan as its purchase model, neither unit nor quantity."""
     place.ingest(HERE / "aws_cur.csv")

@@ -82,6 +82,7 @@ def test_each_row_goes_where_it_says_and_comes_to_nothing(made):
     assert made.broken() == []
 
 
+@pytest.mark.slow
 def test_the_reports_show_it_in_a_column_of_its_own_and_the_invoice_is_untouched(made, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")  # at 80 it is part of `other`
     rows = list(csv.DictReader(made.costctl("report", "chargeback", "--format", "csv").stdout.splitlines()))
@@ -126,6 +127,7 @@ def test_a_changed_row_books_the_month_again_and_without_rows_nothing_is_left(le
     assert ledger.ask("SELECT count(*) FROM ledger.charges WHERE source = 'own'") == [(0,)]
 
 
+@pytest.mark.slow
 def test_a_month_that_is_to_come_is_told_and_booked_when_its_bill_is_there(ledger):
     adjusted(ledger, *ROWS)
     ledger.bill("december.csv", [{"day": "2026-12-05", "cost": "7", "team": "ads"}])

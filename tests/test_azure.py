@@ -87,6 +87,7 @@ def test_a_generated_month_is_the_same_each_time_and_its_billed_cost_is_the_invo
     assert sum(month.recipe - month.invoice for month in MONTHS) == Decimal("0.000019")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", few([("amortised", "actual"), ("both",)]))
 def test_generated_months_equal_their_totals_whatever_came_first(order, place):
     """EA, customer agreement and converged headers, loose files of both datasets: difference exactly 0."""
@@ -100,6 +101,7 @@ def test_generated_months_equal_their_totals_whatever_came_first(order, place):
     assert place.broken() == []
 
 
+@pytest.mark.slow
 def test_months_do_not_mix(place):
     """One file with the amortised cost of two months, the actual cost of one of them: the other month stays whole."""
     for dataset, months in (("amortised", MONTHS[:2]), ("actual", MONTHS[1:2])):
@@ -183,6 +185,7 @@ class TestOneMonth:
         assert place.ask("SELECT column_name, value FROM ledger.quarantine") == [("Cost", "1,5")]
         assert place.broken() == []
 
+    @pytest.mark.slow
     def test_chips_and_their_unused_hours_are_there_once(self, place):
         place.ingest(*[run(place, self.MONTH, dataset, 4) for dataset in ("actual", "amortised")])
         hours = (
@@ -204,8 +207,8 @@ class TestOneMonth:
         assert len({row["revision"] for row in changes}) == 3
         assert sum(Decimal(row["billed_change"]) for row in changes) == self.MONTH.invoice
 
-    @pytest.mark.parametrize("order", [(2, 4), (4, 2)])
-    @pytest.mark.parametrize("until", [3, 31])
+    @pytest.mark.parametrize("order", few([(4, 2), (2, 4)]))
+    @pytest.mark.parametrize("until", few([3, 31]))
     def test_the_run_that_was_made_last_counts_however_far_it_goes(self, place, until, order):
         """A revision may take days away, or change amounts and nothing else."""
         for day in order:
@@ -221,6 +224,7 @@ class TestOneMonth:
             (len(self.MONTH.text("actual", until=until).splitlines()),)
         ]
 
+    @pytest.mark.slow
     def test_gone_back_to_an_older_run_on_demand(self, place):
         first, second = (run(place, self.MONTH, "actual", day, until=until) for day, until in ((2, 3), (4, 31)))
         place.ingest(first)
@@ -230,6 +234,7 @@ class TestOneMonth:
         place.ingest(first, decision="replace")
         assert place.fingerprint() == before
 
+    @pytest.mark.slow
     def test_the_provider_goes_back_to_older_numbers(self, place):
         """The same content, made again after what replaced it, counts again; what was made between them does not."""
         first, second = (run(place, self.MONTH, "actual", day, until=until) for day, until in ((2, 3), (4, 31)))
@@ -254,12 +259,14 @@ class TestRuns:
         assert "2 older runs" in outcome.notes[0]
         assert sums(place) == wanted([self.MONTH], "actual")
 
+    @pytest.mark.slow
     def test_a_daily_and_a_monthly_export_are_versions_of_one_month(self, place):
         place.ingest(run(place, self.MONTH, "actual", 4, until=2))
         place.ingest(run(place, self.MONTH, "actual", 9, export="monthly"))
         assert place.ingest(run(place, self.MONTH, "actual", 8, until=3))[0].status == "older, skipped"
         assert sums(place) == wanted([self.MONTH], "actual")
 
+    @pytest.mark.slow
     def test_price_sheets_are_left_out(self, place):
         run(place, self.MONTH, "actual", 1)
         run(place, self.MONTH, "amortised", 2, types="PriceSheet", export="prices")
@@ -301,6 +308,7 @@ class TestRuns:
         place.ingest("old")
         assert sums(place) == wanted([self.MONTH], "actual")
 
+    @pytest.mark.slow
     def test_old_exports_with_the_same_last_day_are_refused(self, place):
         for guid, more in (("a" * 8, ""), ("b" * 8, " ")):
             name = f"old/daily-actual/20261001-20261031/costs_{guid}-0000-0000-0000-000000000000.csv"
@@ -311,6 +319,7 @@ class TestRuns:
         assert "nothing in the files tells which is newer" in refusal.value.evidence[0]
         assert sums(place) == wanted([self.MONTH], "actual")
 
+    @pytest.mark.slow
     def test_old_exports_pair_by_their_names(self, place):
         for dataset in ("actual", "amortised"):
             name = f"old/daily-{dataset}/20261001-20261031/costs_{'a' * 8}-0000-0000-0000-000000000000.csv"
@@ -330,6 +339,7 @@ class TestRuns:
         with pytest.raises(InputRefused, match="could be any dataset of azure_cost: actual or amortised"):
             place.ingest("october.csv")
 
+    @pytest.mark.slow
     def test_a_month_without_records_is_no_error(self, place):
         folder = run(place, self.MONTH, "actual", 1, until=0)
         (outcome,) = place.ingest(folder)
@@ -355,7 +365,7 @@ class TestDates:
         assert "but this file also has 13/10/2026" in refusal.value.evidence[0]
 
     @pytest.mark.parametrize(
-        "day", ["2026-10-03", "2026-10-03 00:00:00", "10/3/2026", "10/03/2026 00:00:00", "10/3/2026 12:00:00 AM"]
+        "day", few(["10/03/2026 00:00:00", "2026-10-03", "2026-10-03 00:00:00", "10/3/2026", "10/3/2026 12:00:00 AM"])
     )
     def test_forms_of_one_date(self, day, place):
         count = self.written(place, *[day] * 100)
@@ -371,8 +381,9 @@ PARQUET = {  # how exporters type the columns; what is not named stays text
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sample", few(["azure_cost/sample-ea-actual.csv", "azure_focus/sample-1.2.csv"]))
-@pytest.mark.parametrize("types", PARQUET.values(), ids=PARQUET)
+@pytest.mark.parametrize("types", few(PARQUET.values()), ids=PARQUET)
 def test_parquet_gives_the_same_charges(types, sample, places):
     found = []
     for kind in ("csv", "parquet"):

@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from conftest import few
 
 from costctl.errors import InputRefused
 
@@ -88,6 +89,7 @@ def test_the_generated_exports_by_month_in_any_order(places):
     assert len(prints) == 1
 
 
+@pytest.mark.slow
 def test_pay_as_you_go(place):
     place.ingest(VARIANTS / "PayAsYouGo.csv", dataset="actual")
     asked = "SELECT BilledCost, EffectiveCost, ListCost, ConsumedQuantity, ConsumedUnit, RegionId, billing_period FROM ledger.charges"
@@ -104,6 +106,7 @@ def test_pay_as_you_go(place):
     ]
 
 
+@pytest.mark.slow
 def test_a_reserved_machine_of_an_enterprise(place, tmp_path):
     """The sample lacks its last line end, and is refused for it; what its covered usage costs, an actual file does not say."""
     with pytest.raises(InputRefused, match="ends in the middle of a line"):
@@ -117,6 +120,7 @@ def test_a_reserved_machine_of_an_enterprise(place, tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_a_row_without_cost_and_currency_is_refused_with_its_line(place):
     with pytest.raises(InputRefused, match=r"BOM\.csv:2") as refusal:
         place.ingest(VARIANTS / "BOM.csv", dataset="actual")
@@ -125,7 +129,7 @@ def test_a_row_without_cost_and_currency_is_refused_with_its_line(place):
     assert "Currency is empty" in said
 
 
-@pytest.mark.parametrize("name", ["MissingBrackets.csv", "VirtualMachine.csv"])
+@pytest.mark.parametrize("name", few(["MissingBrackets.csv", "VirtualMachine.csv"]))
 def test_tags_and_details_with_and_without_braces(name, place, tmp_path):
     """These two have no currency: refused for it, and never guessed; with one they load."""
     with pytest.raises(InputRefused, match="lacks the column BillingCurrencyCode"):

@@ -53,6 +53,7 @@ def baseless(places):
     return place
 
 
+@pytest.mark.slow
 def test_a_model_of_which_no_tokens_are_counted_is_told_with_the_name_that_may_be_meant(baseless):
     assert f"warning: {MISSPELT}\n" in baseless.said
     assert MISSPELT in baseless.costctl("report", "chargeback", "--format", "md").stdout
@@ -81,6 +82,7 @@ def test_why_a_pool_has_no_base_is_told(baseless):
     ]
 
 
+@pytest.mark.slow
 def test_more_booked_than_there_is_is_told(baseless, places):
     """Of 8 chips 12 are booked; 4 were idle, and search left 2, ads 6: of their 120 search bears a quarter, 30, ads 90.
 

@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from conftest import table
+from conftest import few_rows, table
 
 from costctl.errors import UsageError
 
@@ -92,15 +92,19 @@ def test_each_kind_that_nobody_bears_has_a_bearer(place):
 
 @pytest.mark.parametrize(
     ("publisher", "issuer", "provider", "bears"),
-    [
-        ("Tracing Co.", "Microsoft", "Microsoft", True),
-        ("Tracing Co.", "Google Cloud", "Google Cloud", True),
-        ("Tracing Co.", "Tracing Co.", "Microsoft", False),  # a provider of its own that a file calls by another name
-        ("Tracing Co.", "Reseller", "tracing co.", False),
-        ("Microsoft Corporation", "Reseller", "Azure", False),
-        ("AWS", "Reseller", "AWS", False),
-        ("-", "Reseller", "AWS", False),
-    ],
+    few_rows(
+        [
+            ("Tracing Co.", "Microsoft", "Microsoft", True),
+            ("Tracing Co.", "Google Cloud", "Google Cloud", True),
+            # a provider of its own that a file calls by another name
+            ("Tracing Co.", "Tracing Co.", "Microsoft", False),
+            ("Tracing Co.", "Reseller", "tracing co.", False),
+            ("Microsoft Corporation", "Reseller", "Azure", False),
+            ("AWS", "Reseller", "AWS", False),
+            ("-", "Reseller", "AWS", False),
+        ],
+        3,
+    ),
 )
 def test_what_a_marketplace_sells(place, publisher, issuer, provider, bears):
     place.write("costctl.yaml", "version: 1\npolicy: {bearers: {marketplace: platform}}\n")
@@ -112,6 +116,7 @@ def test_what_a_marketplace_sells(place, publisher, issuer, provider, bears):
     assert place.ask("SELECT team FROM ledger.postings") == [("platform" if bears else None,)]
 
 
+@pytest.mark.slow
 def test_tokens_of_a_marketplace_are_bought_tokens_first(place):
     place.write("costctl.yaml", "version: 1\npolicy: {bearers: {marketplace: platform}}\n")
     rows = table(
@@ -122,6 +127,7 @@ def test_tokens_of_a_marketplace_are_bought_tokens_first(place):
     assert place.ask("SELECT pool FROM ledger.postings") == [("api",)]
 
 
+@pytest.mark.slow
 def test_credits_before_or_after(place):
     """search has 280 and a credit of 50 by its tag; 6 are nobody's and stay a line."""
     configured(place, "{credits: before}")

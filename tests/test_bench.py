@@ -15,6 +15,7 @@ def script(name, *words):
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "flag", "goals"),
     [

@@ -73,6 +73,7 @@ def test_each_row_and_the_whole_bridge_from_billed_to_effective(bridged, command
     }  # an effective cost that the bill does not state is counted, not 0
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_a_subtotal_per_provider_and_the_total(bridged, command, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     lines = [

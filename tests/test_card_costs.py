@@ -4,6 +4,7 @@ import csv
 from decimal import Decimal
 
 import pytest
+from conftest import few_rows
 
 CARD = """
     provider,machine,chip,price_per_chip_hour,purchase_model,currency,valid_from
@@ -121,15 +122,15 @@ def test_the_largest_is_explained(ledger):
 
 @pytest.mark.parametrize(
     ("words", "told"),
-    [
+    few_rows([
         (["--model", "claude-sonnet-4-6"], "rate card prices.csv:2 (contract): 2 USD per million at 4,000,000 input tokens of claude-sonnet-4-6 counted in its time = 8 USD"),
-        (["--model", "claude-sonnet-4-6"], "2026-10-04T00:00:00 (end excluded)"),
         (["--team", "search"], "rate card card.csv:2 (contract): 6 USD per chip-hour of nvidia-h100-sxm at 192 chip-hours of the group = 1152 USD"),
+        (["--model", "claude-sonnet-4-6"], "2026-10-04T00:00:00 (end excluded)"),
         (["--model", "claude-sonnet-4-6"], "billed are 5000 1K tokens, at the average of what was counted"),
         (["--team", "ads"], "1 charge · rate_card - USD"),
         (["--team", "ads"], "rate card none in force for 1 chip-hours of aws-trainium1, or not for all of them"),
         (["--team", "ads"], "direct ads / unknown / unknown · - USD"),
-    ],
+    ], 2),
 )  # fmt: skip
 def test_a_charge_is_explained_with_the_cards_that_price_it_or_none(ledger, words, told):
     """Five million tokens were bought that day, of which four were counted; no card has the machine of ads."""
@@ -137,6 +138,7 @@ def test_a_charge_is_explained_with_the_cards_that_price_it_or_none(ledger, word
     assert told in " ".join(said.stdout.split())
 
 
+@pytest.mark.slow
 def test_tokens_without_a_price_say_why(place):
     line = BOUGHT | {"cost": "7", "x_Model": "gpt-nobody", "ConsumedQuantity": "4"}
     place.bill("bill.csv", [line])
@@ -151,6 +153,7 @@ def test_tokens_without_a_price_say_why(place):
     assert "rate card none: no source counted these tokens" in " ".join(said.stdout.split())
 
 
+@pytest.mark.slow
 def test_several_tiers_have_no_one_price(place):
     """Of 24 chip-hours the first 10 cost 3, the others 2."""
     header = "provider,machine,chip,price_per_chip_hour,purchase_model,currency,valid_from,tier_from,tier_to,tier_mode"
@@ -178,6 +181,7 @@ def test_a_report_of_what_bills_say_has_no_such_cost(ledger, name):
     assert name not in remedy.partition(";")[0]
 
 
+@pytest.mark.slow
 def test_a_card_in_another_currency_prices_nothing(place):
     place.write("prices.csv", PRICES)
     place.write("costctl.yaml", "version: 1\ncards: [prices.csv]\n")
@@ -190,6 +194,7 @@ def test_a_card_in_another_currency_prices_nothing(place):
     assert "counted in its time = 8 USD, not in EUR" in told
 
 
+@pytest.mark.slow
 def test_what_is_only_estimated_charges_nobody(places):
     """Rate variance shows it all the same."""
     place = places()
@@ -230,6 +235,7 @@ STATES = """
 """
 
 
+@pytest.mark.slow
 def test_what_no_card_prices_is_unknown_in_every_state_of_its_chips(place):
     """16 chips of a machine without a card: 12 serve, 4 idle; also what nobody bears is unknown, and not 0."""
     place.write("costctl.yaml", CONFIG.replace("cards: [card.csv, prices.csv]\n", "tags: {}\n"))
@@ -256,23 +262,26 @@ BOUGHT = {"ConsumedUnit": "1K tokens", "x_Model": "claude-sonnet-4-6", "x_TokenC
 
 @pytest.mark.parametrize(
     ("lines", "tokens", "cost"),
-    [
-        ([("2026-10-03", "3000")], ["2026-10-03,,3000000,"], 6),
-        (
-            [("2026-10-03", "3000"), ("2026-10-03", "-")],
-            ["2026-10-03,,3000000,"],
-            None,
-        ),  # one of the lines bought nobody knows how many
-        (
-            [("2026-10-03", "3000")],
-            ["2026-10-03,,3000000,", "2026-10-03,batch,0,5"],
-            6,
-        ),  # no token has no price to miss
-        ([("2026-10-03", "3000")], ["2026-10-03,,3000000,", "2026-10-03,batch,1,5"], None),
-        ([("2026-09-30", "3000")], ["2026-09-30,,3000000,"], 6),  # of another calendar month than it is billed in
-        ([("2026-11-01", "3000"), ("2026-10-02", "1000")], ["2026-11-01,,3000000,", "2026-10-02,,9000000,"], 11),
-        ([("2026-09-30", "3000")], ["2026-09-29,,3000000,"], None),  # nobody counted any on that day
-    ],
+    few_rows(
+        [
+            ([("2026-10-03", "3000")], ["2026-10-03,,3000000,"], 6),
+            (
+                [("2026-10-03", "3000"), ("2026-10-03", "-")],
+                ["2026-10-03,,3000000,"],
+                None,
+            ),  # one of the lines bought nobody knows how many
+            (
+                [("2026-10-03", "3000")],
+                ["2026-10-03,,3000000,", "2026-10-03,batch,0,5"],
+                6,
+            ),  # no token has no price to miss
+            ([("2026-10-03", "3000")], ["2026-10-03,,3000000,", "2026-10-03,batch,1,5"], None),
+            ([("2026-09-30", "3000")], ["2026-09-30,,3000000,"], 6),  # of another calendar month than it is billed in
+            ([("2026-11-01", "3000"), ("2026-10-02", "1000")], ["2026-11-01,,3000000,", "2026-10-02,,9000000,"], 11),
+            ([("2026-09-30", "3000")], ["2026-09-29,,3000000,"], None),  # nobody counted any on that day
+        ],
+        2,
+    ),
 )
 def test_bought_tokens_at_the_card(place, lines, tokens, cost):
     buy(place, lines, tokens)
@@ -307,6 +316,7 @@ def test_tokens_that_a_tag_gives_to_a_team_meet_their_cost(place):
     assert [row[name] for name in ("source", "cost", "delivered_tokens")] == ["aws/api", "8", "4000000"]
 
 
+@pytest.mark.slow
 def test_tokens_of_a_pool_are_at_the_prices_of_its_own(place):
     """Two million in a pool by a rule, of which one was counted there; what is outside it, and has no price, is not asked."""
     place.write("prices.csv", PRICES)

@@ -99,6 +99,7 @@ def test_754_seconds_of_eight_chips(place):
     assert chip_hours(place) == {"training": Decimal(8 * 754) / 3600}
 
 
+@pytest.mark.slow
 @unposted
 def test_chips_that_are_no_whole_number_are_refused(place):
     files = {count: f"{number}.txt" for number, count in enumerate(["1.5K", "-8", "0x8", "8.5"])}
@@ -149,6 +150,7 @@ def test_training_of_slurm_and_the_hole_tile_what_was_paid(place):
 # OpenCost
 
 
+@pytest.mark.slow
 def test_states_of_opencost_and_the_hole_tile_what_was_paid(place):
     place.write("costctl.yaml", POOL.format("cluster: [prod]"))
     place.bill("october.csv", P5)
@@ -176,6 +178,7 @@ def test_states_of_opencost_and_the_hole_tile_what_was_paid(place):
     assert place.broken() == []
 
 
+@pytest.mark.slow
 def test_more_chip_time_than_was_paid_is_told(place):
     place.write("costctl.yaml", POOL.format("cluster: [prod]"))
     place.bill("october.csv", P5)
@@ -222,6 +225,7 @@ def test_what_holds_no_chips_is_left_out_by_name(place):
     assert chip_hours(place) == {"serving": 96}
 
 
+@pytest.mark.slow
 @unposted
 def test_a_pod_below_zero_is_set_aside(place):
     place.write("allocation.json", allocations(allocation(hours=-1)))
@@ -240,6 +244,7 @@ def test_a_window_asked_for_again_counts_once(place):
     assert chip_hours(place) == {"serving": 96}
 
 
+@pytest.mark.slow
 @unposted
 def test_windows_that_overlap_are_told(place):
     """Of the week the pod began on the first, of the day on the second: they are two records, and nothing says which of them holds."""
@@ -294,6 +299,7 @@ def test_what_was_not_measured_does_not_count(place):
     assert place.ask("SELECT count(*) FROM ledger.token_usage") == [(2,)]
 
 
+@pytest.mark.slow
 @unposted
 def test_a_total_that_is_none_is_told_and_a_negative_count_is_refused(place):
     text = (SAMPLES / "opencost" / "inferenceCost-total-model.json").read_text("utf-8")
@@ -358,6 +364,7 @@ def test_no_figure_and_other_families_are_left_out_by_name(place):
     assert excluded(place) == {"a figure that nothing can have": 1, "another family of metrics": 2, "no value (NaN)": 1}
 
 
+@pytest.mark.slow
 def test_gauges_move_no_money(place):
     place.write("costctl.yaml", POOL.format("cluster: [prod]"))
     place.bill("october.csv", P5)
@@ -385,6 +392,7 @@ def pods(phase="Running", finished=None, start="2026-10-01T00:00:00Z"):
     )
 
 
+@pytest.mark.slow
 @unposted
 def test_a_pod_that_runs_lasts_until_the_list_was_taken(place):
     """Seen at some hours, and when it was over at one: whichever list comes last, it lasts as long as it was seen to."""
@@ -399,6 +407,7 @@ def test_a_pod_that_runs_lasts_until_the_list_was_taken(place):
     assert lasted == [6, 6, 9, 9, 13, 13]
 
 
+@pytest.mark.slow
 @unposted
 def test_a_request_that_is_no_number_is_left_out_by_name(place):
     files = {count: f"pods-{number}-20261001T060000Z.json" for number, count in enumerate(["0", "8 of them", "1.5"])}
@@ -447,6 +456,7 @@ def test_a_node_wins_over_a_namespace_and_that_over_a_cluster(place):
     assert found == [("all", 24), ("node", 1), ("nodes", 2), ("space", 4)]
 
 
+@pytest.mark.slow
 @unposted
 def test_chip_time_of_no_pool_is_told(place):
     place.write("costctl.yaml", POOL.format("cluster: [prod]"))

@@ -64,6 +64,7 @@ def test_a_baseline_that_is_no_chip_stands_against_every_other_that_serves_the_m
     assert (row["subject"], row["against"], row["ratio_claimed"]) == ("maia200", "h100", "1.3")
 
 
+@pytest.mark.slow
 def test_what_cannot_be_measured_is_listed_all_the_same(compared):
     (third,) = of(compared(), "claims.csv:4")
     assert (third["ratio_measured"], third["against"], third["baseline"]) == ("", "", "tpu-8i")

@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from conftest import few
 
 from costctl.errors import InputRefused
 
@@ -62,6 +63,7 @@ def test_a_session_of_claude_code_counts_as_its_authors_say(place):
     assert usage(place, "sum(reported_cost) OVER ()")[0] == Decimal("1.02")
 
 
+@pytest.mark.slow
 def test_a_transcript_without_ids_or_times_is_refused_or_set_aside_and_counts_nothing(place):
     path = SAMPLES / "claude-transcript-no-ids.jsonl"
     said = place.costctl("ingest", path)
@@ -110,7 +112,7 @@ def of_case(line, name):
     return line | own | {"message": message | {"id": identity}}
 
 
-@pytest.mark.parametrize("apart", [False, True], ids=["one file", "two files"])
+@pytest.mark.parametrize("apart", few([False, True]), ids=["one file", "two files"])
 def test_an_answer_counts_once_with_the_larger_total_however_often_it_is_written(places, apart):
     once = {"input.cache_read": 900, "input.cache_write.unspecified": 0, "input.uncached": 4, "output.unsplit": 310}
     for order in (0, 1), (1, 0):
@@ -179,6 +181,7 @@ def test_who_billed_an_answer_and_for_which_project_is_told_by_its_line(place):
     assert [(*case[:3], *told) for case, (_, *told) in zip(cases, found, strict=True)] == cases
 
 
+@pytest.mark.slow
 def test_a_count_that_is_none_is_named_and_set_aside(place):
     counts = [-5, "many", 1.5, "NaN"]
     files = {f"{count}": f"{number}.jsonl" for number, count in enumerate(counts)}
@@ -194,12 +197,14 @@ def test_a_count_that_is_none_is_named_and_set_aside(place):
     assert sorted(source for _, source in place.records("source")) == sorted(files)
 
 
+@pytest.mark.slow
 def test_what_first_comes_after_a_thousand_lines_is_read_too(place):
     other = {"type": "user", "isSidechain": False, "timestamp": "2026-10-01T09:00:00Z", "message": {"role": "user"}}
     place.ingest(lines(place, "s.jsonl", *[other] * 1001, answer(usage={"speed": "fast"})))
     assert usage(place, "service_tier") == ["fast"]
 
 
+@pytest.mark.slow
 def test_a_long_number_in_a_line_that_does_not_count_is_no_matter(place):
     other = '{"type": "user", "isSidechain": false, "message": {}, "toolUseResult": {"x": 0.12345678901234567890123}}'
     place.write("s.jsonl", f"{other}\n{json.dumps(answer())}\n")
@@ -259,6 +264,7 @@ def test_a_session_of_codex_counts_as_its_authors_say(place):
     ]
 
 
+@pytest.mark.slow
 def test_an_archived_session_counts_once(place):
     for folder in ("sessions/2026/05/13", "archived_sessions"):
         (place.home / folder).mkdir(parents=True)
@@ -333,8 +339,8 @@ def test_a_count_of_codex_that_nobody_knows_is_not_passed_over(place):
     assert usage(place, "convention_proof") == ["contradicted"]
 
 
-@pytest.mark.parametrize("apart", [False, True], ids=["one command", "two commands"])
-@pytest.mark.parametrize("first", ["parent", "fork"])
+@pytest.mark.parametrize("apart", few([False, True]), ids=["one command", "two commands"])
+@pytest.mark.parametrize("first", few(["parent", "fork"]))
 def test_a_fork_repeats_what_its_parent_used_and_that_counts_once(place, apart, first):
     parent = [meta("parent"), turn("gpt-5.2-codex"), FIRST, SECOND]
     again = [line | {"timestamp": "2026-10-01T10:30:00Z"} for line in parent]  # a fork dates them anew
@@ -355,6 +361,7 @@ def test_a_fork_repeats_what_its_parent_used_and_that_counts_once(place, apart, 
         assert place.ask(minutes) == [(1,), (2,), (31,)]
 
 
+@pytest.mark.slow
 def test_a_count_of_codex_that_is_none_is_named_and_set_aside(place):
     files = {f"{count}": f"rollout-{number}.jsonl" for number, count in enumerate([-5, "many", 1.5])}
     for count, name in zip([-5, "many", 1.5], files.values(), strict=True):
@@ -370,6 +377,7 @@ def test_a_count_of_codex_that_is_none_is_named_and_set_aside(place):
     assert place.ask(aside) == sorted((count, "input", count) for count in files)
 
 
+@pytest.mark.slow
 def test_a_usage_of_a_session_that_is_no_object_is_set_aside(place):
     """It is not left out as a count that did not move."""
     odd = counter(None, None, 3)
@@ -382,6 +390,7 @@ def test_a_usage_of_a_session_that_is_no_object_is_set_aside(place):
     assert place.ask(aside) == [("claude", 2, "is empty"), ("codex", 4, "is not a JSON object")]
 
 
+@pytest.mark.slow
 def test_a_session_without_answers_is_no_error(place):
     (outcome,) = place.ingest(lines(place, "rollout.jsonl", meta("s", cli_version="0.145.0"), turn("gpt-5.2-codex")))
     assert outcome.notes[0].startswith("no records in ")
@@ -487,6 +496,7 @@ def test_a_call_around_another_call_counts_once(place):
     assert left_out(place) == {"a call above another call: the one below counts": 1}
 
 
+@pytest.mark.slow
 def test_spans_that_come_again_count_once_in_whatever_order(places):
     pages = [span("1", input_tokens=6), span("2", input_tokens=4), span("1", trace="b", input_tokens=5)]
     found = set()
@@ -499,6 +509,7 @@ def test_spans_that_come_again_count_once_in_whatever_order(places):
     assert found == {("input.uncached=4", "input.uncached=5", "input.uncached=6")}
 
 
+@pytest.mark.slow
 def test_spans_without_a_call_are_left_out_by_name(place):
     other = span("1", gen_ai_operation_name=None)
     place.ingest(lines(place, "traces.json", other, span("2", input_tokens=1)))
@@ -538,6 +549,7 @@ def test_owners_are_read_from_the_resource_and_the_span(place):
     assert usage(place, "team_raw, project, namespace") == [("search", "assistant", "chat"), (None, None, "lab")]
 
 
+@pytest.mark.slow
 def test_the_time_of_a_span_is_kept_to_the_microsecond(place):
     place.ingest(lines(place, "traces.json", span(input_tokens=1)))
     assert usage(place, "CAST(ts_start AS VARCHAR), CAST(ts_end AS VARCHAR)") == [
@@ -545,6 +557,7 @@ def test_the_time_of_a_span_is_kept_to_the_microsecond(place):
     ]
 
 
+@pytest.mark.slow
 def test_a_count_of_a_span_that_is_none_is_named_and_set_aside(place):
     counts = [-5, "many", 1.5]
     files = {f"{count}": f"traces-{number}.json" for number, count in enumerate(counts)}
@@ -559,6 +572,7 @@ def test_a_count_of_a_span_that_is_none_is_named_and_set_aside(place):
     ]
 
 
+@pytest.mark.slow
 def test_a_span_that_has_not_ended_is_set_aside(place):
     place.ingest(
         lines(
@@ -569,6 +583,7 @@ def test_a_span_that_has_not_ended_is_set_aside(place):
     assert len(usage(place)) == 1
 
 
+@pytest.mark.slow
 def test_one_request_over_many_lines_is_read_as_one_per_line_is(place):
     page = span("1", input_tokens=6)
     page["resourceSpans"][0]["scopeSpans"][0]["spans"] += span("2", input_tokens=4)["resourceSpans"][0]["scopeSpans"][

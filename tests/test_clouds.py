@@ -172,6 +172,7 @@ def test_the_total_of_an_answer_of_bedrock_proves_what_its_input_contains(place)
     assert dict(zip(PROOFS, found, strict=True)) == wanted
 
 
+@pytest.mark.slow
 def test_more_read_and_written_than_there_was_is_never_a_negative(place):
     usage = CLAUDE | {"cacheDetails": [{"ttl": "1h", "inputTokens": 51}]}
     gpt = invocation("g", CLAUDE | {"totalTokens": 164}, modelId="openai.gpt-5.6-sol")
@@ -262,6 +263,7 @@ def test_overlapping_pulls_of_metrics_count_each_bucket_once_whichever_came_firs
     }
 
 
+@pytest.mark.slow
 def test_the_order_of_pages_does_not_matter(place):
     rows = [json.loads(line) for line in (SAMPLES / "vertex_request_log" / "sample.json").read_text().splitlines()]
     lines(place, "a.json", *rows)
@@ -272,6 +274,7 @@ def test_the_order_of_pages_does_not_matter(place):
     assert place.ask(flags.format("a")) == place.ask(flags.format("b")) != []
 
 
+@pytest.mark.slow
 def test_what_is_left_out_is_told_by_name(place):
     place.ingest(*(SAMPLES / source / "sample.json" for source in ("cloudwatch_bedrock", "azure_openai_metrics")))
     told = dict(place.ask("SELECT rule, CAST(sum(records) AS INTEGER) FROM ledger.exclusions GROUP BY 1"))
@@ -292,6 +295,7 @@ def test_what_is_left_out_is_told_by_name(place):
     assert "mantle: a sum over projects" in status
 
 
+@pytest.mark.slow
 def test_a_log_of_vertex_as_parquet_gives_the_same(place):
     sample = SAMPLES / "vertex_request_log" / "sample.json"
     columns = "{'endpoint': 'VARCHAR', 'logging_time': 'VARCHAR', 'request_id': 'DECIMAL(38,9)', 'model': 'VARCHAR', 'full_request': 'VARCHAR', 'full_response': 'VARCHAR', 'sampling_rate': 'DOUBLE'}"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from conftest import few
 
 from costctl import config, documents, formats, pipeline
 from costctl.columnmaps import spellings
@@ -188,6 +189,7 @@ def test_another_amount_is_never_guessed_at(money, text, spelt):
     assert spelt(spellings.amount(money, strict=False), text) is None
 
 
+@pytest.mark.slow
 def test_what_is_not_written_as_declared_is_set_aside_with_its_line_and_text(place):
     mapped(place, 'dates: D.M.YYYY\nmoney: {decimal: ",", grouping: "."}')
     bill = 'Day,Product,Amount (USD)\n1.2.2026,T,"1.234,5"\n2/1/2026,T,"2,0"\n3.2.2026,T,1.5\n4.2.2026,T,\n,T,1\n'
@@ -204,6 +206,7 @@ def test_what_is_not_written_as_declared_is_set_aside_with_its_line_and_text(pla
     assert place.ask("SELECT BilledCost, EffectiveCost FROM ledger.charges") == [(Decimal("1234.5"), Decimal("1234.5"))]
 
 
+@pytest.mark.slow
 def test_words_are_replaced_and_one_that_is_not_listed_is_set_aside(place):
     mapped(place, "values: {ServiceName: {LLM API: Inference, Rück'lage: 'a {x} b'}}")
     bill = "Day,Product,Amount (USD)\n2026-10-01, llm api ,1\n2026-10-01,Rück'lage,2\n2026-10-01,,4\n"
@@ -213,12 +216,14 @@ def test_words_are_replaced_and_one_that_is_not_listed_is_set_aside(place):
     assert refused.value.evidence[0].endswith("mill.csv:5: Product is not one of the words under `values:`: 'Training'")
 
 
+@pytest.mark.slow
 def test_headers_are_compared_as_they_are_written(place):
     mapped(place, "tags: [Amount (EUR)]")
     text = "Amount (EUR),day , PRODUCT,amount  (usd)\n9,2026-10-01,T,1\n"
     assert taken(place, text, "BilledCost, Tags") == [(Decimal(1), '{"Amount (EUR)":"9"}')]
 
 
+@pytest.mark.slow
 def test_a_changed_map_reads_the_same_file_again(place):
     mapped(place)
     bill = "Day,Product,Amount (USD),Net\n2026-10-01,T,1,2\n"
@@ -229,7 +234,7 @@ def test_a_changed_map_reads_the_same_file_again(place):
     assert place.ask("SELECT BilledCost FROM ledger.charges") == [(2,)]
 
 
-@pytest.mark.parametrize("delimiter", [";", "tab"])
+@pytest.mark.parametrize("delimiter", few([";", "tab"]))
 def test_a_delimiter_is_told_by_the_header(delimiter, place):
     mapped(place, f'delimiter: "{delimiter}"')
     mark = "\t" if delimiter == "tab" else delimiter

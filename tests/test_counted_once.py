@@ -44,7 +44,7 @@ PULLS = {  # three pulls of a window that moves on; the provider restates hour 1
 }
 
 
-@pytest.mark.parametrize("order", few([PULLS, *list(itertools.permutations(PULLS))[::-1]], 3))
+@pytest.mark.parametrize("order", few([PULLS, *list(itertools.permutations(PULLS))[::-1]], 2))
 def test_pulls_that_overlap_give_the_same_in_any_order_and_at_once(order, place):
     """Of a bucket the pull that goes further counts: 15 and not the 20 of before; what it restates is in the row accounting."""
     for name in order:
@@ -80,6 +80,7 @@ def test_the_last_page_missing_is_said(place):
     )
 
 
+@pytest.mark.slow
 def test_a_page_missing_in_the_middle_is_said(places):
     """Of pages of a week the second is not here: in a folder, and in one file. Nights and days without usage are none."""
     week, day = 168, 24
@@ -103,6 +104,7 @@ def test_the_same_folder_again_is_nothing_to_do_and_a_new_file_in_it_is_all_that
     assert (outcome.status, outcome.files, outcome.records) == ("loaded", 1, 3)
 
 
+@pytest.mark.slow
 def test_a_superseded_bucket_comes_back_by_a_rebuild_or_not_at_all(place):
     """--replace takes the place of all deliveries of the days: nothing that lost to one of them is missed."""
     for name in "ab":
@@ -131,7 +133,7 @@ LOGS = {  # one id on two days, of which the second says more; and another log o
 }
 
 
-@pytest.mark.parametrize("kind", LOGS)
+@pytest.mark.parametrize("kind", few(LOGS))
 def test_what_lost_to_a_record_that_is_replaced_counts_again(kind, places):
     """With its tokens, in the row accounting, and after a rebuild: as if the replaced log had never been there."""
     table, header, *records = LOGS[kind]
@@ -172,6 +174,7 @@ TWICE = {
 }
 
 
+@pytest.mark.slow
 def test_two_cuts_of_one_source_are_refused(place, places):
     """Beside what is there, and in one command; under another name it is another source."""
     there, new = ({name: f"{number} {at}.json" for number, name in enumerate(TWICE)} for at in ("there", "new"))
@@ -202,7 +205,7 @@ PLAIN = {  # of one owner: what of these is refused
 }
 
 
-@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("name", few(PLAIN))
 def test_buckets_of_a_plain_file_that_overlap_others_of_their_owner_are_refused(name, place):
     """Nothing but the user knows that they are different tokens."""
     rows, refused = PLAIN[name]
@@ -224,7 +227,8 @@ GROUPINGS = {  # of one hour: what is there, what comes, whether they are two gr
 }
 
 
-@pytest.mark.parametrize("name", few(GROUPINGS, 2))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", few(GROUPINGS))
 def test_two_groupings_of_one_source_are_said(name, places):
     """Beside what is there, and in one command; another hour of another grouping counts nothing twice."""
     there, new, said = GROUPINGS[name]
@@ -240,6 +244,7 @@ def test_two_groupings_of_one_source_are_said(name, places):
     assert [sum("two groupings" in note for note in found) for found in notes] == [0, said, 0, said]
 
 
+@pytest.mark.slow
 def test_hours_of_several_days_do_not_overlap(place):
     place.write("a.json", page(*(bucket(hour, result(1), result(2, "q")) for hour in range(50))))
     place.ingest("a.json")
@@ -260,6 +265,7 @@ def test_a_rebuild_gives_the_same_records_and_the_same_hours(place):
     assert (said.returncode, place.ask(COUNTED)) == (0, before), said.stderr
 
 
+@pytest.mark.slow
 def test_a_blank_id_is_no_id(place):
     """Three answers without one would count as one: each is set aside by name."""
     lines = [
@@ -278,6 +284,7 @@ def test_a_blank_id_is_no_id(place):
     assert place.ask("SELECT DISTINCT column_name, reason FROM ledger.quarantine") == [("id", "is empty")]
 
 
+@pytest.mark.slow
 def test_what_is_empty_is_named_as_its_vendor_does(place):
     """The line has no time, and its message no id."""
     line = {
@@ -293,6 +300,7 @@ def test_what_is_empty_is_named_as_its_vendor_does(place):
     assert "timestamp is empty" in refused.value.text()
 
 
+@pytest.mark.slow
 def test_a_delivery_of_which_nothing_was_kept_is_not_called_superseded(place):
     place.write("a.json", page(bucket(0, result(-10))))
     place.ingest("a.json", quarantine_rows=1)

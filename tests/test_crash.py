@@ -123,7 +123,7 @@ def suffered(place, point, mode, command, monkeypatch):
     return died.returncode, died.stderr
 
 
-QUICK = {("committing", "kill"), ("staged", "raise")}
+QUICK = {("committing", "kill")}
 FAULTS = [
     pytest.param(point, mode, marks=() if (point, mode) in QUICK else pytest.mark.slow)
     for point in POINTS
@@ -197,7 +197,7 @@ class TestAnExport:
         return place, path, new
 
     @pytest.mark.parametrize("mode", few(["kill", "full"]))
-    @pytest.mark.parametrize("point", ["filled", "synced", "renamed"])
+    @pytest.mark.parametrize("point", few(["filled", "synced", "renamed"]))
     def test_dead_at_a_named_point(self, target, point, mode, command):
         place, path, new = target
         died = place.process(*self.REPORT, path, **{faulting.VARIABLE: f"{point}:{mode}"})
@@ -218,6 +218,7 @@ class TestAnExport:
             assert path.read_bytes() in (b"old", new)
 
 
+@pytest.mark.slow
 def test_a_leftover_of_a_killed_export_is_not_the_report(before, places):
     place = copied(before, places)
     path = place.home / "chargeback.csv"

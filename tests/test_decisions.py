@@ -177,6 +177,7 @@ class TestAnOldLedgerIsMadeAgain:
 class TestMonthsOfOneDelivery:
     """Each month is decided for itself."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("order", few([(2, 1), (1, 2)]))
     def test_one_is_the_same_and_one_is_newer(self, place, order):
         old = [{"sku": "a", "cost": "10", "day": "2026-09-05", "month": "202609", "export": "2026-10-01 00:00:00 UTC"}]
@@ -203,6 +204,7 @@ class TestMonthsOfOneDelivery:
         assert billed(place) == {("neo", "2026-09"): 30, ("neo", "2026-10"): 9}
         rebuilt(place)
 
+    @pytest.mark.slow
     def test_a_month_that_is_the_same_does_not_stand_in_the_way(self, place):
         configure(place, "neo", "month_to_date")
         september = [{"cost": "7", "day": "2026-09-30"}]
@@ -280,6 +282,7 @@ class TestWhatWasAdded:
         place.ingest("else/f.csv", source="neo", decision="replace")
         assert billed(place) == {("neo", "2026-10"): 4, ("neo", "2026-11"): 11}
 
+    @pytest.mark.slow
     def test_alone_it_is_asked_about_like_any_other(self, place):
         place.bill("a.csv", [{"cost": "10"}])
         place.ingest("a.csv", decision="add")
@@ -304,6 +307,7 @@ class TestEveryDay:
         assert statuses(place.ingest("bills")) == ["nothing to do"]
         assert billed(place) == {("focus", "2026-10"): 10}
 
+    @pytest.mark.slow
     def test_one_replaced_and_one_added_of_a_folder(self, place):
         for name in ("a", "b"):
             place.bill(f"bills/{name}.csv", [{"SkuId": name}])
@@ -325,6 +329,7 @@ class TestEveryDay:
         assert billed(place) == {("neo", "2026-10"): 4}
         assert not any("2026-10: 3 records" in line for line in daily(place))
 
+    @pytest.mark.slow
     def test_an_account_that_is_gone_was_agreed_to(self, place):
         configure(place, "neo", "month_to_date")
         place.bill("bills/3.csv", until(3, SubAccountId="a"))
@@ -353,6 +358,7 @@ class TestEveryDay:
         assert "half.csv: no format recognises this file" in said.stderr
         assert billed(place) == {("neo", "2026-10"): 5}
 
+    @pytest.mark.slow
     def test_a_file_that_lacks_a_column_keeps_its_source_out_and_no_other(self, place):
         place.write(
             "costctl.yaml",
@@ -380,6 +386,7 @@ class TestWithoutItsManifest:
         before_its_manifest(place)
         return place
 
+    @pytest.mark.slow
     def test_it_comes_with_it(self, loose):
         with pytest.raises(InputRefused, match="same bytes are in the ledger already") as refusal:
             loose.ingest("cur")
@@ -419,6 +426,7 @@ class TestWithoutItsManifest:
 
 
 class TestWhatIsSaidOfASource:
+    @pytest.mark.slow
     def test_replace_finds_nothing_to_replace_but_another_source_with_the_bill(self, place):
         configure(place, "neo", "files")
         place.bill("bills/a.csv", [{"cost": "20"}])
@@ -435,6 +443,7 @@ class TestWhatIsSaidOfASource:
         said = place.costctl("ingest", "--source", "noe")
         assert (said.returncode, "Did you mean neo?" in said.stderr) == (UsageError.exit_code, True)
 
+    @pytest.mark.slow
     def test_the_same_lines_at_other_amounts_are_the_same_charges(self, place):
         lines = [{"SkuId": f"s{number}", "ConsumedQuantity": "3", "ConsumedUnit": "h"} for number in range(3)]
         place.bill("bills/a.csv", [line | {"cost": "10"} for line in lines])

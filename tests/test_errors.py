@@ -3,7 +3,7 @@
 A case is a folder of tests/errors: its files, `command` (one line per step), `expected.txt` (stderr of all steps, the case's own
 path left out) and `exit` (of the last step; those before it succeed). It starts from a small good ledger, which a refusal
 leaves as it is. `setup.sql` is run on that ledger first; `hold` is the note of a run that holds its lock,
-`reading` stands for somebody who reads it meanwhile. A new error is one
+`reading` stands for somebody who reads it meanwhile, and `slow` for a case that the default suite leaves out. A new error is one
 raise and one folder here; `pytest tests/test_errors.py --update-golden` writes what it says, and then somebody reads it.
 """
 
@@ -22,6 +22,7 @@ from costctl.ledger import state, store
 
 GALLERY = Path(__file__).with_name("errors")
 CASES = sorted(path.parent.name for path in GALLERY.glob("*/command"))
+SLOW = {path.parent.name for path in GALLERY.glob("*/slow")}
 LEDGER = "costctl.duckdb"
 CHANGED = ("0", "4")  # exits of commands that may change the ledger
 
@@ -57,7 +58,7 @@ def beside(ledger):
     return sorted(str(path.relative_to(ledger.parent)) for path in ledger.parent.glob(LEDGER + ".*/**/*"))
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [pytest.param(case, marks=pytest.mark.slow if case in SLOW else ()) for case in CASES])
 def test_the_message_and_the_exit_code(case, tmp_path, good, command, golden, update_golden, monkeypatch):
     folder = tmp_path / "case"
     shutil.copytree(GALLERY / case, folder)

@@ -148,6 +148,7 @@ def summed(rows, *names):
     return dict(found)
 
 
+@pytest.mark.slow
 def test_the_footer_says_what_part_is_of_each_grade(ledger):
     """Of 428, without signs, 152 are invoiced, 140 contracted, 50 list, 31 estimated, 55 imputed: 35.5, 32.7, 11.7, 7.2 and 12.9 percent."""
     mix = "evidence of USD: invoiced 35 %, contracted 33 %, list 12 %, estimated 7 %, imputed 13 % basis:"

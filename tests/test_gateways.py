@@ -86,6 +86,7 @@ SAMPLED = {  # source: its tokens and requests
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_sample_gives_its_tokens_and_requests_through_the_command_line(place):
     """Each by its format, which names the source."""
     said = place.costctl("ingest", *(next(USAGE.glob(f"{source}/sample.*")) for source in SAMPLED))
@@ -113,6 +114,7 @@ def test_a_record_counts_once_in_whatever_files_and_order_it_comes(place):
     assert place.broken() == []
 
 
+@pytest.mark.slow
 def test_the_answer_that_goes_further_tells_what_a_day_was(place):
     """A day of OpenRouter with 70 prompt tokens, and with 50 in the answer that has the next day, too."""
     day = first("openrouter_activity")
@@ -146,6 +148,7 @@ NO_COUNTS = [  # source, what its second record says, and which column that is
 ]
 
 
+@pytest.mark.slow
 def test_what_is_no_count_is_refused_by_name(place):
     files, wanted = {}, {}
     for number, (source, words, column) in enumerate(NO_COUNTS):
@@ -227,6 +230,7 @@ def test_litellm_tells_classes_by_its_usage_object_in_all_its_shapes(place, way)
         assert sum(found[name][0].values()) == 110, name
 
 
+@pytest.mark.slow
 def test_litellm_rows_that_lost_their_metadata_say_nothing_of_a_cache(place):
     lost = {"empty": "{}", "no JSON": "not json", "gone": None}
     taken_in(place, "litellm", {name: log(name, metadata=text) for name, text in lost.items()})
@@ -257,6 +261,7 @@ OUTCOMES = {  # what a record says, and which outcome and flags that is
 }
 
 
+@pytest.mark.slow
 def test_litellm_tells_outcomes_and_flags(place):
     taken_in(place, "litellm", {name: log(name, **{"spend": 0.0} | words) for name, (words, *_) in OUTCOMES.items()})
     found = dict(zip(OUTCOMES, place.records("outcome", "flags"), strict=True))
@@ -268,6 +273,7 @@ def test_litellm_tells_outcomes_and_flags(place):
     }
 
 
+@pytest.mark.slow
 def test_a_batch_that_was_looked_at_often_counts_once_and_another_one_too(place):
     """Each under a hash of the answer, as LiteLLM called it once; or under its name, whatever that looks like."""
     polls = [  # the id, the tokens, the day
@@ -361,6 +367,7 @@ def test_langfuse_tells_by_the_total_what_its_input_contains(place, way):
     assert dict(zip(TOTALS, place.records("convention_proof"), strict=True)) == wanted
 
 
+@pytest.mark.slow
 def test_a_total_that_langfuse_computed_proves_nothing(place):
     usage = {"input": 100, "cache_read_input_tokens": 60, "output": 10, "total": 170}
     written(place, "langfuse", "log.jsonl", [first("langfuse") | {"usageDetails": usage, "providedUsageDetails": None}])
@@ -378,6 +385,7 @@ UNKNOWN = {  # a usage with what nobody knows or what is no count, and what it t
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_langfuse_loses_no_key_that_it_does_not_know(place):
     """What a text or a negative number stands for is unknown: no 0."""
     taken_in(place, "langfuse", {name: observed(name, usage) for name, (usage, _) in UNKNOWN.items()})
@@ -385,6 +393,7 @@ def test_langfuse_loses_no_key_that_it_does_not_know(place):
     assert dict(zip(UNKNOWN, place.records("convention_proof"), strict=True)) == wanted
 
 
+@pytest.mark.slow
 def test_langfuse_reads_generations_only_and_counts_the_others(place):
     kinds = ("GENERATION", "EMBEDDING", "SPAN", "EVENT", "AGENT", "TOOL")
     records = [first("langfuse") | {"id": kind, "type": kind} for kind in kinds]

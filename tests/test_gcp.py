@@ -10,7 +10,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import pytest
-from conftest import THOROUGH, few_rows, without_postings
+from conftest import THOROUGH, few, few_rows, without_postings
 from generators import gcp
 
 from costctl import pipeline
@@ -125,7 +125,7 @@ def summed(place, source, what, by, where="TRUE"):
     return dict(place.ask(query))
 
 
-@pytest.mark.parametrize("cost", ["billed", "effective", "list", "contracted"])
+@pytest.mark.parametrize("cost", few(["billed", "effective", "list", "contracted"], 2))
 def test_generated_months_come_to_their_own_totals(cost, months):
     made, place = months
     found = summed(place, "dotted.csv", f"sum({cost.title()}Cost)", "strftime(billing_period, '%Y%m')")
@@ -317,7 +317,7 @@ def spread(places):
     return place
 
 
-@pytest.mark.parametrize("name", SPREAD)
+@pytest.mark.parametrize("name", few(SPREAD, 4))
 def test_a_fee_is_spread_over_what_drew_it(name, spread):
     first = spread.ask(f"SELECT min(record_no) FROM ledger.charges WHERE BillingAccountId = {quoted(name)}")[0][0]
     found = charges(spread, where=f"BillingAccountId = {quoted(name)}")
@@ -423,6 +423,7 @@ LABELS = {  # a cell of labels, and the tags it gives; None is refused
 }
 
 
+@pytest.mark.slow
 def test_labels_in_every_notation(place):
     google(place, "bill.csv", [{"sku": USAGE, "cost": "1", "labels": cell} for cell in LABELS])
     refused = [number for number, tags in enumerate(LABELS.values(), start=1) if tags is None]
@@ -486,6 +487,7 @@ JSON_TEXTS = [
 ]
 
 
+@pytest.mark.slow
 def test_json_is_read_as_what_its_tokens_say():
     """What is JSON already, and loses nothing as such, is not taken apart and put together again: with the same result."""
     with store.in_memory() as ledger:
@@ -499,6 +501,7 @@ def test_json_is_read_as_what_its_tokens_say():
     assert not {'[{"a": 0.10}]', '[{"a": 1234567890123456}]', '[{"a": 1e3}]', '[{"a": 1.0}]'} & set(read)
 
 
+@pytest.mark.slow
 def test_the_four_kinds_of_labels_have_namespaces(place):
     pair = '[{{"key": "k", "value": "{}", "namespace": "{}"}}]'
     cells = {"labels": ("1", ""), "project.labels": ("2", ""), "system_labels": ("3", ""), "tags": ("4", "1234")}
@@ -541,6 +544,7 @@ def flattened(line):
     } | record
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("folder", "files", "records"), few_rows([("resource-jsonl", 1, 576), ("standard", 2, 1152), ("resource", 1, 576)])
 )
@@ -596,6 +600,7 @@ def test_the_same_records_in_other_shards_are_one_state_too(places):
     assert len(states) == 1
 
 
+@pytest.mark.slow
 def test_all_runs_of_a_folder_at_once_and_again(place):
     run_of(place, "202610-run-1", OCTOBER, export="2026-10-06 00:00:00 UTC")
     run_of(place, "202610-run-2", LATE, export="2026-11-04 00:00:00 UTC", files=2)
@@ -607,6 +612,7 @@ def test_all_runs_of_a_folder_at_once_and_again(place):
         assert place.ask(asked) == [("202610", 4, 11), ("202611", 3, 6)]
 
 
+@pytest.mark.slow
 def test_equal_machines_in_two_zones_lie_in_any_shard(place):
     """BigQuery writes a run in shards, and a charge knows its region but not its zone."""
     for name in ("first", "second"):
@@ -616,7 +622,7 @@ def test_equal_machines_in_two_zones_lie_in_any_shard(place):
     assert place.ask("SELECT count(*) FROM ledger.charges WHERE part_no = 1") == [(6,)]
 
 
-@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+@pytest.mark.parametrize("order", few([("a", "b"), ("b", "a")]))
 def test_two_accounts_in_one_source_are_not_versions_of_each_other(place, order):
     for name, export in (("a", "2026-11-05"), ("b", "2026-11-04")):
         rows = [row | {"account": f"account-{name}"} for row in OCTOBER]
@@ -643,6 +649,7 @@ def test_gone_back_behind_a_run_what_is_older_than_it_stays_older(place):
     assert place.ask("SELECT count(*) FROM ledger.charges WHERE part_no = 1") == [(len(LATE),)]
 
 
+@pytest.mark.slow
 def test_of_runs_that_are_to_replace_what_is_there_the_newest_counts(place):
     run_of(place, "202610-a", LATE, export="2026-11-04 00:00:00 UTC")
     run_of(place, "202610-b", OCTOBER, export="2026-10-06 00:00:00 UTC")
@@ -651,6 +658,7 @@ def test_of_runs_that_are_to_replace_what_is_there_the_newest_counts(place):
         assert place.ask("SELECT count(*), sum(BilledCost) FROM ledger.charges") == [(4, 11)]
 
 
+@pytest.mark.slow
 def test_appended_by_export_time_a_fee_meets_its_usage_across_files(place):
     place.write(
         "costctl.yaml", "version: 1\nsources:\n  - {name: gcp, path: bills/, as: gcp-billing, deliveries: append}\n"

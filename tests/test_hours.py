@@ -4,7 +4,7 @@ import csv
 
 import duckdb
 import pytest
-from conftest import table
+from conftest import few_rows, table
 
 from costctl import pipeline
 from costctl.ledger import build
@@ -109,6 +109,7 @@ def test_who_works_at_night_bears_the_night(place, monkeypatch):
     assert place.broken() == []
 
 
+@pytest.mark.slow
 def test_a_longer_record_counts_evenly_in_the_hours_of_its_day(place):
     """The whole day of search is 100 an hour. Of 22:30 to 01:30 it is of the day that it begins on, 30 minutes in 22 and 60 in 23: 300 and 600.
 
@@ -143,6 +144,7 @@ def test_a_longer_record_counts_evenly_in_the_hours_of_its_day(place):
     }
 
 
+@pytest.mark.slow
 def test_the_hours_of_another_pools_tokens(place):
     """tpu goes by the tokens of gpu, by the hour; gpu itself by the day, by all its 400 tokens of each."""
     configured(place, "gpu: {base: tokens}", "tpu: {base: requests, grain: hour, tokens: {of: gpu}}")
@@ -172,6 +174,7 @@ BOX = "x_UsageType           ConsumedUnit  ConsumedQuantity"
 P5 = "BoxUsage:p5.48xlarge  Hrs           1"
 
 
+@pytest.mark.slow
 def test_what_chips_did_in_each_hour(place):
     """Eight chips at 10 by night, at 40 by day. 02: all train for research. 14: four serve, two are idle, two nobody says.
 
@@ -205,6 +208,7 @@ def test_what_chips_did_in_each_hour(place):
     }
 
 
+@pytest.mark.slow
 def test_what_engines_counted_in_an_hour(place):
     """The engines counted 400 in 02, of which search asked for 300, and 200 in 14, all of them asked for. Each hour costs 40."""
     configured(place, "gpu: {base: tokens, grain: hour, coverage: {owner: platform}}")
@@ -223,6 +227,7 @@ def test_what_engines_counted_in_an_hour(place):
     }
 
 
+@pytest.mark.slow
 def test_capacity_serves_by_the_hour(place):
     """1 unit of 10 tokens a minute is 600 an hour: in 02 half of it, in 14 a third served; what is beyond it in 13 does not count."""
     configured(place, 'gpu: {grain: hour, capacity: {units: "1", tokens_per_unit_minute: 10}}')
@@ -244,6 +249,7 @@ def test_capacity_serves_by_the_hour(place):
     }
 
 
+@pytest.mark.slow
 def test_direct_costs_and_drivers_by_the_hour(place):
     """Direct costs are told by the day where no pool of hours has them: search bears 1 an hour, ads 3; the pool tpu 2 in 14, which take 2 of the 6.
 
@@ -285,15 +291,18 @@ def test_direct_costs_and_drivers_by_the_hour(place):
 
 @pytest.mark.parametrize(
     ("grains", "expected"),
-    [
-        # an hour that tpu passes on goes by the hour where that pool goes by hours, and by the day of it where it goes by days
-        (("hour", "day"), {("gpu", "ads"): "25", ("gpu", "search"): "75", ("net", "search"): "100"}),
-        # a day that tpu passes on is a day in gpu, too, and goes by all of its hours
-        (
-            ("day", "hour"),
-            {("gpu", "ads"): "25", ("gpu", "search"): "75", ("net", "ads"): "25", ("net", "search"): "75"},
-        ),
-    ],
+    few_rows(
+        [
+            # an hour that tpu passes on goes by the hour where that pool goes by hours, and by the day of it where it goes by days
+            (("hour", "day"), {("gpu", "ads"): "25", ("gpu", "search"): "75", ("net", "search"): "100"}),
+            # a day that tpu passes on is a day in gpu, too, and goes by all of its hours
+            (
+                ("day", "hour"),
+                {("gpu", "ads"): "25", ("gpu", "search"): "75", ("net", "ads"): "25", ("net", "search"): "75"},
+            ),
+        ],
+        1,
+    ),
 )
 def test_pools_of_hours_and_days_pass_on_to_each_other(place, grains, expected):
     """tpu passes on 200, of the hour 02, half to gpu and half to net, which goes by the tokens of gpu. Of 400 tokens search has 300, all that there are in 02, ads 100 by day."""
@@ -325,8 +334,10 @@ def hourly(places):
     return place
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("team", "period", "hours"), [("ads", "2026-10", [13, 14]), ("search", "2026-10-01..2026-10-02", [2, 13, 14])]
+    ("team", "period", "hours"),
+    few_rows([("ads", "2026-10", [13, 14]), ("search", "2026-10-01..2026-10-02", [2, 13, 14])], 1),
 )
 def test_a_packet_computes_the_hours(hourly, team, period, hours):
     said = hourly.costctl("explain", "--team", team, "--period", period, "--packet", team)
@@ -341,6 +352,7 @@ def test_a_packet_computes_the_hours(hourly, team, period, hours):
     assert bases == [(hour, 1) for hour in hours]
 
 
+@pytest.mark.slow
 def test_a_plan_says_what_the_day_would_change(hourly):
     """By the day 75 are half and half, the hour of nobody too: 37.5 each in place of 31.4, 36.6 and 7."""
     hourly.write("days.yaml", (hourly.home / "costctl.yaml").read_text().replace("grain: hour", "grain: day"))

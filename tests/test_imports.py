@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from conftest import examples
+from conftest import examples, few, few_rows
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -82,14 +82,14 @@ def test_a_sheet_becomes_its_card(name, imported, here, golden):
     golden(SHEETS / f"{name}.notes.txt", said.err.replace(f"{SHEETS}/", ""))
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", few(KINDS, 2))
 def test_a_card_that_was_made_passes_the_check(name, imported, command):
     imported(name, *KINDS[name])
     said = command("rates", "check", "--at", "2026-11-21")
     assert (said.code, said.out) == (0, "where,what,value,remedy\n"), said.err
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", few(KINDS, 2))
 def test_a_card_that_was_made_is_a_card(name, imported, here, command):
     """What was made can be imported again, and nothing changes but the kind that reads it."""
     imported(name, *KINDS[name])
@@ -127,7 +127,7 @@ LOOKED_UP = [
 ]
 
 
-@pytest.mark.parametrize(("name", "asked", "how", "per_chip", "per_machine"), LOOKED_UP)
+@pytest.mark.parametrize(("name", "asked", "how", "per_chip", "per_machine"), few_rows(LOOKED_UP, 4))
 def test_a_lookup_gives_the_price_of_the_sheet(name, asked, how, per_chip, per_machine, imported, command):
     imported(name, *KINDS[name])
     words = [word for pair in zip(("--provider", "--sku", "--region"), asked, strict=True) for word in pair]

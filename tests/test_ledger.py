@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from conftest import few, few_rows
 
 from costctl.ledger import models, state, store
 
@@ -68,7 +69,7 @@ def held(ledger):
 
 
 class TestTheLock:
-    @pytest.mark.parametrize("command", [("ingest", "october.csv"), ("sql", "SELECT 1"), ("report", "chargeback")])
+    @pytest.mark.parametrize("command", few([("ingest", "october.csv"), ("sql", "SELECT 1"), ("report", "chargeback")]))
     def test_a_writer_keeps_everyone_out(self, ledger, held, command):
         holder = held("write")
         began = time.monotonic()
@@ -89,6 +90,7 @@ class TestTheLock:
         held("read")
         assert ledger.costctl("ingest", "september.csv", "--wait", "0.2").returncode == 6
 
+    @pytest.mark.slow
     def test_who_waits_long_enough_gets_it(self, ledger, held):
         holder = held("write")
         waiting = subprocess.Popen(
@@ -171,7 +173,7 @@ class TestTheWalls:
         said = command("sql", query)
         assert (said.code, said.out) == (2, ""), said.err
 
-    @pytest.mark.parametrize("query", NOT_A_SELECT)
+    @pytest.mark.parametrize("query", few(NOT_A_SELECT, 8))
     def test_exactly_one_select_is_allowed(self, october, command, monkeypatch, query):
         monkeypatch.chdir(october.home)
         before = sorted(path.name for path in october.home.iterdir()), october.path.read_bytes()
@@ -188,11 +190,14 @@ class TestTheWalls:
 
     @pytest.mark.parametrize(
         ("name", "text"),
-        [
-            ("bill.csv", (Path(__file__).parent / "errors/number-thousands/bill.csv").read_text()),
-            ("card.csv", "provider,chip,purchase_model,price_per_chip_hour,currency\naws,h100,spot,-1,USD\n"),
-            ("costctl.yaml", "version: 1\nrules:\n  - {name: x, when: {Nope: [a]}, team: b}\n"),
-        ],
+        few_rows(
+            [
+                ("bill.csv", (Path(__file__).parent / "errors/number-thousands/bill.csv").read_text()),
+                ("card.csv", "provider,chip,purchase_model,price_per_chip_hour,currency\naws,h100,spot,-1,USD\n"),
+                ("costctl.yaml", "version: 1\nrules:\n  - {name: x, when: {Nope: [a]}, team: b}\n"),
+            ],
+            1,
+        ),
         ids=["a bill", "a card", "a rule"],
     )
     def test_a_refused_first_ingest_leaves_a_ledger_that_answers(
@@ -327,6 +332,7 @@ class TestStaleness:
         assert "platform" in shown(ledger)[0]
         assert ledger.ask("SELECT DISTINCT team FROM ledger.postings") == [("platform",)]
 
+    @pytest.mark.slow
     def test_no_refresh_shows_the_last_state_and_says_so(self, ledger):
         ledger.write("costctl.yaml", RULE)
         before = ledger.fingerprint()
@@ -348,6 +354,7 @@ class TestStaleness:
         shown(ledger)
         assert ledger.path.read_bytes() == bytes_before
 
+    @pytest.mark.slow
     def test_a_report_that_may_not_write_shows_the_last_state(self, ledger, held):
         ledger.write("costctl.yaml", RULE)
         held("read")
@@ -355,6 +362,7 @@ class TestStaleness:
         assert done.returncode == 0
         assert "STALE" in done.stdout
 
+    @pytest.mark.slow
     def test_a_check_that_fails_fails_again(self, ledger):
         """Exit 5 must not go away by itself."""
         ledger.bill("more.csv", [{"day": "2026-10-05", "team": "ads"}])
@@ -495,7 +503,7 @@ class TestTheFingerprint:
         assert set(state.CONTENT) == tables - ARRIVAL - REFERENCES
         assert models.known() == tables
 
-    @pytest.mark.parametrize("table", state.CONTENT)
+    @pytest.mark.parametrize("table", few(state.CONTENT, 5))
     def test_it_sees_every_cell(self, filled, monkeypatch, table):
         columns = filled.ask(
             f"SELECT column_name, data_type FROM duckdb_columns() WHERE schema_name = 'ledger' AND table_name = '{table}'"

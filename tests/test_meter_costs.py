@@ -10,6 +10,7 @@ from test_meters import anthropic, completions, cost, costs, messages, openai, w
 pytestmark = pytest.mark.usefixtures("begun")
 
 
+@pytest.mark.slow
 def test_models_of_the_reports_have_one_name(place):
     names = {
         "claude-sonnet-4-6": "claude-sonnet-4-6",
@@ -45,6 +46,7 @@ def test_what_tokens_cost_is_shared_by_what_the_provider_counted(place):
     ]
 
 
+@pytest.mark.slow
 def test_teams_that_a_gateway_counts_bear_what_the_provider_charges(place):
     place.write("gateway.csv", """
         start,end,provider,model,team,input_uncached,output,requests
@@ -72,6 +74,7 @@ KEYS = """
 """
 
 
+@pytest.mark.slow
 def test_teams_by_key_and_workspace_bear_what_their_tokens_cost(place):
     place.write("costctl.yaml", KEYS)
     counts = [messages(300, 0, api_key_id="k-search"), messages(100, 0, workspace_id="w-ads"), messages(100, 0)]

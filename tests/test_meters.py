@@ -110,6 +110,7 @@ COMPLETIONS = {  # the fields of a result, the classes that they are, and the pr
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_both_generations_of_openais_fields(place):
     """In one file: what fields its other records have does not decide what a record says."""
     results = {name: completions(**fields, project_id=name) for name, (fields, *_) in COMPLETIONS.items()}
@@ -121,6 +122,7 @@ def test_both_generations_of_openais_fields(place):
     assert place.broken() == []
 
 
+@pytest.mark.slow
 def test_a_result_that_does_not_name_its_endpoint_is_told_by_its_fields(place):
     """Some clients leave the name of the object out."""
     fields = [
@@ -136,6 +138,7 @@ def test_a_result_that_does_not_name_its_endpoint_is_told_by_its_fields(place):
     assert [row[0] for row in found] == ["generate", "image", "audio", "other"]
 
 
+@pytest.mark.slow
 def test_tools_count_no_tokens_and_are_left_out_by_name(place):
     searches = {"object": "organization.usage.web_searches.result", "num_requests": 7, "num_model_requests": 5}
     stores = {"object": "organization.usage.vector_stores.result", "usage_bytes": 1024}
@@ -158,6 +161,7 @@ def test_anthropics_classes_are_fields_of_their_own(place):
     assert place.ask(PROOFS) == [("declared", 1)]
 
 
+@pytest.mark.slow
 def test_a_count_that_no_field_names_is_told(place):
     day = {"ephemeral_24h_input_tokens": 3, "ephemeral_5m_input_tokens": 0}
     for number, more in enumerate([{"reasoning_tokens": 3}, {"cache_creation": day}]):
@@ -170,6 +174,7 @@ def test_a_count_that_no_field_names_is_told(place):
     assert [tokens["input.uncached"] for (tokens,) in place.records()] == [10, 10]
 
 
+@pytest.mark.slow
 def test_tier_speed_and_region(place):
     cases = [
         ({}, None, None),
@@ -183,7 +188,7 @@ def test_tier_speed_and_region(place):
     assert [(said, *where) for (said, *_), (_, *where) in zip(cases, found, strict=True)] == cases
 
 
-@pytest.mark.parametrize("page", [anthropic, openai])
+@pytest.mark.parametrize("page", few([anthropic, openai]))
 def test_pages_come_in_any_order_in_one_file_or_in_several(page, place):
     result = messages if page is anthropic else completions
     first, second = page(1, result(), more=True), page(2, result())
@@ -200,6 +205,7 @@ def test_pages_come_in_any_order_in_one_file_or_in_several(page, place):
     assert found == [("cut", 1, 1), ("one", 2, 0), ("several", 2, 0)]
 
 
+@pytest.mark.slow
 def test_each_endpoint_may_be_asked_for_in_its_own_way(place):
     """Completions by key, moderations and images as a whole: other counts, which are added. A second cut of one is refused."""
     whole = {
@@ -237,6 +243,7 @@ BAD = {
 }
 
 
+@pytest.mark.slow
 def test_a_record_that_cannot_be_counted_is_refused_and_named(place):
     files = {what: f"{number}.json" for number, what in enumerate(BAD)}
     for what, name in files.items():
@@ -347,6 +354,7 @@ def test_a_usage_that_is_no_object_is_set_aside_and_none_at_all_is_a_request(pla
     assert place.ask(found) == [(what, 2, 2) for what in sorted(NO_USAGE)]
 
 
+@pytest.mark.slow
 def test_the_parts_of_an_answer(place):
     """In one log of each format, every answer under an id of its own."""
     logs = {"anthropic": {}, "openai": {}}
@@ -376,6 +384,7 @@ def test_cents_are_shifted_and_dollars_are_not(place):
     assert found["openai_costs"] == [Decimal("123.45"), Decimal("1e-7"), Decimal("0.1")]
 
 
+@pytest.mark.slow
 def test_cents_that_cannot_be_kept_whole_are_refused(place):
     amounts = ["0.00000000000000001", "1e3", "NaN", "$5", "1,234", None]
     files = {f"{amount}": f"{number}.json" for number, amount in enumerate(amounts)}
@@ -385,6 +394,7 @@ def test_cents_that_cannot_be_kept_whole_are_refused(place):
     assert {name: said[name] for name in files if "1 record cannot be taken in" not in said[name]} == {}
 
 
+@pytest.mark.slow
 def test_a_currency_that_is_none_is_refused(place):
     written(place, "bill.json", openai(1, costs(1) | {"amount": {"value": 1, "currency": "dollars"}}))
     with pytest.raises(InputRefused):
@@ -405,7 +415,7 @@ PAGES = {  # a page of a cost report of one day that costs so many dollars
 }
 
 
-@pytest.fixture(params=PAGES)
+@pytest.fixture(params=few(PAGES))
 def page(request):
     return PAGES[request.param]
 
@@ -440,7 +450,7 @@ TWICE = {
 }
 
 
-@pytest.mark.parametrize("what", TWICE)
+@pytest.mark.parametrize("what", few(TWICE))
 def test_two_pulls_of_a_day_in_one_command_are_refused_whatever_they_cost(what, page, place):
     one, other = TWICE[what]
     written(place, "a.json", *one(page))
@@ -498,6 +508,7 @@ ITEMS = [  # a line item and its unit, and the model and class that it names
 ]
 
 
+@pytest.mark.slow
 def test_what_a_line_item_says(place):
     """Each of a project of its own."""
     results = [

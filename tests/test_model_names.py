@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+from conftest import few
 
 from costctl import rates
 from costctl.ledger import models, store
@@ -70,7 +71,7 @@ def test_where_two_patterns_are_as_long_and_mean_two_models_nobody_knows():
     assert meaning([("a*", "one"), ("*b", "two"), ("*c", "one")], "ab", "ac") == {"ab": None, "ac": "one"}
 
 
-@pytest.mark.parametrize("name", ["a%b", "a_b", "a!b", "a\\b", "(a|b)+"])
+@pytest.mark.parametrize("name", few(["a%b", "a_b", "a!b", "a\\b", "(a|b)+"], 2))
 def test_no_other_character_is_a_wildcard(name):
     assert meaning([(f"{name}*", "it")], f"{name}x", "axb1", "a1bx") == {f"{name}x": "it", "axb1": None, "a1bx": None}
 

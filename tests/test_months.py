@@ -121,6 +121,7 @@ def test_a_month_that_only_one_dataset_has_is_left_alone(several):
     assert place.broken() == []
 
 
+@pytest.mark.slow
 def test_a_quarantined_record_stays_out_when_the_month_is_derived_again(several):
     place = several()
     place.write("actual.csv", "Day,Cost,Kind,Made\n2026-10-01,bad,plain,m\n2026-10-01,4,plain,m\n")
@@ -153,6 +154,7 @@ class TestAppended:
         assert sums(place) == [("2026-10", 112, 72)]
         assert place.broken() == []
 
+    @pytest.mark.slow
     def test_a_folder_that_gains_a_file_loads_that_file(self, several):
         place = several("append")
         put(place, "in/actual-1.csv", ACTUAL, delivery="in")
@@ -190,6 +192,7 @@ class TestInvoiceMonth:
         assert [item.status for item in outcomes] == ["loaded"] * 3
         assert sums(place) == [("2026-10", 13, 13)]
 
+    @pytest.mark.slow
     def test_revisions_are_a_history_that_sums_to_the_last_state(self, several):
         place, runs = self.runs(several)
         for name, (rows, made) in runs.items():
@@ -200,6 +203,7 @@ class TestInvoiceMonth:
         )
         assert history == [("sent 2026-10-05", 5), ("sent 2026-10-06", 11), ("sent 2026-11-02", 13)]
 
+    @pytest.mark.slow
     def test_two_of_one_moment_are_refused(self, several):
         place, _ = self.runs(several)
         put(place, "actual/run-1/part.csv", PLAIN, delivery="actual/run-1")
@@ -213,7 +217,7 @@ EXCLUDING = (
 )
 
 
-@pytest.mark.parametrize("suffix", ["", "2026-10-09,bad,plain\n"])
+@pytest.mark.parametrize("suffix", few(["", "2026-10-09,bad,plain\n"]))
 def test_a_named_rule_leaves_records_out_on_either_path(several, suffix):
     place = several(extra=EXCLUDING)
     rows = PLAIN + "2026-10-03,5,total\n2026-10-03,9,heading\n2026-10-03,5,total\n" + suffix
@@ -227,6 +231,7 @@ def test_a_named_rule_leaves_records_out_on_either_path(several, suffix):
     assert place.broken() == []
 
 
+@pytest.mark.slow
 def test_what_a_month_is_derived_from_is_kept_whatever_the_archive(several):
     """An export writes its file over, or its old run is removed: the other dataset's month is derived all the same."""
     place = several()
@@ -237,7 +242,7 @@ def test_what_a_month_is_derived_from_is_kept_whatever_the_archive(several):
     assert place.broken() == []
 
 
-@pytest.mark.parametrize("changed", [True, False])
+@pytest.mark.parametrize("changed", few([True, False]))
 def test_a_month_is_not_derived_from_a_source_that_is_gone_or_changed(several, changed):
     place = several()
     put(place, "actual.csv", ACTUAL)

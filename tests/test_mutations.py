@@ -217,6 +217,7 @@ def test_a_damaged_file(turn, blank, places, command, monkeypatch):
         path.unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("turn", few(range(ALL), keep=FAST))
 def test_a_damaged_file_of_usage(turn, blank, places, command, monkeypatch):
     chance = random.Random(f"{SEED} usage {turn}")

@@ -4,6 +4,7 @@ import csv
 from decimal import Decimal
 
 import pytest
+from conftest import few_rows
 
 RULES = """
 version: 1
@@ -49,6 +50,7 @@ def test_shares_are_of_the_team_that_has_the_name_on_that_day(paid):
     assert "team platform: 10 USD" in said.stderr
 
 
+@pytest.mark.slow
 def test_drivers_and_owners_are_too(paid):
     """Two spellings of one team are one recipient: 3 of 4 parts; nobody used the machine, and its owner is platform."""
     paid.write("driver.csv", "date,key,value\n2026-10,plat,1\n2026-10,Platform,2\n2026-10,ads,1\n")
@@ -61,6 +63,7 @@ def test_drivers_and_owners_are_too(paid):
     ]
 
 
+@pytest.mark.slow
 def test_who_booked_and_who_used_is_one_team(place):
     """Eight chips for 240, four of them serve and four idle; search has booked the four that it used, so platform bears 120."""
     place.write("teams.csv", "team\nsearch\nplatform\n")
@@ -102,6 +105,7 @@ def test_credits_of_a_team_are_in_its_cell_where_they_are_in_its_row(place):
     assert "policy credits: after → before" in plan.stderr
 
 
+@pytest.mark.slow
 def test_a_cost_that_nobody_knows_is_blank(place):
     place.bill(
         "bill.csv",
@@ -120,6 +124,7 @@ def test_a_cost_that_nobody_knows_is_blank(place):
     assert [(row["cost"], row["incomplete"]) for row in csv.DictReader(said.stdout.splitlines())] == [("", "true")]
 
 
+@pytest.mark.slow
 def test_a_pool_that_is_not_there_is_told(paid):
     """A template may come to any name."""
     paid.write("costctl.yaml", RULES + "  gpu: {base: tokens}\n")
@@ -128,7 +133,9 @@ def test_a_pool_that_is_not_there_is_told(paid):
     assert "20 USD goes to the pool net, which the configuration does not have" in " ".join(said.stdout.split())
 
 
-@pytest.mark.parametrize(("known", "said"), [("5", "≥5 USD goes to the pool net"), ("", "- USD goes to the pool net")])
+@pytest.mark.parametrize(
+    ("known", "said"), few_rows([("5", "≥5 USD goes to the pool net"), ("", "- USD goes to the pool net")], 1)
+)
 def test_what_nobody_knows_of_such_a_pool_is_not_zero(place, known, said):
     place.write(
         "costctl.yaml", 'version: 1\nrules: [{name: by account, when: {SubAccountId: net}, pool: "{SubAccountId}"}]\n'

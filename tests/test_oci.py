@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from conftest import few
 from generators import oci
 from test_deliveries import rebuilt
 
@@ -88,6 +89,7 @@ def test_generated_months_of_reports_come_to_what_was_generated(place):
     }
 
 
+@pytest.mark.slow
 def test_a_day_s_new_files_are_added_whatever_the_order_and_twice_is_once(places):
     made, fingerprints = oci.month(7), set()
     assert any("-00002" in name for name in made.files)
@@ -104,7 +106,7 @@ def test_a_day_s_new_files_are_added_whatever_the_order_and_twice_is_once(places
     assert len(fingerprints) == 1
 
 
-@pytest.mark.parametrize("packed_first", [True, False])
+@pytest.mark.parametrize("packed_first", few([True, False]))
 def test_a_file_that_comes_packed_and_unpacked_counts_once(place, packed_first):
     paths = oci.write(oci.month(7), place.home)
     packed = next(path for path in paths if path.suffix == ".gz")

@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import pytest
-from conftest import examples, few
+from conftest import examples, few, few_rows
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -178,6 +178,7 @@ class TestTheExample:
         assert (rows["h100"]["cost"], rows["h100"]["chip_hours"]) == ("8151.424", "5952")
         assert rows["maia200"]["cost_per_chip_hour"] == "5.1"
 
+    @pytest.mark.slow
     def test_a_posting_leads_back_to_the_card(self, worked):
         ((sha256,),) = worked.ask("SELECT sha256 FROM ledger.delivery_files WHERE name = 'own-2026-02.csv'")
         said = worked.costctl("explain", f"{sha256}:2").stdout
@@ -250,6 +251,7 @@ class TestTheRegister:
         assert pod.costctl("report", "owned-chips").returncode == 0
         assert pod.ask("SELECT count(*), max(seq) FROM ledger.intakes") == before
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("booking")
     def test_a_changed_card_books_again_and_the_change_is_a_revision(self, pod):
         register(pod, "pod,h100,1,2026-01-20,,,USD,9600.00,48,bill,bill,card,10")
@@ -278,7 +280,7 @@ class TestTheRegister:
         assert booked(pod) == {"2026-02": 110}
         assert pod.broken() == []
 
-    @pytest.mark.parametrize("text", ["version: 1\n", CONFIGURED])
+    @pytest.mark.parametrize("text", few(["version: 1\n", CONFIGURED]))
     def test_without_the_card_nothing_is_left(self, pod, text):
         pod.write("costctl.yaml", text)
         register(pod)
@@ -295,6 +297,7 @@ class TestTheRegister:
         done = rebuild.rebuild(pod.run, accept=False, watched=lambda _: unwatched)
         assert (done.differences, booked(pod)) == ((), {})
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("booking")
     def test_an_asset_may_stand_in_two_cards(self, pod):
         pod.write("costctl.yaml", "version: 1\ncards: [own.csv, more.csv]\n")
@@ -335,6 +338,7 @@ class TestTheRegister:
         done = rebuild.rebuild(pod.run, accept=False, watched=lambda _: unwatched)
         assert (done.differences, pod.fingerprint()) == ((), before)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("booking")
     def test_what_the_archive_lost_of_an_older_card_is_not_looked_for(self, pod):
         older = path_of(pod, "own-2026-02.csv")
@@ -357,6 +361,7 @@ class TestTheRegister:
         assert booked(late) == booked(pod)
         assert late.fingerprint() == pod.fingerprint()
 
+    @pytest.mark.slow
     def test_chips_that_train_are_used(self, pod):
         """A week of February's four."""
         header = "pool,resource,start,end,chips,state"
@@ -529,13 +534,16 @@ def test_what_a_card_must_not_say(place, monkeypatch, rows, where, what):
 
 @pytest.mark.parametrize(
     ("rows", "day", "told"),
-    [
-        (["2026-02-01,2026-03-01,500"], "2026-03-31", []),  # the meter of March is not read yet
-        (["2026-02-01,2026-03-01,500"], "2026-04-01", ["own.csv:2:valid_to"]),
-        (["2026-03-01,2026-04-01,500", "2026-02-01,2026-03-01,500"], "2026-05-01", ["own.csv:2:valid_to"]),
-        (["2026-02-01,2026-03-01,500", "2026-03-01,2026-04-01,0"], "2026-06-01", []),
-        (["2026-02-01,2026-03-01,500", "2026-03-01,2026-04-01,"], "2026-06-01", []),
-    ],
+    few_rows(
+        [
+            (["2026-02-01,2026-03-01,500"], "2026-03-31", []),  # the meter of March is not read yet
+            (["2026-02-01,2026-03-01,500"], "2026-04-01", ["own.csv:2:valid_to"]),
+            (["2026-03-01,2026-04-01,500", "2026-02-01,2026-03-01,500"], "2026-05-01", ["own.csv:2:valid_to"]),
+            (["2026-02-01,2026-03-01,500", "2026-03-01,2026-04-01,0"], "2026-06-01", []),
+            (["2026-02-01,2026-03-01,500", "2026-03-01,2026-04-01,"], "2026-06-01", []),
+        ],
+        2,
+    ),
 )
 def test_the_check_asks_for_the_next_month_of_metered_hours(place, monkeypatch, rows, day, told):
     monkeypatch.chdir(place.home)

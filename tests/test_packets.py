@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import duckdb
 import pytest
-from conftest import few_rows
+from conftest import few, few_rows
 
 from costctl import config, pipeline, reports
 from costctl.config.settings import Policy
@@ -155,6 +155,7 @@ def test_no_tag_of_others_is_in_it_and_it_is_the_same_twice(pooled):
     assert str(pooled.home) not in "".join(path.read_text("utf-8") for path in folder.glob("*.csv"))
 
 
+@pytest.mark.slow
 def test_the_whole_month_and_every_posting_of_it(pooled):
     folder = packed(pooled, "--period", "2026-10", name="whole")
     assert recomputed(folder) == [("USD", Decimal("355.500000000000000001"), Decimal("355.500000000000000001"), 0)]
@@ -172,6 +173,7 @@ PARTED = """
 """
 
 
+@pytest.mark.slow
 def test_a_charge_that_a_rule_cuts_and_days_of_it(place):
     """100 of 31 days: platform has 10 of them, 32.258064; research takes the rest. A day of platform's ten is 3.225806, the 5th to the 7th are three; the first takes the rest of 32.258064."""
     place.write("costctl.yaml", PARTED)
@@ -198,7 +200,7 @@ QUICKSTART = [
 ]
 
 
-@pytest.mark.parametrize(("name", "words"), few_rows(QUICKSTART, 2), ids=[name for name, _ in QUICKSTART])
+@pytest.mark.parametrize(("name", "words"), few_rows(QUICKSTART, 1), ids=[name for name, _ in QUICKSTART])
 def test_cells_of_the_quickstart(ingested_quickstart, tmp_path, command, monkeypatch, name, words):
     monkeypatch.chdir(ingested_quickstart)
     said = command("explain", *words, "--packet", str(tmp_path / "packet"))
@@ -215,7 +217,7 @@ COLUMNS = {
 }
 
 
-@pytest.mark.parametrize("name", COLUMNS)
+@pytest.mark.parametrize("name", few(COLUMNS))
 def test_every_cell_of_a_report_is_the_sum_of_its_postings(ingested_quickstart, name):
     """Of the lines of teams, models and accounts: what stands in the report is what explain adds up."""
     run = pipeline.Run(config.load(ingested_quickstart / config.NAME))
@@ -250,6 +252,7 @@ def test_explain_says_the_cell_its_shares_and_the_pools_they_came_through(pooled
     assert "record 1" in text
 
 
+@pytest.mark.slow
 def test_a_ledger_that_others_read_gives_no_packet_of_old_numbers(place):
     """While somebody reads, what is stale cannot be brought up to date."""
     place.bill("bill.csv", BILL)

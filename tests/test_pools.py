@@ -4,7 +4,7 @@ import csv
 from datetime import date
 
 import pytest
-from conftest import table
+from conftest import few_rows, table
 
 from costctl.errors import UsageError
 
@@ -48,6 +48,7 @@ USED = """
 """
 
 
+@pytest.mark.slow
 def test_a_pool_goes_by_the_days_or_by_the_month(place, places):
     """By day search has 3/4 of the first and nothing of the second; of the month's 800 tokens it has 300."""
     for grain, search in (("day", "75"), ("period", "75")):
@@ -106,6 +107,7 @@ def test_what_is_split_by_direct_cost(place):
     }
 
 
+@pytest.mark.slow
 def test_a_cost_below_zero_is_no_base(place):
     configured(place, "net: {base: direct_cost}")
     place.bill(
@@ -158,6 +160,7 @@ def test_pools_pass_on_to_pools_by_fixed_parts_and_by_drivers(place):
     assert place.owed("1") == {1: "107"}
 
 
+@pytest.mark.slow
 def test_nothing_to_pass_on_takes_nothing_from_those_that_are_passed_to(place):
     """The host costs nothing in this month: gpu, a level above it, bears its own all the same."""
     configured(place, 'host: {base: fixed, shares: {"pool gpu": "1"}}\ngpu: {base: fixed, shares: {search: "1"}}')
@@ -201,6 +204,7 @@ def test_training_goes_by_chip_seconds(place):
     }
 
 
+@pytest.mark.slow
 def test_without_a_team_serving_goes_by_the_chip_seconds_of_those_that_have_one(place):
     configured(place, "gpu: {base: chip_seconds}")
     rows = "gpu,2026-10-01,2026-10-02,4,startup,,\ngpu,2026-10-01,2026-10-02,3,training,research,\ngpu,2026-10-01,2026-10-02,1,training,ads,\n"
@@ -213,6 +217,7 @@ def test_without_a_team_serving_goes_by_the_chip_seconds_of_those_that_have_one(
     }
 
 
+@pytest.mark.slow
 def test_embeddings_do_not_ride_free(place):
     """9 of 10 tokens are read by the embedder, which takes a quarter of the chips: it bears a quarter, and not nine tenths or, by output, nothing."""
     configured(place, 'gpu: {base: output_tokens, models: {atlas: "3", embed: "1"}}')
@@ -239,6 +244,7 @@ def test_embeddings_do_not_ride_free(place):
     assert "`models:`" not in told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pool", "said"),
     [
@@ -257,6 +263,7 @@ def test_a_pool_that_mixes_tasks_is_told(place, pool, said):
     assert said in " ".join(place.costctl("report", "chargeback", "--format", "table").stdout.split())
 
 
+@pytest.mark.slow
 def test_chips_of_two_phases_are_two_pools(place):
     """Prefill costs 60 and goes by the input, decode costs 40 and goes by the output; both are what the tokens of gpu cost."""
     configured(
@@ -295,14 +302,17 @@ RESERVED = """
 
 @pytest.mark.parametrize(
     ("search", "idle"),
-    [
-        # 4 of 8 chips are idle, 120. search booked 4 and used 3, ads booked 2 and used 1: 1 + 1 booked and left, 2 nobody's
-        ("4", {"ads": "30", "platform": "60", "search": "30"}),
-        # search booked 6 and left 3, ads left 1: all of it
-        ("6", {"ads": "30", "search": "90"}),
-        # search left 5, ads 1, and only 4 are idle: in proportion
-        ("8", {"ads": "20", "search": "100"}),
-    ],
+    few_rows(
+        [
+            # 4 of 8 chips are idle, 120. search booked 4 and used 3, ads booked 2 and used 1: 1 + 1 booked and left, 2 nobody's
+            ("4", {"ads": "30", "platform": "60", "search": "30"}),
+            # search booked 6 and left 3, ads left 1: all of it
+            ("6", {"ads": "30", "search": "90"}),
+            # search left 5, ads 1, and only 4 are idle: in proportion
+            ("8", {"ads": "20", "search": "100"}),
+        ],
+        1,
+    ),
 )
 def test_who_booked_and_left_it_pays(place, search, idle):
     configured(place, RESERVED.format(search=search))
@@ -326,6 +336,7 @@ def test_who_booked_and_left_it_pays(place, search, idle):
     assert told.get("platform", (0, 0, None))[2] == idle.get("platform")
 
 
+@pytest.mark.slow
 def test_a_reservation_holds_while_it_holds(place):
     """search booked all chips until the second day begins; of its idle day it left them all, of the next nobody booked any."""
     configured(
@@ -347,6 +358,7 @@ def test_a_reservation_holds_while_it_holds(place):
     }
 
 
+@pytest.mark.slow
 def test_what_engines_counted_and_no_team_is_a_share_of_its_own(place):
     """The engines counted 1,000 tokens of atlas, the gateway 600 of them; of embed the gateway has more, and nothing is made up of that."""
     configured(place, "gpu: {base: tokens, coverage: {owner: platform}}\ntpu: {base: tokens}")

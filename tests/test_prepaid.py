@@ -243,6 +243,7 @@ CREDITS = """
 DRAWN = "api,api_credits,aws,111,USD,2026-10-01,2026-12-01,P-1,,,platform,,,,prepaid credit"
 
 
+@pytest.mark.slow
 def test_credits_that_were_paid_for_are_no_discount_and_what_is_left_expires(place):
     """By hand: 300 and 450 of 1,000 are drawn where the credits stand, 250 are left at the end of November and expire."""
     scheduled(place, DRAWN)
@@ -261,6 +262,7 @@ def test_credits_that_were_paid_for_are_no_discount_and_what_is_left_expires(pla
     assert (parts["prepaid, used"], parts["prepaid, expired"]) == ("450", "250")
 
 
+@pytest.mark.slow
 def test_no_more_is_drawn_than_was_paid_for(place):
     """1,000 were paid, credits of 1,200 name themselves so: the last 200 are a discount."""
     scheduled(place, DRAWN)

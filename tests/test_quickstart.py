@@ -254,8 +254,11 @@ def commands(readme):
 PAGES = sorted(EXAMPLES.rglob("README.md"))
 RUN_ELSEWHERE = [
     EXAMPLES / name / "README.md"
-    for name in ("owned-chips", "capacity-block", "idle-policies", "provisioned", "embeddings", "internal-rates")
-]  # test_owned, test_prepaid, test_worked: they read the numbers
+    for name in (
+        *("owned-chips", "capacity-block", "idle-policies", "provisioned", "embeddings", "internal-rates"),
+        *("quickstart", "reorganisation", "deepseek-day"),
+    )
+]  # test_owned, test_prepaid, test_worked, test_docs, test_rules, test_unit_prices: they read the numbers
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from conftest import examples
+from conftest import examples, few, few_rows
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -583,7 +583,7 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("case", WRONG)
+@pytest.mark.parametrize("case", few(WRONG, 12))
 def test_a_wrong_card_is_refused(write, case):
     text, place, what, evidence, remedy = WRONG[case]
     path = write(text)
@@ -705,7 +705,7 @@ RIVALS = """
 """
 
 
-@pytest.mark.parametrize("line", RIVALS.strip().splitlines()[1:])
+@pytest.mark.parametrize("line", few(RIVALS.strip().splitlines()[1:], 5))
 def test_a_step_and_a_window_have_no_rival(write, line):
     first, second, rivals = re.split(r"\s{2,}", line.strip())
     rows = [
@@ -901,7 +901,9 @@ ORDER = [
 ]
 
 
-@pytest.mark.parametrize(("first", "second"), [case[1:] for case in ORDER], ids=[case[0] for case in ORDER])
+@pytest.mark.parametrize(
+    ("first", "second"), few_rows([case[1:] for case in ORDER], 6), ids=[case[0] for case in ORDER]
+)
 def test_the_order_of_rates(tiny, first, second):
     assert price(tiny(first, second)) == price(tiny(second, first)) == "1"
 
@@ -926,7 +928,9 @@ NOT_PRICED = [
 ]
 
 
-@pytest.mark.parametrize(("line", "change"), [case[1:] for case in NOT_PRICED], ids=[case[0] for case in NOT_PRICED])
+@pytest.mark.parametrize(
+    ("line", "change"), few_rows([case[1:] for case in NOT_PRICED], 4), ids=[case[0] for case in NOT_PRICED]
+)
 def test_no_rate_is_unknown_and_never_zero(tiny, line, change):
     (row,) = rated(tiny(line), change).dicts()
     assert (row["card"], row["layer"], row["price_per_chip_hour"], row["rate_cost"]) == (None, None, None, None)
@@ -1192,6 +1196,7 @@ def test_tiers_that_contradict_each_other_are_refused_with_both_lines(tiny, line
     assert "cloud.csv:2" in problem.what
 
 
+@pytest.mark.slow
 def test_a_lookup_takes_the_tier_of_the_hours_so_far(tiny):
     world = tiny(*(line.format("graduated") for line in TIERS))
     found = [ask(world, "2026-10-01", volume=Decimal(hours))[0] for hours in ("0", "99.9", "100", "5000")]
@@ -1311,7 +1316,7 @@ def test_lookup_takes_a_stale_rate_only_when_told_and_says_so(tiny):
     assert late["price_per_chip_hour"] == "2"
 
 
-@pytest.mark.parametrize("format_", ["json", "csv", "table"])
+@pytest.mark.parametrize("format_", few(["json", "csv", "table"]))
 def test_a_refused_lookup_prints_nothing_but_its_reason(command, monkeypatch, tmp_path, format_):
     monkeypatch.chdir(tmp_path)
     asked = ["--provider", "aws", "--sku", "p5.48xlarge", "--region", "us-east-1", "--at", "2020-01-01"]
@@ -1355,7 +1360,7 @@ ASKED = """
 """  # the 8 of v5p-8 and of tpu7x-8 are cores, two of each chip
 
 
-@pytest.mark.parametrize("line", ASKED.strip().splitlines()[1:], ids=lambda line: line.split()[1])
+@pytest.mark.parametrize("line", few(ASKED.strip().splitlines()[1:], 4), ids=lambda line: line.split()[1])
 def test_lookup_of_what_is_often_asked(shipped, line):
     provider, sku, region, bought, term, *expected = line.split()
     months = None if term == "-" else int(term)
@@ -1434,14 +1439,17 @@ def test_no_two_machines_and_no_two_chips_are_told_apart_by_hyphens_alone(shippe
 
 @pytest.mark.parametrize(
     ("provider", "sku", "like"),
-    [
-        ("coreweave", "GB200 NVL72", "like it: GB200 NVL72 node, gb200 (GB200 (per GPU, NVL72))"),
-        ("aws", "A100", "like it: a100-40 (A100 SXM4 40GB), a100-80 (A100 SXM4 80GB)"),
-        ("aws", "A100 MIG 1g.10gb", "like it: nvidia-a100-40gb:1g.10gb, nvidia-a100-80gb:1g.10gb"),
-        ("gcp", "G4 Instance", "like it: G4 Instance Core, G4 Instance Ram"),
-        ("aws", "H200 SXM 140GB", ""),
-        ("own", "H200 SXM 140GB", ""),
-    ],
+    few_rows(
+        [
+            ("coreweave", "GB200 NVL72", "like it: GB200 NVL72 node, gb200 (GB200 (per GPU, NVL72))"),
+            ("aws", "A100", "like it: a100-40 (A100 SXM4 40GB), a100-80 (A100 SXM4 80GB)"),
+            ("aws", "A100 MIG 1g.10gb", "like it: nvidia-a100-40gb:1g.10gb, nvidia-a100-80gb:1g.10gb"),
+            ("gcp", "G4 Instance", "like it: G4 Instance Core, G4 Instance Ram"),
+            ("aws", "H200 SXM 140GB", ""),
+            ("own", "H200 SXM 140GB", ""),
+        ],
+        2,
+    ),
 )
 def test_a_lookup_guesses_nothing_and_names_what_is_like_it(printed, provider, sku, like):
     with pytest.raises(UsageError) as refused:
@@ -1495,32 +1503,36 @@ def overlaid(tiny, write):
 
 @pytest.mark.parametrize(
     ("line", "change", "expected"),
-    [
-        ("2 region=us-east-1", {"day": "2026-10-04"}, "1.89"),  # 5.5 % off
-        ("2 region=us-east-1", {"day": "2026-10-05"}, "1.701"),  # 10 % off, then 5.5 % off
-        ("2 region=us-east-1", {"day": "2026-10-10"}, "1.8"),
-        ("2 region=us-east-1", {"day": "2026-10-20"}, "2"),
-        ("2 region=*", {"day": "2026-10-04"}, "2"),  # a price for more than the overlay's regions stays
-        ("2 region=us-gov-west-1", {"day": "2026-10-04", "region": "us-gov-west-1"}, "2"),
-        ("2 region=us-east-1 purchase_model=spot", {"day": "2026-10-05", "purchase_model": "spot"}, "1.8"),
-        ("2 layer=contract", {"day": "2026-10-06"}, "2"),
-        ("2 layer=model", {"day": "2026-10-06"}, "2"),
-        ("2 region=* machine=m1", {"day": "2026-10-04", "machine": "m1"}, "0.5"),
-        ("2 region=* machine=m1", {"day": "2026-10-05", "machine": "m1"}, "1.8"),  # the cap does not stack
-        ("0.3 region=* machine=m1", {"day": "2026-10-04", "machine": "m1"}, "0.3"),
-        ("2 region=eu-west-1 machine=m8", {"day": "2026-10-25", "region": "eu-west-1"}, "0.25"),
-        (
-            "2 region=eu-west-1 machine=m8 currency=EUR",
-            {"day": "2026-10-25", "region": "eu-west-1", "currency": "EUR"},
-            "2",
-        ),
-        ("0.000000000005", {"day": "2026-10-06"}, "4E-12"),  # of half a unit of the last digit the even one stays
-    ],
+    few_rows(
+        [
+            ("2 region=us-east-1", {"day": "2026-10-04"}, "1.89"),  # 5.5 % off
+            ("2 region=us-east-1", {"day": "2026-10-05"}, "1.701"),  # 10 % off, then 5.5 % off
+            ("2 region=us-east-1", {"day": "2026-10-10"}, "1.8"),
+            ("2 region=us-east-1", {"day": "2026-10-20"}, "2"),
+            ("2 region=*", {"day": "2026-10-04"}, "2"),  # a price for more than the overlay's regions stays
+            ("2 region=us-gov-west-1", {"day": "2026-10-04", "region": "us-gov-west-1"}, "2"),
+            ("2 region=us-east-1 purchase_model=spot", {"day": "2026-10-05", "purchase_model": "spot"}, "1.8"),
+            ("2 layer=contract", {"day": "2026-10-06"}, "2"),
+            ("2 layer=model", {"day": "2026-10-06"}, "2"),
+            ("2 region=* machine=m1", {"day": "2026-10-04", "machine": "m1"}, "0.5"),
+            ("2 region=* machine=m1", {"day": "2026-10-05", "machine": "m1"}, "1.8"),  # the cap does not stack
+            ("0.3 region=* machine=m1", {"day": "2026-10-04", "machine": "m1"}, "0.3"),
+            ("2 region=eu-west-1 machine=m8", {"day": "2026-10-25", "region": "eu-west-1"}, "0.25"),
+            (
+                "2 region=eu-west-1 machine=m8 currency=EUR",
+                {"day": "2026-10-25", "region": "eu-west-1", "currency": "EUR"},
+                "2",
+            ),
+            ("0.000000000005", {"day": "2026-10-06"}, "4E-12"),  # of half a unit of the last digit the even one stays
+        ],
+        8,
+    ),
 )
 def test_overlays_act_on_list_prices_within_their_scope(overlaid, line, change, expected):
     assert price(overlaid(line), **change) == expected
 
 
+@pytest.mark.slow
 def test_a_discounted_price_names_both_places(overlaid):
     world = overlaid("2.00 region=us-east-1")
     assert ask(world, "2026-10-04")[0]["card"] == "chip_prices/cloud.csv:2 less edp.csv:3"
@@ -1816,6 +1828,7 @@ def test_the_commands_print_rows_of_text(printed):
     assert rows[0]["price_per_chip_hour"] == "6.88"
 
 
+@pytest.mark.slow
 def test_nothing_to_print_has_a_header_and_a_chip_without_prices_a_remedy(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     heads = {"show maia200": "provider,machine,", "check": "where,what,", f"diff {HOME} {HOME}": "change,before,"}
@@ -1830,12 +1843,15 @@ LOOKUP = ("lookup", "--provider", "deepseek", "--sku", "deepseek/deepseek-v4-pro
 
 @pytest.mark.parametrize(
     ("at", "prices"),
-    [
-        ("2026-11-10T00:59:59.999999Z", ["0.66", "0.022", "1.98"]),
-        ("2026-11-10T01:00:00Z", ["1.32", "0.044", "3.96"]),
-        ("2026-11-10T04:59:59+01:00", ["1.32", "0.044", "3.96"]),
-        ("2026-11-10T04:00:00", ["0.66", "0.022", "1.98"]),
-    ],
+    few_rows(
+        [
+            ("2026-11-10T00:59:59.999999Z", ["0.66", "0.022", "1.98"]),
+            ("2026-11-10T01:00:00Z", ["1.32", "0.044", "3.96"]),
+            ("2026-11-10T04:59:59+01:00", ["1.32", "0.044", "3.96"]),
+            ("2026-11-10T04:00:00", ["0.66", "0.022", "1.98"]),
+        ],
+        2,
+    ),
 )
 def test_a_model_is_looked_up_at_an_instant(printed, at, prices):
     _, rows, _ = printed(*LOOKUP, "--at", at)
@@ -1849,11 +1865,14 @@ def test_a_model_is_looked_up_at_an_instant(printed, at, prices):
 
 @pytest.mark.parametrize(
     ("words", "price"),
-    [
-        (("--tokens-in", "272000"), "2"),
-        (("--tokens-in", "272001"), "4"),
-        (("--tokens-in", "272001", "--tier", "Batch"), "2"),
-    ],
+    few_rows(
+        [
+            (("--tokens-in", "272000"), "2"),
+            (("--tokens-in", "272001"), "4"),
+            (("--tokens-in", "272001", "--tier", "Batch"), "2"),
+        ],
+        2,
+    ),
 )
 def test_a_model_is_looked_up_for_a_prompt(printed, words, price):
     _, rows, _ = printed("lookup", "--provider", "openai", "--sku", "gpt-6-sol", "--at", "2026-11-20", *words)
@@ -1863,11 +1882,18 @@ def test_a_model_is_looked_up_for_a_prompt(printed, words, price):
 
 @pytest.mark.parametrize(
     ("asked", "evidence", "remedy"),
-    [
-        ("deepseek deepseek-v4-pro 2026-11-10", "input, cache_read, output: its time spans", "--at 2026"),
-        ("openai gpt-6-sol 2026-11-20", "input, cache_read, cache_write, cache_write_long, output: ", "--tokens-in"),
-        ("openai gpt-6-sol 2026-11-20 --tokens-in 1 --tier provisioned", "the nearest is model_prices", "--tier"),
-    ],
+    few_rows(
+        [
+            ("deepseek deepseek-v4-pro 2026-11-10", "input, cache_read, output: its time spans", "--at 2026"),
+            (
+                "openai gpt-6-sol 2026-11-20",
+                "input, cache_read, cache_write, cache_write_long, output: ",
+                "--tokens-in",
+            ),
+            ("openai gpt-6-sol 2026-11-20 --tokens-in 1 --tier provisioned", "the nearest is model_prices", "--tier"),
+        ],
+        1,
+    ),
 )
 def test_a_lookup_that_no_card_answers_is_refused(printed, asked, evidence, remedy):
     provider, sku, at, *words = asked.split()
@@ -1877,6 +1903,7 @@ def test_a_lookup_that_no_card_answers_is_refused(printed, asked, evidence, reme
     assert remedy in refused.value.remedy
 
 
+@pytest.mark.slow
 def test_a_lookup_knows_the_users_names_and_cards(printed, tmp_path):
     (tmp_path / "card.csv").write_text(f"{TOKENS},valid_to\n{ONE},2026-12-01\n")
     (tmp_path / "names.csv").write_text("raw,model\nprod-*,gpt-7\n")

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import duckdb
 import pytest
+from conftest import few, few_rows
 
 from costctl import formats, pipeline
 from costctl.bills.deliveries import Wanted
@@ -116,6 +117,7 @@ class TestDoubles:
         place.ingest(file)
         assert column(place, "BilledCost") == [Decimal(repr(value)) for value in doubles]
 
+    @pytest.mark.slow
     def test_what_is_no_amount_is_refused_by_its_value(self, place):
         values = ["inf", "-inf", "nan", "1e+20", "1e+300"]
         file = write_parquet(
@@ -182,6 +184,7 @@ class TestTypes:
         amounts = dict.fromkeys(SAME, Decimal("1.5")) | dict.fromkeys(WHOLE, Decimal(7))
         assert each(place, "BilledCost", [*SAME, *WHOLE]) == amounts
 
+    @pytest.mark.slow
     def test_a_type_is_kept_only_where_all_files_have_it(self, place):
         decimal = write_parquet(place.home / "1.parquet", {"BilledCost": "CAST(1.5 AS DECIMAL(9,2))"})
         double = write_parquet(
@@ -226,7 +229,8 @@ class TestTypes:
             (5, 2, 7),
         ]
 
-    @pytest.mark.parametrize("folder", ["BillingCurrency=EUR", "c0=EUR", "json=EUR"])
+    @pytest.mark.slow
+    @pytest.mark.parametrize("folder", few(["BillingCurrency=EUR", "c0=EUR", "json=EUR"]))
     def test_the_name_of_the_ledgers_folder_is_no_column(self, place, folder):
         (place.home / folder).mkdir()
         run = replace(place.run, ledger=place.home / folder / "costctl.duckdb")
@@ -245,22 +249,25 @@ class TestTypes:
         with pytest.raises(InputRefused, match="is not a whole Parquet file"):
             place.ingest(file)
 
+    @pytest.mark.slow
     def test_a_csv_beside_it_makes_all_of_it_text(self, place):
         file = write_parquet(place.home / "b.parquet", {"BilledCost": "CAST(1 AS DOUBLE)"})
         assert types(file, place.bill("c.csv", [{"cost": "2"}])) == {}
         place.ingest(place.home)
         assert sorted(column(place, "BilledCost")) == [1, 2]
 
+    @pytest.mark.slow
     def test_a_moment_is_kept_in_utc_and_a_date_is_its_midnight(self, place):
         found = each(place, "ChargePeriodStart", [*FOUR, MIDNIGHT])
         assert found == dict.fromkeys(FOUR, datetime(2026, 10, 3, 4)) | {MIDNIGHT: datetime(2026, 10, 3)}  # noqa: DTZ001  UTC
 
-    @pytest.mark.parametrize("moment", ["TIMESTAMP 'infinity'", "TIMESTAMP '20000-01-01'"])
+    @pytest.mark.parametrize("moment", few(["TIMESTAMP 'infinity'", "TIMESTAMP '20000-01-01'"]))
     def test_a_moment_out_of_all_calendars_is_refused(self, place, moment):
         file = write_parquet(place.home / "b.parquet", {"BilledCost": "1", "ChargePeriodEnd": moment})
         with pytest.raises(InputRefused, match="record 1: 1 record cannot be taken in"):
             place.ingest(file)
 
+    @pytest.mark.slow
     def test_tags_are_one_json_text_whatever_their_type(self, place):
         tags = [
             "MAP {'b': 'x', 'a': NULL, 'team': 'search'}",
@@ -365,7 +372,7 @@ WRITERS = {
 class TestNested:
     """Structs and objects are reachable by dotted names; lists and maps come as JSON."""
 
-    @pytest.mark.parametrize("name", WRITERS)
+    @pytest.mark.parametrize("name", few(WRITERS, 2))
     def test_every_reader_gives_the_same_charges(self, tiny, name):
         WRITERS[name](tiny.home / name)
         tiny.ingest(name, source="tiny")
@@ -380,7 +387,7 @@ class TestNested:
             *("invoice.month", "place.site", "place.site.zone", "labels.team", f"labels.{EVIL}"),
         )
 
-    @pytest.mark.parametrize("name", ["b.parquet", "b.jsonl"])
+    @pytest.mark.parametrize("name", few(["b.parquet", "b.jsonl"]))
     def test_a_name_with_a_dot_of_its_own_is_no_path(self, tiny, name):
         """A flattened export has the columns `invoice.month` and `place.site.zone` themselves."""
         row = {"cost": 1.25, "start": "2026-10-01", "invoice.month": "202610", "place.site.zone": "a"}
@@ -400,7 +407,7 @@ class TestNested:
         tiny.ingest("b.jsonl", source="tiny")
         assert tiny.ask("SELECT InvoiceId FROM ledger.charges") == [("the column",)]
 
-    @pytest.mark.parametrize("name", ["b.parquet", "b.jsonl"])
+    @pytest.mark.parametrize("name", few(["b.parquet", "b.jsonl"]))
     def test_a_file_with_a_bad_record_gives_the_same_charges(self, tiny, name):
         """The recording path reads the same places."""
         bad = NESTED[1] | {"start": "yesterday"}
@@ -431,7 +438,7 @@ class TestLongNumbers:
         for (kept, *_), text in zip(tiny.ask(KEPT), texts, strict=True):
             assert abs(kept - Decimal(text)) <= Decimal(text) / 10**16
 
-    @pytest.mark.parametrize("text", ["0.123456789012345678", "1.00000000000000000001", "12345678901234567.25"])
+    @pytest.mark.parametrize("text", few(["0.123456789012345678", "1.00000000000000000001", "12345678901234567.25"]))
     def test_more_are_refused_by_line(self, tiny, text):
         lines = [json.dumps(NESTED[1]), json.dumps(NESTED[0]).replace("1.25", text)]
         (tiny.home / "b.jsonl").write_text("\n".join(lines))
@@ -470,16 +477,19 @@ def test_a_billing_month_is_the_one_where_it_was_written(place):
 class TestYears:
     """9999-12-31 is nobody's date: a charge until then would be posted to three million days."""
 
-    @pytest.mark.parametrize("raising", [True, False])
+    @pytest.mark.parametrize("raising", few([True, False]))
     @pytest.mark.parametrize(
         ("form", "inside", "outside"),
-        [
-            ("focus", "instant('2199-12-31T23:59:59Z')", "instant('2200-01-01T00:00:00Z')"),
-            ("focus", "instant('1900-01-01')", "instant('1899-12-31')"),
-            ("focus", "instant(TIMESTAMP '2199-12-31 00:00:00')", "instant(TIMESTAMP '9999-12-31 00:00:00')"),
-            ("azure_cost", "us_date('12/31/2199')", "us_date('12/31/9999')"),
-            ("gcp_billing", "billing_month('219912')", "billing_month('999912')"),
-        ],
+        few_rows(
+            [
+                ("focus", "instant('2199-12-31T23:59:59Z')", "instant('2200-01-01T00:00:00Z')"),
+                ("focus", "instant('1900-01-01')", "instant('1899-12-31')"),
+                ("focus", "instant(TIMESTAMP '2199-12-31 00:00:00')", "instant(TIMESTAMP '9999-12-31 00:00:00')"),
+                ("azure_cost", "us_date('12/31/2199')", "us_date('12/31/9999')"),
+                ("gcp_billing", "billing_month('219912')", "billing_month('999912')"),
+            ],
+            2,
+        ),
     )
     def test_they_are_1900_to_2199(self, form, inside, outside, raising):
         with store.in_memory() as ledger:
@@ -505,6 +515,7 @@ class Watcher(list):
 
 
 class TestLongWork:
+    @pytest.mark.slow
     def test_progress_counts_the_bytes_and_rows_of_a_file_block_by_block(self, place, monkeypatch):
         monkeypatch.setattr(packing, "BLOCK", 10_000)
         file, told = place.bill("b.csv", [{"ResourceId": f"i-{number}"} for number in range(1000)]), Watcher()
@@ -512,17 +523,20 @@ class TestLongWork:
         assert told.sums == (file.stat().st_size, 1000)
         assert min(len([number for number in numbers if number]) for numbers in zip(*told, strict=True)) > 3
 
+    @pytest.mark.slow
     def test_progress_counts_the_bytes_of_a_packed_file_as_they_are(self, place):
         file, told = place.home / "b.csv.gz", Watcher()
         file.write_bytes(gzip.compress(place.bill("plain.csv", [{} for _ in range(1000)]).read_bytes()))
         pipeline.take_in(replace(place.run, progress=told), [Wanted(file, None)])
         assert told.sums == (file.stat().st_size, 1000)
 
+    @pytest.mark.slow
     def test_progress_counts_parquet_too(self, place):
         file, told = write_parquet(place.home / "b.parquet", {"BilledCost": "1"}), Watcher()
         pipeline.take_in(replace(place.run, progress=told), [Wanted(file, None)])
         assert told.sums == (file.stat().st_size, 1)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("cost", ["0.00012345678901234567", "x"], ids=["rounded", "set aside"])
     def test_progress_counts_once_what_is_read_again(self, place, monkeypatch, cost):
         monkeypatch.setattr(packing, "BLOCK", 1_000)

@@ -226,6 +226,7 @@ class TestTheArchive:
         path.unlink()
         assert command("explain", "--team", "search").code == (7 if mode == "none" else 0)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("mode", few(["copy", "none", "link"]))
     def test_a_source_that_is_written_over_later_is_noticed(self, place, command, monkeypatch, mode):
         monkeypatch.chdir(place.home)
@@ -237,7 +238,7 @@ class TestTheArchive:
         codes = [command(*words).code for words in (("rebuild",), ("explain", "--team", "search"))]
         assert codes == ([0, 0] if mode == "copy" else [7, 7])
 
-    @pytest.mark.parametrize("mode", ["link", "none"])
+    @pytest.mark.parametrize("mode", few(["link", "none"]))
     def test_a_file_that_changes_while_it_is_read_is_refused(self, place, monkeypatch, mode):
         configured(place, f"archive: {mode}")
         place.bill("september.csv", [{"day": "2026-09-01"}])
@@ -343,11 +344,13 @@ class TestALargeDrop:
         assert manifests.fingerprint() == before
         assert manifests.ingest(name, decision="replace")[0].status == "loaded"
 
+    @pytest.mark.slow
     def test_of_twenty_percent_exactly_passes(self, manifests):
         configured(manifests, 'policy: {large_drop_percent: "20"}')
         manifests.ingest("1.csv")
         assert manifests.ingest("2.csv")[0].status == "loaded"
 
+    @pytest.mark.slow
     def test_passes_without_the_policy(self, manifests):
         manifests.ingest("1.csv")
         assert manifests.ingest("3.csv")[0].status == "loaded"

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import duckdb
 import pytest
-from conftest import examples, table
+from conftest import examples, few_rows, table
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -136,14 +136,14 @@ def test_what_is_left_with_the_owner_is_what_the_two_variances_say(charged):
 
 @pytest.mark.parametrize(
     ("rates", "known"),
-    [
+    few_rows([
         ("gpu,million tokens,,,10,USD,,\n,million tokens,atlas,output,200,USD,,", {"search": 40, "ads": 50, "platform": 10}),  # its own first
         (",million tokens,atlas,,1,USD,,\n,million tokens,,input,5,USD,,\n,million tokens,,,9,USD,,", {"search": 4, "ads": 13, "platform": 1}),
         (",million tokens,,,1,USD,,2026-10-01\n,million tokens,,,2,USD,2026-10-01,", {"search": 8, "ads": 10, "platform": 2}),
         (",request,,,0.5,USD,,\n,chip hour,,,2,USD,,", {"search": 1, "ads": 2, "platform": 1}),  # nobody has chips
         (",million tokens,,,0,USD,,", {"search": 0, "ads": 0, "platform": 0}),  # free is a rate
         (",million tokens,gamma,,5,USD,,", {"search": None, "ads": None, "platform": None}),
-    ],
+    ], 1),
 )  # fmt: skip
 def test_the_most_specific_rate_holds(place, rates, known):
     """Those that name the pool, then model and class, then a model, then a class, then neither; on the day of use."""
@@ -160,16 +160,19 @@ def recomputed(folder):
 
 @pytest.mark.parametrize(
     ("words", "figure"),
-    [
-        ("--team platform", "303.5"),  # its own postings, those of others, what it charges and the markup
-        ("--team search --kind recharged", "515.0000005"),
-        ("--team ads --kind recharged", "240"),  # by rates alone: no charge is behind it
-        ("--team search --kind markup --cost list", "29.5"),
-        ("--team search --calendar usage", "544.5000005"),
-        ("--team ads --kind shared", "0"),
-        ("--report accounts --team platform --account (no=account)", None),
-        ("--report accounts --team platform --kind shared --calendar usage", "1100.0000005"),
-    ],
+    few_rows(
+        [
+            ("--team platform", "303.5"),  # its own postings, those of others, what it charges and the markup
+            ("--team search --kind recharged", "515.0000005"),
+            ("--team ads --kind recharged", "240"),  # by rates alone: no charge is behind it
+            ("--team search --kind markup --cost list", "29.5"),
+            ("--team search --calendar usage", "544.5000005"),
+            ("--team ads --kind shared", "0"),
+            ("--report accounts --team platform --account (no=account)", None),
+            ("--report accounts --team platform --kind shared --calendar usage", "1100.0000005"),
+        ],
+        1,
+    ),
 )
 def test_a_packet_of_a_cell_with_recharges_gives_it_in_plain_duckdb(charged, tmp_path, words, figure):
     folder = tmp_path / "packet"
@@ -205,6 +208,7 @@ def test_explain_says_what_passes_between_teams_and_by_which_rate(charged):
     assert "recharged of the pool net, between platform, its owner, and search: 75.0000005 USD, at cost" in said
 
 
+@pytest.mark.slow
 def test_a_plan_of_other_rates_says_who_gains_and_who_loses(charged, places):
     """At 100 a million of atlas search pays 400, ads 300: with 10 % 440 and 330, where they paid 462 and 252; the owner has the difference."""
     place = places().copy(charged)
@@ -219,6 +223,7 @@ def test_a_plan_of_other_rates_says_who_gains_and_who_loses(charged, places):
     assert place.path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_rates_in_another_currency_stand_in_it_and_nobody_knows_what_was_recovered(place):
     """1,000 USD of cost, 500 EUR charged: the bill has no euros, and the recharges in euros sum to none."""
     begun(place, "unit,model,price,currency\nmillion tokens,,50,EUR\n")

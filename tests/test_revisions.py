@@ -85,6 +85,7 @@ def test_what_stood_side_by_side_is_replaced_together(place, command, monkeypatc
     assert computed == [["1", "10"], ["2", "1"], ["3", "-0.999999999999999999"]]
 
 
+@pytest.mark.slow
 def test_a_bill_that_its_manifest_followed_is_a_revision(place, command, monkeypatch):
     """What came without its manifest has no scope; the export that took its place goes on with the same month."""
     before_its_manifest(place)

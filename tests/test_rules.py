@@ -97,6 +97,7 @@ class TestAChargeThatSpansAChange:
         ]
         assert reorganised.broken() == []
 
+    @pytest.mark.slow
     def test_what_changes_for_others_leaves_it_whole(self, reorganised):
         """And so do a change at its very beginning or end, and one that gives it the owner it had."""
         reorganised.bill(
@@ -126,6 +127,7 @@ class TestAChargeThatSpansAChange:
             ("search", "direct", "10-01", "10-16"),
         ]
 
+    @pytest.mark.slow
     def test_what_is_unknown_of_it_counts_once_and_is_unknown_in_every_part(self, reorganised):
         """The larger part, research's, counts it; that platform's ten days cost nothing, nobody has said."""
         reorganised.bill("bill.csv", [OCTOBER | {"SubAccountId": "lab", "cost": "31", "EffectiveCost": None}])
@@ -140,6 +142,7 @@ class TestAChargeThatSpansAChange:
         ]
         assert reorganised.broken() == []
 
+    @pytest.mark.slow
     def test_a_quantity_that_is_too_large_stays_with_the_larger_part(self, reorganised):
         reorganised.bill(
             "bill.csv", [OCTOBER | {"SubAccountId": "lab", "ConsumedQuantity": "1e15", "ConsumedUnit": "Bytes"}]
@@ -170,6 +173,7 @@ class TestAChargeThatSpansAChange:
         _, found = after(CONFIG.replace("10-11", "10-21"), TEAMS.replace("2026-10", "2026-08"))
         assert found == [("10-21 00", "11-01 00")]
 
+    @pytest.mark.slow
     def test_every_part_is_explained_and_exported(self, reorganised, monkeypatch):
         monkeypatch.setenv("COLUMNS", "160")
         reorganised.bill("bill.csv", [OCTOBER | {"SubAccountId": "lab", "cost": "310"}])
@@ -222,6 +226,7 @@ WORDED = """
 """
 
 
+@pytest.mark.slow
 def test_rules_speak_the_words_of_the_trade(place):
     """Each charge says in its account where it belongs; `exact` takes only what its service is to the letter."""
     place.write("costctl.yaml", WORDS)
@@ -440,6 +445,7 @@ def test_accounts_lose_nothing(place, monkeypatch):
     ]
 
 
+@pytest.mark.slow
 def test_a_changed_rule_scans_the_charges_of_open_periods_again_and_of_no_other(place):
     """A closed period keeps its groups; opened again, it is scanned by the rules as they are then, and once."""
 

@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from conftest import few
 
 pytestmark = pytest.mark.usefixtures("begun")
 
@@ -90,6 +91,7 @@ def test_the_legacy_cur_sample_ties_out_to_the_digit(command):
     assert file_sums(CUR, columns=[column]) == (769, {column: Decimal("0.9798419105")})
 
 
+@pytest.mark.slow
 def test_the_zipped_cur_loads_through_its_manifest(command):
     said = command("ingest", ZIPPED)
     assert "aws_cur (aws_cur) 2024-01: 3 records from 1 file" in said.err
@@ -101,6 +103,7 @@ def test_the_zipped_cur_loads_through_its_manifest(command):
 NISE_PERIODS = {"2026-08": ("20260801-20260901", 12_624, 3), "2026-09": ("20260901-20261001", 6_552, 2)}
 
 
+@pytest.mark.slow
 def test_cur_manifests_lead_to_two_billing_periods_and_every_digit_is_accounted_for(command):
     said = command("ingest", NISE)
     assert said.code == 0, said.err
@@ -271,6 +274,7 @@ SPECIFIED = [  # scenario files, BilledCost, EffectiveCost: the specification's 
 ]
 
 
+@pytest.mark.slow
 def test_the_twelve_tables_of_the_specification_come_to_what_it_says(command):
     names = scenarios()
     assert len(names) == 12
@@ -297,6 +301,7 @@ def test_the_twelve_tables_of_the_specification_come_to_what_it_says(command):
     assert answered(command, tokens) == [["0"]]
 
 
+@pytest.mark.slow
 def test_the_specification_s_hour_30_is_refused_by_name(command):
     scenarios()
     said = command("ingest", "--source", "commitment_discount_purchase_scenario_2")
@@ -307,13 +312,16 @@ def test_the_specification_s_hour_30_is_refused_by_name(command):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "layout",
-    [
-        "as it is",
-        "a line",
-        "an array",
-    ],
+    few(
+        [
+            "as it is",
+            "a line",
+            "an array",
+        ]
+    ),
 )
 def test_the_litellm_record_gives_its_tokens(layout, command):
     record = json.loads(LITELLM.read_text("utf-8"))

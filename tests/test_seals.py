@@ -116,7 +116,7 @@ CHANGES = {  # of what counted tokens stand with; the providers are the program'
 NEXT = [{"SubAccountId": "gpu", "day": "2026-11-01", "month": "2026-10-01", "cost": "1"}]
 
 
-OFTEN = {"team_aliases", "records of usage", "usage_span"}
+OFTEN = {"records of usage", "usage_span"}
 
 
 @pytest.mark.parametrize(
@@ -219,6 +219,7 @@ def test_what_another_month_counts_is_gone_from_its_own_and_comes_back(place):
     assert place.ask("SELECT count(*) FROM ledger.periods WHERE fingerprint IS NULL") == [(0,)]
 
 
+@pytest.mark.slow
 def test_a_check_of_usage_that_fails_fails_again_and_so_does_a_report(place, started):
     place.copy(started)
     with pipeline.writing(place.run) as ledger:
@@ -233,6 +234,7 @@ def test_a_check_of_usage_that_fails_fails_again_and_so_does_a_report(place, sta
     assert codes == [5, 5, 5]
 
 
+@pytest.mark.slow
 def test_names_are_those_of_the_months_that_a_period_may_need(place):
     """So that the ledger is the same whether November was counted before October's bill was computed, or after."""
     place.bill("october.csv", [{"day": "2026-10-01", "cost": "1"}])
@@ -262,6 +264,7 @@ def test_a_swept_period_is_counted_anew(place, started):
         assert ledger.run(COUNTS).rows == []
 
 
+@pytest.mark.slow
 def test_checks_look_at_the_periods_that_were_computed(place):
     """A break in a month that nothing changes is found by doctor, one in the month that is computed by every run; and one that nobody looked at yet, too."""
     for month in ("2026-09", "2026-10"):

@@ -42,6 +42,7 @@ def test_thousands_of_tag_columns(place):
     ]
 
 
+@pytest.mark.slow
 def test_long_fields_are_read(place):
     resource, text = "i-" + "x" * 60_000, "y" * 3_000_000
     place.ingest(place.bill("long.csv", [{"cost": "1", "ResourceId": resource, "ChargeDescription": text}]))

@@ -92,6 +92,7 @@ def test_every_bill_format_carries_what_is_stored_to_its_last_select(name):
     assert re.search(r"\bstored\b", last), f"{name}/to_focus.sql: put `stored` beside file_no in the last SELECT"
 
 
+@pytest.mark.slow
 def test_a_derived_charge_has_the_kept_columns_of_its_record(place, keeping):
     keeping("{operation: [lineItem/Operation], id: [identity/LineItemId]}")
     sample = Path(bills.__file__).parent / "aws_cur" / "sample.csv"
@@ -104,6 +105,7 @@ def test_a_derived_charge_has_the_kept_columns_of_its_record(place, keeping):
     assert [(number, values) for number, _, *values in found] == [(number, [*kept[number - 1]]) for number, *_ in found]
 
 
+@pytest.mark.slow
 def test_columns_of_parquet_are_kept_as_text(place, keeping):
     keeping("{operation: [x_Operation], count: [Seats]}")
     with place.bill("focus.csv", BILL).open(encoding="utf-8", newline="") as file:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import examples
+from conftest import examples, few
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -76,7 +76,7 @@ def blocks(rows):
     return found
 
 
-@pytest.mark.parametrize("columns", ["80", "120"])
+@pytest.mark.parametrize("columns", few(["80", "120"]))
 def test_the_worked_month_as_a_table(worked, command, golden, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", columns)
     said = command("tieout", "--by", "invoice", "--format", "table")
@@ -122,6 +122,7 @@ def test_each_leg_is_what_the_readme_works_out(worked, command):
     assert len(found) == 17
 
 
+@pytest.mark.slow
 def test_without_invoices_it_is_the_tie_out_by_source(place, command, monkeypatch):
     place.bill("bill.csv", "cost  InvoiceId\n1.5  A-1\n")
     place.ingest("bill.csv")
@@ -134,6 +135,7 @@ def test_without_invoices_it_is_the_tie_out_by_source(place, command, monkeypatc
     assert "the configuration names no invoices" in said.err
 
 
+@pytest.mark.slow
 def test_changed_invoices_are_read_again_and_reprice_nothing(worked, command):
     before = worked.ask("SELECT billing_period, fingerprint FROM ledger.periods")
     assert command("tieout").code == 5
@@ -225,6 +227,7 @@ def test_whatever_the_invoices_the_parts_add_up_and_nothing_is_lost(places, bill
     assert whole["reconciling item"] == sum((Decimal(item[4]) for item in items), Decimal(0))
 
 
+@pytest.mark.slow
 def test_a_bad_field_elsewhere_does_not_hide_what_a_record_of_another_format_costs(place):
     """A line of an AWS report whose list price cannot be read is in quarantine, and its own amount is known all the same."""
     rows = list(csv.DictReader(SAMPLE.open(encoding="utf-8", newline="")))

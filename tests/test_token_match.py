@@ -163,7 +163,7 @@ DRIVES = {  # configuration → who drives openai, and the pool
 }
 
 
-@pytest.mark.parametrize(("setting", "driving"), few_rows(DRIVES.items(), 3), ids=DRIVES)
+@pytest.mark.parametrize(("setting", "driving"), few_rows(DRIVES.items(), 1), ids=DRIVES)
 def test_the_configuration_says_which_role_drives(setting, driving, place, taken, command):
     place.copy(taken)
     place.write("costctl.yaml", CONFIG + f"    {setting}\n")
@@ -176,6 +176,7 @@ def test_the_configuration_says_which_role_drives(setting, driving, place, taken
     assert (found["openai"], found["h100"]) == driving
 
 
+@pytest.mark.slow
 def test_two_gateways_are_added_and_one_of_them_can_be_named(place, taken, command):
     place.copy(taken)
     config = CONFIG.replace("sources:", "sources:\n      - {name: proxy, path: proxy.csv, as: hourly, role: gateway}")
@@ -243,6 +244,7 @@ def test_owners_are_told_by_rules_then_by_aliases_and_the_others_are_listed_with
     assert listed[0]["cost"] == "2.316722"  # 600 of 607 of what has no team: 600 of 768 of the 3 dollars of output
 
 
+@pytest.mark.slow
 def test_what_spilled_over_leaves_the_pool_of_its_deployment(place, command):
     place.write("costctl.yaml", CONFIG.replace("deployment: [atlas]", "deployment: [atlas, ptu-chat]"))
     call = {
@@ -266,6 +268,7 @@ def test_what_spilled_over_leaves_the_pool_of_its_deployment(place, command):
     assert owned(place, "pool") == [("api", 15), ("h100", 15)]
 
 
+@pytest.mark.slow
 def test_a_report_of_inclusion_shows_a_vendor_that_changes_its_meaning(place, command):
     call = {
         "call_type": "acompletion",
@@ -300,6 +303,7 @@ def test_a_report_of_inclusion_shows_a_vendor_that_changes_its_meaning(place, co
     ]
 
 
+@pytest.mark.slow
 def test_where_nobody_counted_the_bill_tells_what_a_dollar_buys_and_its_cost_stays_without_a_team(place, command):
     """Of 10 dollars of gpt-5 and 1,040 tokens on the bill no source knows anything; the same with a role that leaves the bill out."""
     place.write("costctl.yaml", "version: 1\n")

@@ -186,6 +186,7 @@ WORDS = """
 """
 
 
+@pytest.mark.slow
 def test_everything_else_that_decides(rated):
     lines = table(WORDS)
     records = [
@@ -222,6 +223,7 @@ SHIPPED = """
 """
 
 
+@pytest.mark.slow
 def test_the_shipped_prices_at_their_boundaries(rated):
     """The 14th is a Saturday. The price above 272k was first seen on 20 November: ten days before it, nobody knows."""
     lines = table(SHIPPED)
@@ -242,6 +244,7 @@ ROUTES = """
 """
 
 
+@pytest.mark.slow
 def test_the_route_and_the_tier_that_a_name_tells(rated):
     lines, noon = table(ROUTES), "2026-11-20T12:00:00"
     records = [

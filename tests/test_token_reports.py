@@ -117,6 +117,7 @@ UNKNOWN = """
 """
 
 
+@pytest.mark.slow
 def test_unknown_names_come_by_money_with_the_line_to_add(bought, places):
     rows = answers(bought, "unknown-models")
     assert [{name: row[name] or "-" for name in table(UNKNOWN)[0]} for row in rows] == table(UNKNOWN)
@@ -130,6 +131,7 @@ def test_unknown_names_come_by_money_with_the_line_to_add(bought, places):
     assert {row["name"] for row in answers(place, "unknown-models")} == {"tide", "spare", "lost", "euro", "part"}
 
 
+@pytest.mark.slow
 def test_where_every_name_is_known_it_is_said_and_nothing_of_money_that_is_not_shown(place):
     token = {"x_Model": "gpt-5", "x_TokenClass": "input", "ConsumedQuantity": "-", "ConsumedUnit": "Tokens"}
     machine = {"x_UsageType": "BoxUsage:p9.48xlarge", "ConsumedQuantity": "24", "ConsumedUnit": "Hrs"}
@@ -144,6 +146,7 @@ def test_where_every_name_is_known_it_is_said_and_nothing_of_money_that_is_not_s
     assert "\nleft out: 1 charge for tokens of aws whose quantity on the bill cannot be read" in lines
 
 
+@pytest.mark.slow
 def test_tokens_are_priced_before_their_bill_is_there(place):
     """Also of a month without any bill."""
     place.write("card.csv", "provider,model,token_class,price_per_million,currency\ntogether,mine,input,2,USD\n")

@@ -73,6 +73,7 @@ def reusable(rows):
         seen.update(row["hash_ids"])
 
 
+@pytest.mark.slow
 def test_a_trace_in_milliseconds_counts_what_a_prefix_cache_reads_apart(place):
     rows = [json.loads(line) for line in gzip.decompress(MOONCAKE.read_bytes()).splitlines()]
     (place.home / "chat.jsonl").write_text("".join(json.dumps(row) + "\n" for row in reusable(rows)))
@@ -95,6 +96,7 @@ def test_a_trace_in_milliseconds_counts_what_a_prefix_cache_reads_apart(place):
     assert place.ask(span) == [(12_031, "2026-01-01 00:00:00", "2026-01-01 00:58:56.999")]
 
 
+@pytest.mark.slow
 def test_the_packed_trace_counts_as_it_is(place):
     mapped(
         place,
@@ -189,6 +191,7 @@ UNFIT = [  # a record, and what is said of it
 ]
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_set_aside_with_its_line(place):
     mapped(place, LOG)
     files = {evidence: f"log-{number}.jsonl" for number, (_, evidence) in enumerate(UNFIT)}
@@ -248,6 +251,7 @@ SPANS = {  # a bucket of October, and whether it is taken in without a word, wit
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", few(["csv", "parquet", "map", "typed map"]))
 def test_a_bucket_that_ends_before_it_begins_or_lasts_longer_than_a_month_is_set_aside(place, kind):
     if "map" in kind:
@@ -282,6 +286,7 @@ def test_files_without_a_key_replace_the_days_that_they_hold(place):
     assert place.ask(CLASSES) == [("input.uncached", 71), ("output.unsplit", 21)]
 
 
+@pytest.mark.slow
 def test_a_file_of_buckets_is_read_as_parquet_too(place):
     mapped(
         place,
@@ -302,6 +307,7 @@ def test_a_file_of_buckets_is_read_as_parquet_too(place):
     assert place.ask(CLASSES) == [("input.unsplit", 5), ("output.unsplit", 2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["epoch", "moment"])
 def test_a_parquet_column_of_requests_is_when_they_were_done(place, kind):
     dates = "dates: unix seconds" if kind == "epoch" else ""
@@ -337,6 +343,7 @@ def test_chip_time_is_mapped_with_its_words_and_counts_once(place):
     ]
 
 
+@pytest.mark.slow
 def test_an_interval_that_ends_before_it_starts_is_set_aside_however_its_dates_are_written(place):
     mapped(place, CHIPS)
     place.write("a.csv", "node,from,to,phase,gpus\nn1,5.10.2026,2.10.2026,busy,8\n")

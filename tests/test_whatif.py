@@ -80,6 +80,7 @@ def sums(records, *columns):
     return {who: tuple(f"{amount.normalize():f}" for amount in amounts) for who, amounts in found.items()}
 
 
+@pytest.mark.slow
 def test_the_plan_says_who_gains_and_who_loses_and_changes_nothing(split):
     before, content = split.fingerprint(), split.path.read_bytes()
     records, said = money(split, "plan", "--against", "by_tokens.yaml")
@@ -101,6 +102,7 @@ def test_the_plan_says_who_gains_and_who_loses_and_changes_nothing(split):
     assert split.ask("SELECT DISTINCT method FROM ledger.postings WHERE pool = 'gpu'") == [("fixed",)]
 
 
+@pytest.mark.slow
 def test_the_plan_has_its_months_one_after_the_other_in_each_the_largest_difference_first(split):
     halved = EVEN.replace("even", "fixed").replace('search: "1", ads: "1"', 'search: "2", ads: "1", ops: "1"')
     split.write("halved.yaml", halved)  # half of what ads bears goes to ops
@@ -164,6 +166,7 @@ def test_without_another_file_the_one_that_was_changed_is_compared_with_what_it_
     assert "is not allocated as its deliveries" in split.costctl("rules", "plan").stderr
 
 
+@pytest.mark.slow
 def test_a_closed_month_is_what_if_only(split):
     split.change("UPDATE ledger.periods SET state = 'closed' WHERE billing_period = DATE '2026-09-01'")
     records, said = money(split, "plan", "--against", "by_tokens.yaml")
@@ -240,6 +243,7 @@ def test_one_that_is_killed_leaves_the_ledger_as_it_was(split):
     assert not (split.home / "costctl.duckdb.tmp").exists()
 
 
+@pytest.mark.slow
 def test_a_ledger_that_is_read_meanwhile_is_busy(split):
     with (split.home / "costctl.duckdb.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
@@ -248,6 +252,7 @@ def test_a_ledger_that_is_read_meanwhile_is_busy(split):
     assert "another run holds the ledger" in said.stderr
 
 
+@pytest.mark.slow
 def test_money_that_would_be_lost_is_refused(split, monkeypatch):
     whole = build._compute
 
@@ -265,6 +270,7 @@ def test_money_that_would_be_lost_is_refused(split, monkeypatch):
     assert split.fingerprint() == before
 
 
+@pytest.mark.slow
 def test_tags_and_stored_columns_are_not_supposed(split):
     split.write("tags.yaml", EVEN + "tags: {squad: Squad}\n")
     said = split.costctl("rules", "plan", "--against", "tags.yaml")
