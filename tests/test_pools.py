@@ -217,7 +217,6 @@ def test_without_a_team_serving_goes_by_the_chip_seconds_of_those_that_have_one(
     }
 
 
-@pytest.mark.slow
 def test_embeddings_do_not_ride_free(place):
     """9 of 10 tokens are read by the embedder, which takes a quarter of the chips: it bears a quarter, and not nine tenths or, by output, nothing."""
     configured(place, 'gpu: {base: output_tokens, models: {atlas: "3", embed: "1"}}')

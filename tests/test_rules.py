@@ -445,7 +445,6 @@ def test_accounts_lose_nothing(place, monkeypatch):
     ]
 
 
-@pytest.mark.slow
 def test_a_changed_rule_scans_the_charges_of_open_periods_again_and_of_no_other(place):
     """A closed period keeps its groups; opened again, it is scanned by the rules as they are then, and once."""
 

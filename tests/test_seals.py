@@ -219,7 +219,6 @@ def test_what_another_month_counts_is_gone_from_its_own_and_comes_back(place):
     assert place.ask("SELECT count(*) FROM ledger.periods WHERE fingerprint IS NULL") == [(0,)]
 
 
-@pytest.mark.slow
 def test_a_check_of_usage_that_fails_fails_again_and_so_does_a_report(place, started):
     place.copy(started)
     with pipeline.writing(place.run) as ledger:
@@ -264,7 +263,6 @@ def test_a_swept_period_is_counted_anew(place, started):
         assert ledger.run(COUNTS).rows == []
 
 
-@pytest.mark.slow
 def test_checks_look_at_the_periods_that_were_computed(place):
     """A break in a month that nothing changes is found by doctor, one in the month that is computed by every run; and one that nobody looked at yet, too."""
     for month in ("2026-09", "2026-10"):
