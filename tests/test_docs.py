@@ -15,6 +15,7 @@ from costctl import config, pipeline, reports, usage
 from costctl.cli import schema
 from costctl.cli.app import app
 from costctl.errors import CostctlError, UsageError
+from costctl.ledger import models
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -206,6 +207,12 @@ def test_every_report_is_in_the_readme_and_in_the_help(command):
     assert [name for name in missing if name not in README] == []
     shown = re.sub(r"-\s+", "-", command("report", "--help").out)  # a line may end at the hyphen of a name
     assert [name for name in missing if name not in shown] == []
+
+
+def test_the_models_of_the_way_through_the_code_have_their_numbers():
+    named = re.findall(r"\b(\d\d)[ _]([a-z]+(?:_[a-z]+)+)\b", README.split("## Ten minutes through the code")[1])
+    assert len(named) > 10
+    assert {f"{number}_{name}.sql" for number, name in named} <= {model.file for model in models.listed()}
 
 
 def test_every_exit_code_of_an_error_is_in_the_readme():
