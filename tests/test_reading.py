@@ -23,7 +23,7 @@ from costctl.ledger.faults import GateFired
 
 pytestmark = pytest.mark.usefixtures("unposted", "begun")
 
-FOCUS = Path(formats.__file__).parent / "bills" / "focus"
+FOCUS = Path(formats.__file__).parents[1] / "bills" / "focus"
 ROW = {
     "EffectiveCost": "0",
     "BillingCurrency": "'USD'",
