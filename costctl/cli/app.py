@@ -187,10 +187,10 @@ def report(
     token-match, inclusion, unknown-owners, unit-prices, accounts, prepaid,
     reservations, provisioned, recovery.
     """
-    from costctl.cli import work
+    from costctl.cli import reporting, work
 
     run = work.run(config, ledger, wait, estimates=estimates)
-    work.report(
+    reporting.report(
         run,
         name,
         period=period,

@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from costctl import config, pipeline, reports, terminal
-from costctl.cli import schema, work
+from costctl.cli import reporting, schema, work
 from costctl.errors import UsageError
 from costctl.pipeline import Run
 from costctl.reports import render
@@ -48,7 +48,7 @@ def demo(folder: Path) -> None:
 
 def show(run: Run, name: str) -> None:
     """Print one report as a table, whatever stdout is."""
-    render.report(work.answer(run, reports.named(name), period=None), "table", None)
+    render.report(reporting.answer(run, reports.named(name), period=None), "table", None)
 
 
 def init(folder: Path) -> None:
