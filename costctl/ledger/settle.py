@@ -10,15 +10,12 @@ from pathlib import Path
 
 from costctl.errors import InputRefused
 from costctl.files.faulting import fault
-from costctl.ledger import buckets, build, charges, counters, doubled, drops, replaced, seals, succession, usage
+from costctl.ledger import buckets, build, charges, counters, doubled, drops, replaced, seals, succession, totals, usage
 from costctl.ledger.intake import REPLACED, Excluded, Intake, Recount, Superseded
 from costctl.ledger.store import Ledger
 from costctl.nouns import CompiledRules, Delivery, Format, Outcome
 
-MOST = 9e19  # DECIMAL(38,18) holds less than 1e20
-LARGE = 1e12  # for one delivery: ten million of these are still less than what a sum holds
 DATE = re.compile(r"(20\d\d)[-_.]?([01]\d)[-_.]?([0-3]\d)")
-COSTS = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
 
 
 def account(
@@ -132,16 +129,16 @@ def _settle(
             again([at for at, *_ in held])
         for at, _, rows, _ in held:
             doubled.refuse(ledger, intake, at, rows)
-            _total(ledger, delivery.source, delivery.scope, at)
+            totals.write(ledger, delivery.source, delivery.scope, at)
             _without_scope(ledger, intake, verdicts[at].taken, at)
             after = drops.totals(ledger, intake, at)
             drops.refuse(intake, at, before[at], after)
             notes += drops.notes(intake, at, before[at], after)
             build.groups(ledger, delivery.source, delivery.scope, at, intake.settings.rules)
         for at in lost:  # by its new definition it says nothing of them
-            _total(ledger, delivery.source, delivery.scope, at)
+            totals.write(ledger, delivery.source, delivery.scope, at)
             build.groups(ledger, delivery.source, delivery.scope, at, intake.settings.rules)
-        _refuse_overflow(ledger, intake)
+        totals.refuse_overflow(ledger, intake)
     return [at for at, *_ in held], tuple(notes)
 
 
@@ -191,7 +188,7 @@ def _without_scope(ledger: Ledger, intake: Intake, taken: frozenset[str], period
     delivery = intake.delivery
     query = "SELECT DISTINCT scope FROM ledger.deliveries WHERE list_contains($taken, delivery_id) AND scope <> $scope"
     for (scope,) in ledger.run(query, {"taken": sorted(taken), "scope": delivery.scope}).rows if taken else []:
-        _total(ledger, delivery.source, scope, period)
+        totals.write(ledger, delivery.source, scope, period)
         build.groups(ledger, delivery.source, scope, period, intake.settings.rules)
 
 
@@ -204,41 +201,6 @@ def withdraw(ledger: Ledger, source: str, item: Format, period: date, rules: Com
     for identity, scope in ledger.run(query, {"source": source, "period": period, "format": item.name}).rows:
         succession.take_out(ledger, item, identity, period)
         build.groups(ledger, source, scope, period, rules)
-
-
-def _total(ledger: Ledger, source: str, scope: str, period: date) -> None:
-    """Write down what each delivery of a billing period adds up to; those that were superseded keep what they had."""
-    values = {"source": source, "scope": scope, "period": period}
-    sums = ", ".join(f"COALESCE(sum({cost}), CAST(0 AS DECIMAL(38,18)))" for cost in COSTS)
-    ledger.run(
-        "DELETE FROM ledger.delivery_totals WHERE billing_period = $period AND delivery_id IN (SELECT delivery_id FROM ledger.deliveries AS d "
-        "JOIN ledger.delivery_periods AS p USING (delivery_id) WHERE d.source = $source AND d.scope = $scope AND p.live AND p.period = $period)",
-        values,
-    )
-    ledger.run(
-        f"INSERT INTO ledger.delivery_totals SELECT delivery_id, billing_period, BillingCurrency, SubAccountId, ServiceName, count(*), {sums} "
-        "FROM ledger.charges WHERE source = $source AND scope = $scope AND billing_period = $period GROUP BY ALL",
-        values,
-    )
-
-
-def _refuse_overflow(ledger: Ledger, intake: Intake) -> None:
-    """Refuse what makes all bills together more than an amount can hold, in whatever order they are added up: every report would fail.
-
-    Only a delivery that is large itself is worth a look at the others.
-    """
-    sums = "SELECT " + ", ".join(f"sum(abs(CAST({cost} AS DOUBLE)))" for cost in COSTS) + " FROM ledger.charges"
-    (own,) = ledger.run(f"{sums} WHERE delivery_id = $id", {"id": intake.identity}).rows
-    if max((total or 0 for total in own), default=0) < LARGE:
-        return
-    (found,) = ledger.run(sums).rows
-    for cost, total in zip(COSTS, found, strict=True):
-        if total is not None and total >= MOST:
-            raise InputRefused(
-                ", ".join(file.name for file in intake.delivery.files),
-                f"adds up with the bills of the ledger to more than an amount can hold (20 digits before the point): {cost}",
-                remedy="Look for a cost that is not one, such as a number without its decimal point.",
-            )
 
 
 def _without_records(ledger: Ledger, intake: Intake, counted: int) -> tuple[str, ...]:
