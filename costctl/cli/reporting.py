@@ -11,7 +11,7 @@ from costctl import periods, pipeline, reports, terminal
 from costctl.errors import UsageError, shown
 from costctl.pipeline import Run
 from costctl.rates import exchange
-from costctl.reports import Answer, conversion, footer, render
+from costctl.reports import Answer, asked, conversion, footer, render
 from costctl.reports.conversion import Wish
 
 CURRENCY = re.compile("[A-Z]{3}")
@@ -99,12 +99,12 @@ def answer(
     min_evidence: str | None = None,
 ) -> Answer:
     """Compute a report's answer from an up-to-date ledger."""
-    owed = reports.Owed(reports.org_of(chosen, org), reports.least_evidence(chosen, min_evidence, cost))
+    owed = reports.Owed(asked.org_of(chosen, org), asked.least_evidence(chosen, min_evidence, cost))
     with pipeline.reading(run, refresh=refresh) as (ledger, late):
         today = datetime.now(UTC).date()
         span = periods.parse(period) if period else periods.last(last, today) if last else periods.latest(ledger)
         in_force = reports.calendar_of(chosen, span, calendar)
-        teams, graded = reports.teams_of(chosen, owed), reports.graded(chosen, cost)
+        teams, graded = asked.teams_of(chosen, owed), reports.graded(chosen, cost)
         how: dict[str, Any] = {"calendar": in_force, "cost": cost, "policy": run.config.policy, "owed": owed}
         notes: tuple[str, ...] = ()
         if wish:
