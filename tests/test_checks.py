@@ -1,5 +1,6 @@
 """Every check is shown a broken ledger and fires; on a good ledger all are silent. A check without a broken example fails."""
 
+import re
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -106,6 +107,11 @@ BROKEN = {
         "DELETE FROM ledger.delivery_periods WHERE delivery_id IN (SELECT delivery_id FROM ledger.deliveries WHERE kind = 'bill')",
         "UPDATE ledger.deliveries SET source = 'hourly', dataset = 'token_usage' WHERE source = 'chip_time'",
     ],
+    "counted_tokens_equal_usage": [
+        "UPDATE ledger.counted_tokens SET tokens = tokens + 1 WHERE token_class = 'input.cache_read'",
+        "UPDATE ledger.token_quantity SET tokens = tokens + 7 WHERE token_class = 'input.cache_read'",
+        "DELETE FROM ledger.token_quantity WHERE token_class LIKE 'output%'",
+    ],
     "group_ids_are_unique": [
         "UPDATE ledger.charge_groups SET group_id = (SELECT min(group_id) FROM ledger.charge_groups)",
         "INSERT INTO ledger.postings SELECT * FROM ledger.postings WHERE team = 'ads' AND kind = 'direct' AND BilledCost = 0",
@@ -195,9 +201,11 @@ BROKEN = {
         "DELETE FROM ledger.allocation_shares WHERE team = 'search' AND pool = 'gpu'",
     ],
     "tokens_are_disjoint": [
-        "INSERT INTO ledger.token_quantity SELECT * FROM ledger.token_quantity LIMIT 1",
-        "UPDATE ledger.token_quantity SET tokens = -1 WHERE tokens = 50",
-        "UPDATE ledger.token_quantity SET token_class = 'input' WHERE tokens = 50",
+        "INSERT INTO ledger.token_quantity SELECT * REPLACE (0 AS tokens) FROM ledger.token_quantity LIMIT 1",
+        "UPDATE ledger.token_quantity SET tokens = -1 WHERE tokens = 50;"
+        "UPDATE ledger.counted_tokens SET tokens = tokens - 51 WHERE token_class = 'input.cache_read'",
+        "UPDATE ledger.token_quantity SET token_class = 'input' WHERE tokens = 50;"
+        "UPDATE ledger.counted_tokens SET token_class = 'input' WHERE token_class = 'input.cache_read'",
     ],
     "totals_equal_charges": [
         *(
@@ -225,6 +233,13 @@ def good(places):
 
 def test_every_check_has_a_broken_example():
     assert set(BROKEN) == CHECKS
+
+
+def test_what_a_check_is_of_is_known():
+    """Else a run would never ask it."""
+    said = [word for check in checks.listed().values() for word in re.findall(r"^-- Of: (.*)$", check, re.MULTILINE)]
+    assert {*said} == {*checks.READ}
+    assert len(said) == sum("-- Of:" in check for check in checks.listed().values())
 
 
 def test_all_are_silent_on_a_good_ledger(good):

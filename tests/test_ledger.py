@@ -11,6 +11,8 @@ import duckdb
 import pytest
 from conftest import few, few_rows
 
+import costctl
+from costctl import pipeline
 from costctl.ledger import models, state, store
 
 OCTOBER = """
@@ -18,6 +20,7 @@ OCTOBER = """
     10    2026-10-03  search
     2.5   2026-10-04  -
 """
+INVOICES = Path(costctl.__file__).parent / "templates" / "invoices.csv"
 RULE = """
     version: 1
     rules: [{name: the rest, when: {ChargeCategory: [Usage]}, team: platform}]
@@ -361,6 +364,27 @@ class TestStaleness:
         done = ledger.costctl("report", "chargeback", "--format", "table", "--wait", "0.2")
         assert done.returncode == 0
         assert "STALE" in done.stdout
+
+    def test_what_other_models_made_is_made_again_whatever_comes_first(self, ledger):
+        """As after an upgrade; an update of invoices writes into the ledger before anything is computed."""
+        before = shown(ledger)
+        ledger.write("invoices.csv", INVOICES.read_text("utf-8").splitlines()[0] + "\n")
+        ledger.write("costctl.yaml", "version: 1\ninvoices: invoices.csv\n")
+        ledger.change("UPDATE ledger.meta SET value = 'other' WHERE key = 'models'")
+        pipeline.documents(ledger.run)
+        assert "check          groups_equal_charges: FAILS" in ledger.costctl("doctor").stdout
+        assert shown(ledger) == before
+        assert ledger.broken() == []
+
+    def test_doctor_looks_at_what_failed_once_more(self, ledger):
+        ledger.change("UPDATE ledger.charges SET BilledCost = BilledCost + 1")
+        ledger.change("UPDATE ledger.periods SET fingerprint = NULL")  # as a check that failed leaves them
+        done = ledger.costctl("doctor")
+        assert (done.returncode, "groups_equal_charges: FAILS" in done.stdout, "costctl run" in done.stderr) == (
+            5,
+            True,
+            True,
+        )
 
     @pytest.mark.slow
     def test_a_check_that_fails_fails_again(self, ledger):

@@ -1,6 +1,5 @@
 -- Every charge belongs to a delivery that is live for its billing period, and no two deliveries speak for one period unless added.
 -- Grain: one row per delivery and period that should not be there, or per source, scope, dataset and period with several.
--- Of: charges
 WITH held AS (
     SELECT DISTINCT delivery_id, billing_period
     FROM charges

@@ -1,5 +1,5 @@
--- Conservation, per provider, billing account, invoice, billing period and currency the postings of each cost, and the counts of unknown ones, equal the charges.
--- Grain: one row per provider, billing account, invoice, period and currency where they differ. The charges are as their groups hold them, which groups_equal_charges compares with each of them.
+-- Conservation, per provider, billing account, invoice, billing period and currency the postings of each cost, and the counts of unknown ones, equal the charges as their groups sum them.
+-- Grain: one row per provider, billing account, invoice, period and currency where they differ. That the groups equal the charges, by the same keys, is groups_equal_charges.
 WITH charged AS (
     SELECT
         provider, BillingAccountId, InvoiceId, billing_period, BillingCurrency, SUM(BilledCost) AS billed, SUM(EffectiveCost) AS effective,

@@ -196,9 +196,10 @@ def sweep(ledger: Ledger) -> None:
     empty = [period for (period,) in ledger.run(query).rows]
     if not empty:
         return
-    for table in [*models.kept(), "periods"]:
-        ledger.run(f"DELETE FROM ledger.{table} WHERE list_contains($periods, billing_period)", {"periods": empty})
-    seals.lift(ledger)
+    with ledger.transaction():
+        for table in [*models.kept(), "periods"]:
+            ledger.run(f"DELETE FROM ledger.{table} WHERE list_contains($periods, billing_period)", {"periods": empty})
+        seals.lift(ledger)
 
 
 def derive(ledger: Ledger, period: date, names: Collection[str]) -> None:

@@ -15,10 +15,8 @@ from costctl.nouns import Rows
 
 MONTHLY = {"charges", "delivery_totals"}  # by billing period, as what models keep
 COUNTED = "token_quantity"  # by the days that its delivery counts
-READ = (
-    "charges",
-    "usage",
-)  # what a check may be of, as its header says: where that was not read anew, nothing it looks at changed
+# What a check may be of, by its header: it is left out where a run read none of that anew. The whole ledger is for doctor only.
+READ = ("charges", "usage", "ledger")
 OWED = "checks owed"
 
 
@@ -40,7 +38,7 @@ def remedy(name: str) -> str:
 
 
 def owe(ledger: Ledger, period: date, read: Collection[str]) -> None:
-    """Note that a billing period was computed, what was read for it anew, and that no check looked at it yet."""
+    """Note that a billing period is computed, or its groups are, what was read for it anew, and that no check looked at it yet."""
     found = owed(ledger)
     before = found.get(period)
     found[period] = frozenset(read).union(before or ())

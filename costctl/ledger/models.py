@@ -1,4 +1,4 @@
-"""The models: the numbered files of costctl/models, each one SELECT each, a table or written out where it is read, and what they say of themselves."""
+"""The models: the numbered files of costctl/models, each one SELECT, and what they say of themselves."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Model:
-    """One numbered file: its table, its SELECT, whether its rows are kept in the ledger, or it is no table, the table without which it has none."""
+    """One numbered file: a SELECT, and what its header says of it."""
 
     file: str
     name: str
     text: str
-    keep: bool
-    inlined: bool  # written out where it is read, in place of its name
-    without: str | None
+    keep: bool  # its rows are in the ledger; else they are there while a period is computed
+    inlined: bool  # it is no table: it is written out where it is read, in place of its name
+    without: str | None  # the table without which it has no rows
     by_level: bool  # computed for the pools of one level after the other
     into: str | None  # the table of another model that its rows are for
     stands: tuple[str, ...]  # what its kept rows depend on besides records of usage: where that is as it was they stand

@@ -1,4 +1,7 @@
-"""Seals: what the rows that the ledger keeps of a model were made of; where that is as it was, they stand, and nothing is read again."""
+"""Seals: what the rows that the ledger keeps of a model were made of; where that is as it was, they stand, and nothing is read again.
+
+Of records of usage a seal says nothing: who changes them lifts the seals, which is where deliveries are settled.
+"""
 
 from __future__ import annotations
 

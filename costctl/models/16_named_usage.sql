@@ -9,7 +9,7 @@ SELECT
     o.team, CASE WHEN o.team IS NULL THEN o.owner END AS unknown_owner, COALESCE(o.rule_purpose, LOWER(TRIM(u.purpose)), o.alias_purpose, 'unknown') AS purpose,
     u.task, u.outcome, u.requests, c.provider <> 'self' AND c.day >= s.bought_from AND c.day < s.bought_until AS is_bought,
     u.ts_start, GREATEST(u.ts_start, CAST(u.ts_end - INTERVAL '1' MICROSECOND AS TIMESTAMP)) AS ts_last,
-    u.source, u.evidence_role, c.drives, COALESCE(u.flags LIKE '%estimated%' OR u.flags LIKE '%sampled%', FALSE) AS is_estimated, r.reach_no, u.delivery_id, u.file_no, u.record_no, u.part_no
+    u.source, u.evidence_role, c.drives, COALESCE(u.flags LIKE '%estimated%' OR u.flags LIKE '%sampled%', FALSE) AS is_estimated, c.spilled, c.pool_raw, c.deployment, c.namespace, r.reach_no, u.delivery_id, u.file_no, u.record_no, u.part_no
 FROM token_usage AS u
 CROSS JOIN usage_span AS s
 INNER JOIN usage_reach AS r ON r.delivery_id = u.delivery_id AND r.file_no = u.file_no AND r.first_record <= u.record_no AND u.record_no <= r.last_record

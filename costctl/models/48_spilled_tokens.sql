@@ -2,13 +2,12 @@
 -- Grain: one row per day, pool, provider, name as bought and token class as billed; requests stand on rows of class '-'. Of the evidence role that drives money only.
 -- Empty without: pool_capacity
 WITH spilled AS (
-    SELECT n.day, k.pool, n.provider, n.bought_model, n.requests, u.delivery_id, u.file_no, u.record_no, u.part_no
+    SELECT n.day, k.pool, n.provider, n.bought_model, n.requests, n.delivery_id, n.file_no, n.record_no, n.part_no
     FROM named_usage AS n
-    INNER JOIN token_usage AS u ON u.delivery_id = n.delivery_id AND u.file_no = n.file_no AND u.record_no = n.record_no AND u.part_no = n.part_no
-    LEFT JOIN pool_tokens AS d ON d.field = 'deployment' AND d.value = u.deployment
-    LEFT JOIN pool_tokens AS s ON s.field = 'namespace' AND s.value = u.namespace
-    INNER JOIN pool_capacity AS k ON k.pool = COALESCE(u.pool, d.pool, s.pool)
-    WHERE n.drives AND CONCAT(' ', u.flags, ' ') LIKE '% spillover %'
+    LEFT JOIN pool_tokens AS d ON d.field = 'deployment' AND d.value = n.deployment
+    LEFT JOIN pool_tokens AS s ON s.field = 'namespace' AND s.value = n.namespace
+    INNER JOIN pool_capacity AS k ON k.pool = COALESCE(n.pool_raw, d.pool, s.pool)
+    WHERE n.drives AND n.spilled
 )
 
 SELECT

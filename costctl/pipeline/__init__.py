@@ -228,6 +228,8 @@ def reading(run: Run, *, refresh: bool = True) -> Iterator[tuple[Ledger, bool]]:
 def _is_late(ledger: Ledger, run: Run) -> bool:
     if ledger.meta("models") != models.fingerprint() or ledger.meta("references") != run.settings():
         return True
+    if not ledger.meta("groups"):  # made by other models, and not yet by these
+        return True
     if run.estimates and not all(own.vouching(ledger).values()):  # allowed by the configuration so far
         return True
     return bool(checks.owed(ledger) or stale(ledger, run.settings()))
