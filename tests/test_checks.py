@@ -202,10 +202,14 @@ BROKEN = {
     ],
     "tokens_are_disjoint": [
         "INSERT INTO ledger.token_quantity SELECT * REPLACE (0 AS tokens) FROM ledger.token_quantity LIMIT 1",
-        "UPDATE ledger.token_quantity SET tokens = -1 WHERE tokens = 50;"
-        "UPDATE ledger.counted_tokens SET tokens = tokens - 51 WHERE token_class = 'input.cache_read'",
-        "UPDATE ledger.token_quantity SET token_class = 'input' WHERE tokens = 50;"
-        "UPDATE ledger.counted_tokens SET token_class = 'input' WHERE token_class = 'input.cache_read'",
+        (
+            "UPDATE ledger.token_quantity SET tokens = -1 WHERE tokens = 50;"
+            "UPDATE ledger.counted_tokens SET tokens = tokens - 51 WHERE token_class = 'input.cache_read'"
+        ),
+        (
+            "UPDATE ledger.token_quantity SET token_class = 'input' WHERE tokens = 50;"
+            "UPDATE ledger.counted_tokens SET token_class = 'input' WHERE token_class = 'input.cache_read'"
+        ),
     ],
     "totals_equal_charges": [
         *(
