@@ -258,6 +258,7 @@ class TestDataExports:
         with pytest.raises(InputRefused, match="lists a file that is not there"):
             place.ingest("out")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("order", few(permutations((5, 3, 4))))
     def test_runs_arrive_in_any_order_and_the_last_one_made_counts(self, order, places):
         """The last one has less usage and no invoice: only its time tells that it is the last."""

@@ -53,6 +53,7 @@ def test_a_claim_against_a_named_chip_is_measured_on_it(compared):
     assert abs(Decimal(row["ratio_measured"]) - h100 / maia) < Decimal("0.000002")
 
 
+@pytest.mark.slow
 def test_the_other_way_round_it_is_the_inverse(compared):
     (row,) = of(compared(), "claims.csv:3")
     assert row["ratio_measured"] == "2.083222"  # 1.984126 / 0.952431, cut

@@ -139,6 +139,7 @@ ANSWERS = {  # source: what its first sample comes to
 }
 
 
+@pytest.mark.slow
 def test_a_sample_comes_to_its_known_answer_however_often_it_comes(place):
     samples = [SAMPLES / source / "sample.json" for source in CLOUDS]
     again = [place.write(f"{file.parent.name}.json", file.read_text("utf-8") + "\n") for file in samples]

@@ -133,6 +133,7 @@ LOGS = {  # one id on two days, of which the second says more; and another log o
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", few(LOGS))
 def test_what_lost_to_a_record_that_is_replaced_counts_again(kind, places):
     """With its tokens, in the row accounting, and after a rebuild: as if the replaced log had never been there."""

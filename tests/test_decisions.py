@@ -151,6 +151,7 @@ class TestTheDefinitionChanges:
 
 
 class TestAnOldLedgerIsMadeAgain:
+    @pytest.mark.slow
     def test_after_a_file_went_and_came_back(self, place):
         place.bill("bills/a.csv", [{"cost": "7", "day": "2026-09-03"}, {"cost": "10"}])
         place.ingest("bills/a.csv")

@@ -201,6 +201,7 @@ def charged(rows):
         ).rows
 
 
+@pytest.mark.slow
 @examples(6)
 @given(
     cost=MONEY,
@@ -280,6 +281,7 @@ class TestTheRegister:
         assert booked(pod) == {"2026-02": 110}
         assert pod.broken() == []
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("text", few(["version: 1\n", CONFIGURED]))
     def test_without_the_card_nothing_is_left(self, pod, text):
         pod.write("costctl.yaml", text)

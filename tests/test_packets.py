@@ -217,6 +217,7 @@ COLUMNS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", few(COLUMNS))
 def test_every_cell_of_a_report_is_the_sum_of_its_postings(ingested_quickstart, name):
     """Of the lines of teams, models and accounts: what stands in the report is what explain adds up."""

@@ -180,6 +180,7 @@ MIDNIGHT = "DATE '2026-10-03'"
 
 
 class TestTypes:
+    @pytest.mark.slow
     def test_an_amount_of_any_type_is_the_same_amount(self, place):
         amounts = dict.fromkeys(SAME, Decimal("1.5")) | dict.fromkeys(WHOLE, Decimal(7))
         assert each(place, "BilledCost", [*SAME, *WHOLE]) == amounts

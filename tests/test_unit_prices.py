@@ -49,6 +49,7 @@ def prices(command):
     return {row["token_class"]: row for row in csv.DictReader(io.StringIO(said.out, newline=""))}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("weights", "wanted"), few_rows(METHODS.values(), 1), ids=METHODS)
 def test_a_published_day_costs_what_is_published_by_every_method(weights, wanted, day, command):
     lines = (day / "costctl.yaml").read_text("utf-8").splitlines()

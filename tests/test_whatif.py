@@ -315,6 +315,7 @@ def booked(places):
     return place
 
 
+@pytest.mark.slow
 def test_a_comparison_says_by_how_much_its_sides_differ_and_that_nobody_depends_on_it_only_where_that_is_so(booked):
     def said(*words):
         return next(line for line in booked.costctl("rules", *words).stderr.splitlines() if "differ" in line or "nobody" in line)  # fmt: skip
