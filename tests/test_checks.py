@@ -277,6 +277,14 @@ def test_exactly_this_check_fires(good, check, statement):
         ledger.run("ROLLBACK")
 
 
+def test_two_live_deliveries_of_usage_are_found_where_only_usage_was_read(good):
+    with store.opened(good.path, write=True) as ledger:
+        ledger.run("BEGIN")
+        ledger.run("UPDATE ledger.deliveries SET source = 'hourly', dataset = 'token_usage' WHERE source = 'chip_time'")
+        assert sorted(checks.failing(ledger, MONTHS, ["usage"])) == ["charges_are_live"]
+        ledger.run("ROLLBACK")
+
+
 def test_a_refusal_is_told_where_a_check_fails_too(place, monkeypatch):
     place.bill("a.csv", [{"cost": "1"}])
     place.ingest("a.csv")

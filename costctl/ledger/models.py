@@ -103,7 +103,7 @@ def parameters(period: date, level: int = 1) -> dict[str, Any]:
 
 
 def qualified(text: str, temporary: AbstractSet[str] = frozenset(), tables: AbstractSet[str] | None = None) -> str:
-    """Write out the schema of every table that a SELECT reads, temp for this run's models, ledger for the rest (of those known), and the models that are none."""
+    """Write out the schema of every table that a SELECT reads, temp for this run's models, ledger for the rest (of those known), and the SELECT of a model that is no table."""
     present = known() if tables is None else tables
 
     def place(match: re.Match[str]) -> str:

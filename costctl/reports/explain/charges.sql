@@ -1,5 +1,5 @@
 -- Charges with the group that each belongs to, or each part of one.
--- Grain: one row per charge, or part of a charge, with the costs of the part. RULES() is the compiled rule expression; $delivery narrows it to one record, $number to the largest.
+-- Grain: one row per charge, or part of a charge, with the costs of the part. $delivery narrows it to one record, $number to the largest.
 SELECT
     g.group_id, c.delivery_id, c.file_no, c.record_no, c.part_no, c.source, c.scope, c.billing_period, c.ProviderName, c.BillingAccountId,
     c.SubAccountId, c.InvoiceId, c.BillingCurrency, c.ChargePeriodStart, c.ChargePeriodEnd, c.ChargeCategory, c.ChargeClass, c.ChargeDescription,
